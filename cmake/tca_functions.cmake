@@ -1,0 +1,45 @@
+# One folder, one target. Layers are named in src/CMakeLists.txt; links are PRIVATE so that nothing leaks upward.
+
+# tca_add_layer(NAME SOURCES ... [LINKS ...]): an object library tca_NAME, part of libtca.
+# tca_add_runtime_layer(NAME ...): a static library tca_NAME above libtca.
+function(_tca_setup target)
+  target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR}/src)
+  target_include_directories(${target} PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>)
+  target_compile_options(${target} PRIVATE -Wall -Wextra -Wshadow -Wnon-virtual-dtor)
+  if(TCA_DEVELOPER_MODE)
+    target_compile_options(${target} PRIVATE -Werror)
+  endif()
+endfunction()
+
+function(tca_add_layer name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;LINKS" ${ARGN})
+  add_library(tca_${name} OBJECT ${ARG_SOURCES})
+  target_link_libraries(tca_${name} PRIVATE ${ARG_LINKS})
+  _tca_setup(tca_${name})
+endfunction()
+
+function(tca_add_runtime_layer name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;LINKS" ${ARGN})
+  add_library(tca_${name} STATIC ${ARG_SOURCES})
+  target_link_libraries(tca_${name} PRIVATE ${ARG_LINKS})
+  _tca_setup(tca_${name})
+endfunction()
+
+# tca_add_test(NAME SOURCES ... [LINKS ...] [LABELS ...] [TIMEOUT s]): a GoogleTest program, one ctest entry per test case.
+function(tca_add_test name)
+  cmake_parse_arguments(ARG "" "TIMEOUT" "SOURCES;LINKS;LABELS" ${ARGN})
+  add_executable(${name} ${ARG_SOURCES})
+  target_link_libraries(${name} PRIVATE ${ARG_LINKS} tca GTest::gtest_main)
+  _tca_setup(${name})
+  target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR}/tests)
+  target_compile_definitions(${name} PRIVATE TCA_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+  if(NOT ARG_TIMEOUT)
+    set(ARG_TIMEOUT 300)
+  endif()
+  if(NOT ARG_LABELS)
+    set(ARG_LABELS unit)
+  endif()
+  include(GoogleTest)
+  gtest_discover_tests(${name} DISCOVERY_TIMEOUT 60 PROPERTIES TIMEOUT ${ARG_TIMEOUT} LABELS "${ARG_LABELS}")
+endfunction()

@@ -1,0 +1,118 @@
+// The operations of TCA attention on plain views: parameters as POD structs, shapes in comments.
+// Notation: L tokens of this segment, Hq query heads, Hk KV heads, g = Hq / Hk, d = head_dim. Queries and keys come
+// after RoPE.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "tca/profile.h"
+#include "tca/tensor.h"
+
+namespace tca {
+
+class KvCache;
+
+/// Core tokens of a segment, ragged per KV head. Sinks are included, the local window is not unless chosen.
+struct KeptSet {
+  std::int64_t num_tokens = 0;          // L
+  std::vector<std::int64_t> offsets;    // [Hk + 1] into positions
+  std::vector<std::int32_t> positions;  // ascending within a head, in [0, L)
+
+  std::int32_t num_kv_heads() const { return static_cast<std::int32_t>(offsets.size()) - 1; }
+  std::span<const std::int32_t> head(std::int32_t kv_head) const {
+    const auto h = static_cast<std::size_t>(kv_head);
+    return {positions.data() + offsets[h], static_cast<std::size_t>(offsets[h + 1] - offsets[h])};
+  }
+  bool operator==(const KeptSet&) const = default;
+};
+
+/// Earlier tokens of the sequence: every query sees everything the cache holds for this layer.
+struct Past {
+  const KvCache* cache = nullptr;  // null: the segment is the sequence's beginning
+  std::int32_t layer = 0;
+};
+
+/// Importance s_h[j] of every key of a segment for the probe queries: attention probability averaged over the g query
+/// heads and the probes (softmax over past and segment), max-pooled, normalised to sum 1 over the segment.
+struct ProbeParams {
+  TensorView q;  // [P, Hq, d]: the segment's last P queries, P <= L
+  TensorView k;  // [L, Hk, d]
+  Past past;
+  std::int32_t pool_width = 7;
+  float scale = 0;  // of the scores; 0 means 1 / sqrt(d)
+};
+
+/// Chooses the core tokens (docs/algorithm.md, steps 1-4).
+struct SelectParams {
+  TensorView q;  // [P, Hq, d]: the segment's last P = min(L, rule.probe_queries) queries
+  TensorView k;  // [L, Hk, d]
+  Past past;
+  std::span<const BlockShares> shares;  // [Hk]
+  SelectionRule rule;
+  float scale = 0;
+};
+
+/// Step 5. Query i of the segment sees all of the past, and j <= i with (j kept) or (j > i - window) or (j < sinks);
+/// sinks only count when there is no past. Softmax over those alone.
+struct PrefillParams {
+  TensorView q;           // [L, Hq, d]
+  TensorView k;           // [L, Hk, d]
+  TensorView v;           // [L, Hk, d]
+  MutableTensorView out;  // [L, Hq, d]; may be the memory of q
+  Past past;
+  const KeptSet* kept = nullptr;  // null: dense causal attention
+  std::int32_t window = 256;
+  std::int32_t sinks = 4;
+  float scale = 0;
+  std::span<float> lse;  // optional [L * Hq], natural log of the softmax denominator, token-major
+};
+
+/// Queries of the last n tokens of a cache, whose K and V are stored already: query i sees every held token with a
+/// position <= its own.
+struct DecodeParams {
+  TensorView q;           // [n, Hq, d], n >= 1
+  MutableTensorView out;  // [n, Hq, d]; may be the memory of q
+  const KvCache* cache = nullptr;
+  std::int32_t layer = 0;
+  float scale = 0;
+  std::span<float> lse;  // optional [n * Hq]
+};
+
+/// Scores of `count` tokens of a head's tail for thinning: mean over recent queries and the g query heads of
+/// exp(q.k * scale - lse), i.e. the attention probability those queries gave to them.
+struct TailScoreParams {
+  TensorView q;                // [P, Hq, d] recent queries
+  std::span<const float> lse;  // [P * Hq] as returned by decode or prefill
+  const KvCache* cache = nullptr;
+  std::int32_t layer = 0;
+  std::int32_t kv_head = 0;
+  std::int64_t count = 0;  // tokens from tail_begin on
+  float scale = 0;
+  std::span<float> out;  // [count]
+};
+
+/// Attention mass that sampled rows lose: for row r and query head, delta = 1 - mass on visible tokens, under dense
+/// softmax.
+struct CertifyParams {
+  TensorView q;                        // [R, Hq, d]: the sampled queries
+  std::span<const std::int32_t> rows;  // [R] their positions in the segment
+  TensorView k;                        // [L, Hk, d]
+  TensorView v;                        // [L, Hk, d]
+  Past past;
+  const KeptSet* kept = nullptr;
+  std::int32_t window = 256;
+  std::int32_t sinks = 4;
+  float scale = 0;
+};
+
+/// For one KV head, over R x g sampled rows. The output error of a row is at most 2 delta max_j ||v_j||.
+struct HeadCertificate {
+  double mean_delta = 0;
+  double p95_delta = 0;  // nearest rank: the ceil(0.95 n)-th smallest
+  double max_delta = 0;
+  double bound = 0;  // 2 p95_delta max ||v_j||_2 over keys of the segment
+};
+
+}  // namespace tca

@@ -1,0 +1,50 @@
+// Where the operations run. One object per backend, chosen by name, by TCA_BACKEND, or automatically.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "tca/attention.h"
+#include "tca/kv_cache.h"
+#include "tca/thread_pool.h"
+
+namespace tca {
+
+struct Capabilities {
+  std::vector<DType> dtypes;
+  std::vector<std::int32_t> head_dims;
+  std::string isa;  // what the kernels were dispatched to, e.g. "AVX3_DL"
+};
+
+/// All operations are const, deterministic for any number of threads, and validate their parameters: a bad one throws
+/// kInvalidArgument naming it; a valid one the backend cannot serve throws kUnsupported listing what it can. Batches
+/// are spans: a batch of n equals n calls.
+class Backend {
+ public:
+  virtual ~Backend() = default;
+  virtual std::string_view name() const = 0;
+  virtual Capabilities capabilities() const = 0;
+
+  /// Scores [Hk][L], row-major in out (size Hk * L).
+  virtual void probe_scores(const ProbeParams& params, std::span<float> out) const = 0;
+  virtual KeptSet select(const SelectParams& params) const = 0;
+  virtual void prefill_attention(std::span<const PrefillParams> batch) const = 0;
+  virtual void decode_attention(std::span<const DecodeParams> batch) const = 0;
+  virtual void tail_scores(std::span<const TailScoreParams> batch) const = 0;
+  /// One certificate per KV head; deltas, when not empty, receives [R, Hq] dropped masses.
+  virtual std::vector<HeadCertificate> certify(const CertifyParams& params, std::span<float> deltas = {}) const = 0;
+
+  /// Shortest segment for which sparse prefill is expected to be no slower than dense, at a kept share in [0, 1].
+  virtual std::int64_t break_even_tokens(double kept_share, std::int32_t head_dim) const = 0;
+};
+
+/// name: "reference", "cpu", or "auto" (the environment variable TCA_BACKEND, else the fastest there is). The pool must
+/// outlive the backend. Throws kUnsupported listing the backends of this build.
+std::unique_ptr<Backend> create_backend(std::string_view name, ThreadPool& pool);
+std::vector<std::string> available_backends();
+
+}  // namespace tca

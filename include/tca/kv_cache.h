@@ -1,0 +1,120 @@
+// KV memory that is ragged per KV head and really freed: pages of 64 tokens of one KV head from a bytes budget.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "tca/tensor.h"
+
+namespace tca {
+
+struct KeptSet;
+
+inline constexpr std::int32_t kPageTokens = 64;
+
+/// Element order inside a page. Kernels that want another order (tile units) add a value here and pack on store.
+enum class PageLayout : std::uint8_t { kRows = 0 };  // K and V: [kPageTokens, head_dim] row-major
+
+struct KvShape {
+  std::int32_t num_layers = 0;
+  std::int32_t num_kv_heads = 0;
+  std::int32_t head_dim = 0;
+  DType dtype = DType::kBF16;
+  PageLayout layout = PageLayout::kRows;
+  bool operator==(const KvShape&) const = default;
+};
+
+/// One page as a kernel sees it. Slots [0, count) are filled.
+struct KvPageView {
+  const void* k = nullptr;                  // [kPageTokens, head_dim] in the pool's dtype, 64-byte aligned
+  const void* v = nullptr;                  // the same
+  const std::int32_t* positions = nullptr;  // [count] token positions, ascending over the whole list
+  std::int32_t count = 0;
+};
+
+/// A bytes budget shared by any number of caches. Thread-safe. Pages are allocated one by one and returned to the
+/// allocator when the last cache that shares them lets go.
+class KvPool {
+ public:
+  static std::shared_ptr<KvPool> create(std::size_t budget_bytes, std::int32_t head_dim, DType dtype,
+                                        PageLayout layout = PageLayout::kRows);
+  ~KvPool();
+  KvPool(const KvPool&) = delete;
+  KvPool& operator=(const KvPool&) = delete;
+
+  std::size_t budget_bytes() const noexcept;
+  std::size_t used_bytes() const noexcept;  // what is allocated now, page headers included
+  std::size_t page_bytes() const noexcept;
+  std::int64_t free_pages() const noexcept;
+  std::int32_t head_dim() const noexcept;
+  DType dtype() const noexcept;
+  PageLayout layout() const noexcept;
+
+ private:
+  friend class KvCache;
+  KvPool() = default;
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+/// The KV cache of one sequence. Every layer and KV head has its own page list. One writer at a time; readers may
+/// share. Every operation either succeeds or leaves the cache as it was.
+class KvCache {
+ public:
+  KvCache(std::shared_ptr<KvPool> pool, const KvShape& shape);
+  ~KvCache();
+  KvCache(KvCache&&) noexcept;
+  KvCache& operator=(KvCache&&) noexcept;
+
+  const KvShape& shape() const noexcept;
+  const std::shared_ptr<KvPool>& pool() const noexcept;
+
+  /// Tokens this layer has seen, dropped ones included: the position of the next token.
+  std::int64_t num_tokens(std::int32_t layer) const;
+  /// Tokens held for one head.
+  std::int64_t length(std::int32_t layer, std::int32_t kv_head) const;
+  std::int32_t num_pages(std::int32_t layer, std::int32_t kv_head) const;
+  KvPageView page(std::int32_t layer, std::int32_t kv_head, std::int32_t index) const;
+  /// Position of the token in slot `slot` of a head's list, slot in [0, length).
+  std::int32_t position(std::int32_t layer, std::int32_t kv_head, std::int64_t slot) const;
+  /// First slot not yet offered to thin(): everything from here on is held whole (the tail).
+  std::int64_t tail_begin(std::int32_t layer, std::int32_t kv_head) const;
+
+  /// Adds a segment k, v [n, num_kv_heads, head_dim] (dtype of the pool, or any that converts to it) that follows what
+  /// is there. With kept: of each head only kept->head(h) and the last `window` tokens are stored, and the tail begins
+  /// with that window; without: everything is stored and belongs to the tail. Throws kOutOfBudget with bytes asked and
+  /// free.
+  void store(std::int32_t layer, const TensorView& k, const TensorView& v, const KeptSet* kept = nullptr,
+             std::int32_t window = 0);
+  /// Of the tail's first `count` tokens of one head keeps those named (ascending offsets in [0, count)); the tail then
+  /// begins after them. Pages that become empty are freed.
+  void thin(std::int32_t layer, std::int32_t kv_head, std::int64_t count, std::span<const std::int32_t> keep);
+
+  /// A second sequence with the same past. Pages are shared until one side writes to them.
+  KvCache fork() const;
+  /// Drops everything.
+  void clear();
+  /// Pages that one more store() of n tokens for all heads of all layers could need at most.
+  std::int64_t pages_needed(std::int64_t num_tokens) const;
+  /// Bytes of the pages this cache refers to (shared ones counted in full).
+  std::size_t bytes_used() const;
+
+  /// Writes the cache and an opaque text (at most 1 GiB) to a file: versioned, with a checksum, through a temporary
+  /// file and a rename.
+  void save(const std::string& path, const std::string& metadata) const;
+  /// Reads it back. Throws kBadFile naming the field; the file is untrusted. `accept` sees the stored shape and
+  /// metadata before any page is allocated, and throws to refuse them.
+  static KvCache load(const std::string& path, std::shared_ptr<KvPool> pool,
+                      const std::function<void(const KvShape&, const std::string& metadata)>& accept);
+
+ private:
+  struct Impl;
+  explicit KvCache(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace tca

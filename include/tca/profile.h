@@ -1,0 +1,101 @@
+// What calibration found for one model: how much each KV head keeps. File format tca-profile/1 (docs/profile.md).
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace tca {
+
+/// Order in which blocks are served, richest first (docs/algorithm.md).
+enum class BlockOrder : std::uint8_t {
+  kMassDispersion = 0,  // M_t / C_t descending: probe mass times effective number of tokens
+  kSimpson = 1,         // C_t ascending, as in arXiv 2512.09238
+};
+
+/// How core tokens are chosen, the same for all heads of a model.
+struct SelectionRule {
+  std::int32_t block_size = 64;     // b: a power of two in [8, 256]
+  std::int32_t window = 256;        // w >= 1: the last w tokens are always visible and kept
+  std::int32_t sinks = 4;           // >= 0: the first tokens, always visible and kept
+  std::int32_t probe_queries = 32;  // >= 1: how many of the last queries score the keys
+  std::int32_t pool_width = 7;      // odd, >= 1: max-pool of the scores along positions
+  BlockOrder order = BlockOrder::kMassDispersion;
+  bool operator==(const SelectionRule&) const = default;
+};
+
+/// Distribution over how many tokens a block keeps: share[0] of the blocks keep none, share[1 + i] keep 2^i, up to
+/// block_size. Size log2(block_size) + 2; entries in [0, 1]; sums to 1 within 1e-6.
+struct BlockShares {
+  std::vector<double> share;
+
+  static BlockShares full(std::int32_t block_size);    // every block keeps all of its tokens
+  static BlockShares window(std::int32_t block_size);  // no block keeps anything: sinks and window only
+  /// Expected share of a block's tokens kept, in [0, 1].
+  double kept_share() const;
+  bool is_full() const { return !share.empty() && share.back() == 1.0; }
+  bool is_window() const { return !share.empty() && share.front() == 1.0; }
+  bool operator==(const BlockShares&) const = default;
+};
+
+struct HeadProfile {
+  BlockShares keep;                   // what stays in memory
+  std::optional<BlockShares> attend;  // what prefill computes over; without it, keep
+  double risk = 0;                    // p95 of the dropped attention mass while calibrating
+  double mean_dropped = 0;            // mean of the same
+  const BlockShares& attended() const { return attend ? *attend : keep; }
+};
+
+/// One configuration of all heads under one budget.
+struct ProfileBudget {
+  std::string objective;                         // "tail-risk" | "paper"
+  double budget = 0;                             // asked: mean kept share over heads
+  double kept_share = 0;                         // found: mean kept share over heads
+  std::vector<std::vector<HeadProfile>> layers;  // [num_layers][num_kv_heads]
+};
+
+/// What a profile belongs to; compared field by field when a profile meets a model.
+struct ModelFingerprint {
+  std::string architecture;  // config.json architectures[0]
+  std::int32_t num_layers = 0;
+  std::int32_t num_heads = 0;
+  std::int32_t num_kv_heads = 0;
+  std::int32_t head_dim = 0;
+  std::string rope;  // "default theta=4000000", "llama3 factor=8 ..."
+  std::int32_t vocab_size = 0;
+  std::string weights_sha256;  // of the weight index file, or of the single file's safetensors header
+  bool operator==(const ModelFingerprint&) const = default;
+  std::string describe() const;  // one line for messages
+};
+
+struct Profile {
+  ModelFingerprint model;
+  SelectionRule rule;
+  std::vector<ProfileBudget> budgets;  // ascending by objective, then budget
+  // Provenance
+  std::string text_sha256;
+  std::int64_t calibration_tokens = 0;
+  std::uint64_t seed = 0;
+  std::string version;  // of the library that wrote it
+  std::string date;     // YYYY-MM-DD
+
+  /// Throws kBadFile naming file, field and value; kIo when the file cannot be read.
+  static Profile load(const std::string& path);
+  static Profile parse(const std::string& json, const std::string& name_for_errors);
+  /// Writes to a temporary file in the same folder and renames it.
+  void save(const std::string& path) const;
+  std::string to_json() const;
+
+  /// Throws kInvalidArgument with both fingerprints when they differ.
+  void validate(const ModelFingerprint& actual) const;
+  /// The configuration of an objective whose kept share is nearest to keep (largest not above, else the smallest).
+  /// Throws kInvalidArgument listing what there is when the objective is unknown.
+  const ProfileBudget& pick(double keep, const std::string& objective = "tail-risk") const;
+  /// A head's next richer configuration of the same objective after `current`, in the order of kept share, ending in
+  /// full.
+  BlockShares richer(const BlockShares& current, std::int32_t layer, std::int32_t kv_head,
+                     const std::string& objective = "tail-risk") const;
+};
+
+}  // namespace tca

@@ -1,0 +1,112 @@
+// One conversation with a model: reads tokens, keeps the compressed KV cache, gives logits.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "runtime/model/model.h"
+#include "tca/backend.h"
+
+namespace tca::runtime {
+
+enum class AttentionMode {
+  kAuto,  // tca from the backend's break-even length on, dense below it; needs a profile, full without one
+  kFull,  // dense attention, everything kept
+  kTca,   // sparse prefill and a thinned cache whatever the length; needs a profile
+};
+
+struct SessionOptions {
+  AttentionMode attention = AttentionMode::kAuto;
+  std::shared_ptr<const Profile> profile;  // validated against the model
+  double keep = 0.2;                       // picks the profile's configuration
+  std::string objective = "tail-risk";
+  std::int64_t max_context = 0;     // tokens; 0: the model's
+  std::size_t kv_budget_bytes = 0;  // 0: what max_context needs in full
+  std::shared_ptr<KvPool> kv_pool;  // shared between sessions; null: one of its own
+  std::optional<double> tolerance;  // heads whose p95 dropped mass exceeds this get richer configurations
+  bool certify = false;             // measure dropped mass on sampled rows
+  std::int32_t certify_rows = 64;
+  std::int64_t chunk_tokens = 8192;  // activations of projections and MLP held at once
+};
+
+/// Called with (done, total) work units while a prompt is read. Returning false cancels: the session is as before,
+/// kCancelled is thrown.
+using Progress = std::function<bool(std::int64_t done, std::int64_t total)>;
+
+/// Sees every layer's queries and keys (after RoPE) and values of a prompt: what calibration reads.
+class LayerObserver {
+ public:
+  virtual ~LayerObserver() = default;
+  virtual void on_layer(std::int32_t layer, const TensorView& q, const TensorView& k, const TensorView& v) = 0;
+};
+
+struct ReadOptions {
+  std::int64_t num_logits = 1;  // logits of the last this many tokens
+  Progress progress;
+  LayerObserver* observer = nullptr;
+  /// Instead of num_logits: receives the logits of every token, chunk by chunk: rows [n, vocab] of tokens [first, first
+  /// + n).
+  std::function<void(std::int64_t first, std::int64_t n, std::span<const float> logits)> all_logits;
+  /// Overrides what the options say for this read only (evaluation compares selections this way).
+  std::optional<AttentionMode> attention;
+};
+
+/// Per layer and KV head, of the last read that certified.
+struct SessionCertificate {
+  std::vector<std::vector<HeadCertificate>> layers;  // [num_layers][num_kv_heads]
+  std::vector<std::vector<double>> kept_share;       // what each head keeps of the segment, after --tolerance
+  std::int32_t raised_heads = 0;                     // heads that tolerance made richer
+};
+
+struct ReadStats {
+  std::int64_t tokens = 0;
+  bool sparse = false;  // selection was used
+  double seconds = 0, select_seconds = 0, attention_seconds = 0, linear_seconds = 0;
+  double density = 1;  // query-key pairs computed / causal pairs, mean over heads and layers
+};
+
+class Session {
+ public:
+  /// backend and pool must outlive the session.
+  Session(std::shared_ptr<const Model> model, const Backend& backend, ThreadPool& pool, SessionOptions options);
+  ~Session();
+  Session(Session&&) noexcept;
+  Session& operator=(Session&&) noexcept;
+
+  /// Reads ids (prompt, further turn, or one decoded token) after what was read before.
+  /// Returns logits [num_logits, vocab] fp32, valid until the next call. Either succeeds or leaves the session as it
+  /// was.
+  std::span<const float> read(std::span<const std::int32_t> ids, const ReadOptions& options = {});
+
+  std::int64_t num_tokens() const;                  // read so far
+  const std::vector<std::int32_t>& tokens() const;  // all ids read so far
+  Session fork() const;                             // shares the past
+  const KvCache& cache() const;
+  const ReadStats& last_read() const;
+  const std::optional<SessionCertificate>& certificate() const;
+  const SessionOptions& options() const;
+  const Model& model() const;
+
+  /// KV bytes held now; what full attention would hold; share of tokens kept, mean over layers and KV heads.
+  std::size_t kv_bytes() const;
+  std::size_t full_kv_bytes() const;
+  double kept_share() const;
+
+  /// Saves cache, token ids and what is needed to go on. load refuses a file of another model (fingerprint), naming
+  /// both.
+  void save(const std::string& path, const std::string& user_text = "") const;
+  static Session load(const std::string& path, std::shared_ptr<const Model> model, const Backend& backend,
+                      ThreadPool& pool, SessionOptions options, std::string* user_text = nullptr);
+
+ private:
+  struct Impl;
+  explicit Session(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace tca::runtime

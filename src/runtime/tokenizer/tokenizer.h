@@ -1,0 +1,53 @@
+// tokenizer.json of Hugging Face: byte-level BPE with Split regexes, and Metaspace BPE with byte fallback.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace tca::runtime {
+
+class Tokenizer {
+ public:
+  /// Reads dir/tokenizer.json. Throws tca::Error naming file, field and value for what is broken or not supported.
+  static Tokenizer load(const std::string& dir);
+  static Tokenizer parse(const std::string& json, const std::string& name_for_errors);
+  Tokenizer(Tokenizer&&) noexcept;
+  Tokenizer& operator=(Tokenizer&&) noexcept;
+  ~Tokenizer();
+
+  /// Token ids of text (any bytes; broken UTF-8 becomes U+FFFD as in the tokenizers package). Added tokens written in
+  /// the text are recognised. add_special_tokens applies the post-processor (e.g. the leading BOS).
+  std::vector<std::int32_t> encode(std::string_view text, bool add_special_tokens) const;
+  /// The same for text that comes from outside a chat form: added tokens written in it stay plain text.
+  std::vector<std::int32_t> encode_plain(std::string_view text) const;
+  std::string decode(std::span<const std::int32_t> ids, bool skip_special_tokens = true) const;
+  std::int32_t vocab_size() const;
+  std::optional<std::int32_t> token_id(std::string_view token) const;
+  bool is_special(std::int32_t id) const;
+
+ private:
+  friend class StreamDecoder;
+  struct Impl;
+  explicit Tokenizer(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+/// Turns ids into text one at a time, holding back bytes that do not end a UTF-8 character yet.
+class StreamDecoder {
+ public:
+  explicit StreamDecoder(const Tokenizer& tokenizer, bool skip_special_tokens = true);
+  ~StreamDecoder();
+  std::string push(std::int32_t id);  // text that is complete now, possibly empty
+  std::string finish();               // what was held back, with U+FFFD for broken bytes
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace tca::runtime
