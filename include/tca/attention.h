@@ -3,6 +3,7 @@
 // after RoPE.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -67,6 +68,9 @@ struct PrefillParams {
   std::int32_t sinks = 4;
   float scale = 0;
   std::span<float> lse;  // optional [L * Hq], natural log of the softmax denominator, token-major
+  /// Optional: when it turns true, the call throws kCancelled within milliseconds; out is then undefined. Backends look
+  /// at it between work items, since a long prompt's attention takes minutes.
+  const std::atomic<bool>* cancel = nullptr;
 };
 
 /// Queries of the last n tokens of a cache, whose K and V are stored already: query i sees every held token with a
