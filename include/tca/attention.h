@@ -1,6 +1,9 @@
 // The operations of TCA attention on plain views: parameters as POD structs, shapes in comments.
 // Notation: L tokens of this segment, Hq query heads, Hk KV heads, g = Hq / Hk, d = head_dim. Queries and keys come
 // after RoPE.
+// In every operation: q, k, v and the cache have one dtype, out may have any; the last token of the segment and all of
+// the past lie below position 2^31; a segment of no tokens is valid and does nothing. A query that sees no token at all
+// gets out = 0 and lse = -infinity. A past whose layer has seen no token is no past.
 #pragma once
 
 #include <atomic>
@@ -36,7 +39,9 @@ struct Past {
 };
 
 /// Importance s_h[j] of every key of a segment for the probe queries: attention probability averaged over the g query
-/// heads and the probes (softmax over past and segment), max-pooled, normalised to sum 1 over the segment.
+/// heads and the probes (causal softmax over past and segment), max-pooled over [j - pool_width / 2, j + pool_width /
+/// 2] within the segment, normalised to sum 1 over the segment. All 0 when the pooled sum is below 1e-30: the probes
+/// look at the past alone.
 struct ProbeParams {
   TensorView q;  // [P, Hq, d]: the segment's last P queries, P <= L
   TensorView k;  // [L, Hk, d]
@@ -45,7 +50,12 @@ struct ProbeParams {
   float scale = 0;  // of the scores; 0 means 1 / sqrt(d)
 };
 
-/// Chooses the core tokens (docs/algorithm.md, steps 1-4).
+/// Chooses the core tokens (docs/algorithm.md, steps 1-4). From the fp32 scores of probe_scores on, the choice is
+/// exact, the same on every backend. Per block, in double, summed in position order, NaN scores counting as 0: M = sum
+/// s, C = (sum s * s) / (M * M), or 1 when M is 0. Blocks by M / C descending (mass dispersion) or C ascending
+/// (Simpson), ties to the lower block. The first floor(share[b] * blocks + 0.5) of them keep b tokens; up to
+/// floor((share[b] + share[b / 2]) * blocks + 0.5) they keep b / 2; and so on. Inside a block the highest scores, ties
+/// to the lower position. The first `sinks` tokens are added when there is no past.
 struct SelectParams {
   TensorView q;  // [P, Hq, d]: the segment's last P = min(L, rule.probe_queries) queries
   TensorView k;  // [L, Hk, d]

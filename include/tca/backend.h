@@ -16,7 +16,7 @@ namespace tca {
 
 struct Capabilities {
   std::vector<DType> dtypes;
-  std::vector<std::int32_t> head_dims;
+  std::vector<std::int32_t> head_dims;  // empty: any
   std::string isa;  // what the kernels were dispatched to, e.g. "AVX3_DL"
 };
 
