@@ -11,19 +11,20 @@
 #include "tca/attention.h"
 #include "tca/kv_cache.h"
 #include "tca/thread_pool.h"
+#include "tca/version.h"
 
 namespace tca {
 
 struct Capabilities {
   std::vector<DType> dtypes;
   std::vector<std::int32_t> head_dims;  // empty: any
-  std::string isa;  // what the kernels were dispatched to, e.g. "AVX3_DL"
+  std::string isa;                      // what the kernels were dispatched to, e.g. "AVX3_DL"
 };
 
 /// All operations are const, deterministic for any number of threads, and validate their parameters: a bad one throws
 /// kInvalidArgument naming it; a valid one the backend cannot serve throws kUnsupported listing what it can. Batches
 /// are spans: a batch of n equals n calls.
-class Backend {
+class TCA_API Backend {
  public:
   virtual ~Backend() = default;
   virtual std::string_view name() const = 0;
@@ -44,7 +45,7 @@ class Backend {
 
 /// name: "reference", "cpu", or "auto" (the environment variable TCA_BACKEND, else the fastest there is). The pool must
 /// outlive the backend. Throws kUnsupported listing the backends of this build.
-std::unique_ptr<Backend> create_backend(std::string_view name, ThreadPool& pool);
-std::vector<std::string> available_backends();
+TCA_API std::unique_ptr<Backend> create_backend(std::string_view name, ThreadPool& pool);
+TCA_API std::vector<std::string> available_backends();
 
 }  // namespace tca

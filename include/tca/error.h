@@ -4,6 +4,8 @@
 #include <stdexcept>
 #include <string>
 
+#include "tca/version.h"
+
 namespace tca {
 
 enum class ErrorCategory {
@@ -16,7 +18,7 @@ enum class ErrorCategory {
 };
 
 /// Thrown by every function of the library. what() names the file, field or parameter, its value, and what to do.
-class Error : public std::runtime_error {
+class TCA_API Error : public std::runtime_error {
  public:
   Error(ErrorCategory category, const std::string& message) : std::runtime_error(message), category_(category) {}
   ErrorCategory category() const noexcept { return category_; }

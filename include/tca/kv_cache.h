@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "tca/tensor.h"
+#include "tca/version.h"
 
 namespace tca {
 
@@ -38,7 +39,7 @@ struct KvPageView {
 
 /// A bytes budget shared by any number of caches. Thread-safe. Pages are allocated one by one and returned to the
 /// allocator when the last cache that shares them lets go.
-class KvPool {
+class TCA_API KvPool {
  public:
   static std::shared_ptr<KvPool> create(std::size_t budget_bytes, std::int32_t head_dim, DType dtype,
                                         PageLayout layout = PageLayout::kRows);
@@ -63,7 +64,7 @@ class KvPool {
 
 /// The KV cache of one sequence. Every layer and KV head has its own page list. One writer at a time; readers may
 /// share. Every operation either succeeds or leaves the cache as it was.
-class KvCache {
+class TCA_API KvCache {
  public:
   KvCache(std::shared_ptr<KvPool> pool, const KvShape& shape);
   ~KvCache();

@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "tca/version.h"
+
 namespace tca {
 
 /// Order in which blocks are served, richest first (docs/algorithm.md).
@@ -27,7 +29,7 @@ struct SelectionRule {
 
 /// Distribution over how many tokens a block keeps: share[0] of the blocks keep none, share[1 + i] keep 2^i, up to
 /// block_size. Size log2(block_size) + 2; entries in [0, 1]; sums to 1 within 1e-6.
-struct BlockShares {
+struct TCA_API BlockShares {
   std::vector<double> share;
 
   static BlockShares full(std::int32_t block_size);    // every block keeps all of its tokens
@@ -56,7 +58,7 @@ struct ProfileBudget {
 };
 
 /// What a profile belongs to; compared field by field when a profile meets a model.
-struct ModelFingerprint {
+struct TCA_API ModelFingerprint {
   std::string architecture;  // config.json architectures[0]
   std::int32_t num_layers = 0;
   std::int32_t num_heads = 0;
@@ -69,7 +71,7 @@ struct ModelFingerprint {
   std::string describe() const;  // one line for messages
 };
 
-struct Profile {
+struct TCA_API Profile {
   ModelFingerprint model;
   SelectionRule rule;
   std::vector<ProfileBudget> budgets;  // ascending by objective, then budget

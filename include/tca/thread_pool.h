@@ -5,11 +5,13 @@
 #include <functional>
 #include <memory>
 
+#include "tca/version.h"
+
 namespace tca {
 
 /// Work items are taken from one atomic counter in ascending order, so that callers who put the longest item first get
 /// a balanced schedule. Which thread runs an item is not defined; results must not depend on it.
-class ThreadPool {
+class TCA_API ThreadPool {
  public:
   /// num_threads <= 0: one per hardware thread the process may use. The calling thread is one of them.
   explicit ThreadPool(int num_threads = 0);
