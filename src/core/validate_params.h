@@ -4,7 +4,6 @@
 
 #include <cstdint>
 #include <span>
-#include <string>
 
 #include "tca/attention.h"
 
@@ -15,9 +14,6 @@ std::int64_t past_tokens(const Past& past);
 
 /// The factor on q.k: scale, or 1 / sqrt(head_dim) when it is 0.
 float resolve_scale(float scale, std::int32_t head_dim);
-
-void validate_rule(const SelectionRule& rule, const std::string& where);
-void validate_shares(const BlockShares& shares, std::int32_t block_size, const std::string& where);
 
 void validate_params(const ProbeParams& params, std::span<const float> out);
 void validate_params(const SelectParams& params);
