@@ -66,18 +66,19 @@ struct SelectParams {
 };
 
 /// Step 5. Query i of the segment sees all of the past, and j <= i with (j kept) or (j > i - window) or (j < sinks);
-/// sinks only count when there is no past. Softmax over those alone.
+/// sinks only count when there is no past. Softmax over those alone. q may hold the segment's last n queries only: the
+/// last layer of a prompt needs no others.
 struct PrefillParams {
-  TensorView q;           // [L, Hq, d]
+  TensorView q;           // [n, Hq, d]: the segment's last n queries, 1 <= n <= L
   TensorView k;           // [L, Hk, d]
   TensorView v;           // [L, Hk, d]
-  MutableTensorView out;  // [L, Hq, d]; may be the memory of q
+  MutableTensorView out;  // [n, Hq, d]; may be the memory of q
   Past past;
   const KeptSet* kept = nullptr;  // null: dense causal attention
   std::int32_t window = 256;
   std::int32_t sinks = 4;
   float scale = 0;
-  std::span<float> lse;  // optional [L * Hq], natural log of the softmax denominator, token-major
+  std::span<float> lse;  // optional [n * Hq], natural log of the softmax denominator, token-major
   /// Optional: when it turns true, the call throws kCancelled within milliseconds; out is then undefined. Backends look
   /// at it between work items, since a long prompt's attention takes minutes.
   const std::atomic<bool>* cancel = nullptr;
