@@ -1,0 +1,186 @@
+#include "core/file.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <climits>
+#include <cstdlib>
+#include <memory>
+#include <system_error>
+#include <utility>
+
+#include "core/check.h"
+
+namespace tca {
+namespace {
+
+constexpr std::size_t kBufferBytes = std::size_t{1} << 16;
+
+// `error` is errno at the failure; a message, not strerror, because that one is not thread-safe.
+[[noreturn]] void fail_io(const char* action, const std::string& path, int error) {
+  fail(ErrorCategory::kIo, text("cannot ", action, " '", path, "': ", std::generic_category().message(error)));
+}
+
+class Descriptor {
+ public:
+  Descriptor(const std::string& path, int flags) : fd_(::open(path.c_str(), flags | O_CLOEXEC)) {
+    if (fd_ < 0) fail_io("open", path, errno);
+  }
+  ~Descriptor() { ::close(fd_); }
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  int get() const { return fd_; }
+
+ private:
+  int fd_;
+};
+
+struct stat status_of(const Descriptor& file, const std::string& path) {
+  struct stat status;
+  if (::fstat(file.get(), &status) != 0) fail_io("examine", path, errno);
+  return status;
+}
+
+std::string folder_of(const std::string& path) {
+  const auto slash = path.rfind('/');
+  if (slash == std::string::npos) return ".";
+  return slash == 0 ? "/" : path.substr(0, slash);
+}
+
+// The file behind a symbolic link, so that replacing it keeps the link.
+std::string resolve(const std::string& path) {
+  const std::unique_ptr<char, decltype(&std::free)> real(::realpath(path.c_str(), nullptr), &std::free);
+  return real ? std::string(real.get()) : path;
+}
+
+}  // namespace
+
+std::string read_file(const std::string& path, std::size_t max_bytes) {
+  const Descriptor file(path, O_RDONLY);
+  const struct stat status = status_of(file, path);
+  const auto refuse_long = [&] {
+    fail(ErrorCategory::kBadFile, text("'", path, "' is longer than the ", max_bytes, " bytes allowed here"));
+  };
+  const auto expected = S_ISREG(status.st_mode) ? static_cast<std::size_t>(status.st_size) : 0;
+  if (expected > max_bytes) refuse_long();
+  std::string content;
+  // One byte more than expected, so that a regular file is read and its end seen without growing.
+  content.resize(std::max(expected + 1, std::size_t{4096}));
+  std::size_t filled = 0;
+  for (;;) {
+    const ssize_t got = ::read(file.get(), content.data() + filled, content.size() - filled);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) fail_io("read", path, errno);
+    if (got == 0) break;
+    filled += static_cast<std::size_t>(got);
+    if (filled > max_bytes) refuse_long();
+    if (filled == content.size()) content.resize(2 * content.size());
+  }
+  content.resize(filled);
+  return content;
+}
+
+void write_file_atomically(const std::string& path, std::string_view data) {
+  AtomicFileWriter writer(path);
+  writer.write(data);
+  writer.commit();
+}
+
+AtomicFileWriter::AtomicFileWriter(const std::string& path) : path_(resolve(path)) {
+  struct stat status;
+  const bool exists = ::stat(path_.c_str(), &status) == 0;
+  // Renaming onto a device or a pipe would replace it by a file.
+  if (exists && !S_ISREG(status.st_mode)) {
+    fail(ErrorCategory::kIo, text("cannot write '", path, "': it exists and is not a regular file"));
+  }
+  buffer_.reserve(kBufferBytes);
+  open_temporary(folder_of(path_));
+  // Keeping the mode is a courtesy: a file system without modes is no reason to fail.
+  if (exists) static_cast<void>(::fchmod(fd_, status.st_mode & 07777) == 0);
+}
+
+void AtomicFileWriter::open_temporary(const std::string& folder) {
+  static std::atomic<unsigned> counter{0};
+  do {
+    temporary_ = text(folder, "/.tca-", static_cast<long>(::getpid()), "-", counter.fetch_add(1), ".tmp");
+    fd_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+  } while (fd_ < 0 && (errno == EEXIST || errno == EINTR));
+  if (fd_ < 0) fail_io("create a file beside", path_, errno);
+}
+
+AtomicFileWriter::~AtomicFileWriter() {
+  if (fd_ >= 0) ::close(fd_);
+  if (!temporary_.empty()) ::unlink(temporary_.c_str());
+}
+
+void AtomicFileWriter::write(const void* data, std::size_t size) {
+  if (buffer_.size() + size <= kBufferBytes) {
+    buffer_.append(static_cast<const char*>(data), size);
+    return;
+  }
+  flush();
+  write_through(data, size);
+}
+
+void AtomicFileWriter::flush() {
+  write_through(buffer_.data(), buffer_.size());
+  buffer_.clear();
+}
+
+void AtomicFileWriter::write_through(const void* data, std::size_t size) {
+  const auto* bytes = static_cast<const char*>(data);
+  while (size > 0) {
+    const ssize_t written = ::write(fd_, bytes, size);
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) fail_io("write", path_, errno);
+    bytes += written;
+    size -= static_cast<std::size_t>(written);
+  }
+}
+
+void AtomicFileWriter::commit() {
+  flush();
+  if (::fsync(fd_) != 0) fail_io("write", path_, errno);
+  if (::close(std::exchange(fd_, -1)) != 0) fail_io("write", path_, errno);
+  if (::rename(temporary_.c_str(), path_.c_str()) != 0) fail_io("replace", path_, errno);
+  temporary_.clear();
+  // The new name survives a power cut only when the folder is on disk too; not every file system can do that.
+  const int folder = ::open(folder_of(path_).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (folder >= 0) {
+    static_cast<void>(::fsync(folder) == 0);
+    ::close(folder);
+  }
+}
+
+MappedFile::MappedFile(const std::string& path) {
+  // O_NONBLOCK: opening a pipe must not wait for a writer before it can be refused.
+  const Descriptor file(path, O_RDONLY | O_NONBLOCK);
+  const struct stat status = status_of(file, path);
+  if (!S_ISREG(status.st_mode)) fail(ErrorCategory::kIo, text("cannot map '", path, "': not a regular file"));
+  if (status.st_size == 0) return;
+  const auto size = static_cast<std::size_t>(status.st_size);
+  void* const address = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, file.get(), 0);
+  if (address == MAP_FAILED) fail_io("map", path, errno);
+  data_ = static_cast<const std::byte*>(address);
+  size_ = size;
+}
+
+MappedFile::~MappedFile() {
+  if (data_ != nullptr) ::munmap(const_cast<std::byte*>(data_), size_);
+}
+
+MappedFile::MappedFile(MappedFile&& other) noexcept
+    : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+
+MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
+  std::swap(data_, other.data_);
+  std::swap(size_, other.size_);
+  return *this;
+}
+
+}  // namespace tca

@@ -1,0 +1,59 @@
+// Files: bounded reads, writes that appear whole or not at all, read-only maps. Every failure is a tca::Error that
+// names the path.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+
+namespace tca {
+
+/// The whole content of a file or pipe. Throws kIo when it cannot be read, kBadFile when it is longer than max_bytes.
+std::string read_file(const std::string& path, std::size_t max_bytes);
+
+/// Replaces path by data at once: on any failure the old file stays and nothing else is left behind. Throws kIo.
+void write_file_atomically(const std::string& path, std::string_view data);
+
+/// The same for content that comes in pieces: a temporary file in path's folder, renamed by commit(). Without commit()
+/// the destructor removes it. path may be a symbolic link, whose target is then replaced; anything but a regular file
+/// there (a device, a folder) is refused.
+class AtomicFileWriter {
+ public:
+  explicit AtomicFileWriter(const std::string& path);
+  ~AtomicFileWriter();
+  AtomicFileWriter(const AtomicFileWriter&) = delete;
+  AtomicFileWriter& operator=(const AtomicFileWriter&) = delete;
+
+  void write(const void* data, std::size_t size);
+  void write(std::string_view data) { write(data.data(), data.size()); }
+  /// Flushes to the disk and renames. Call once, last.
+  void commit();
+
+ private:
+  void open_temporary(const std::string& folder);
+  void flush();
+  void write_through(const void* data, std::size_t size);
+
+  std::string path_;
+  std::string temporary_;  // empty once renamed
+  int fd_ = -1;
+  std::string buffer_;  // small writes are gathered here
+};
+
+/// A regular file, mapped read-only. The content is undefined if somebody shortens the file meanwhile.
+class MappedFile {
+ public:
+  explicit MappedFile(const std::string& path);
+  ~MappedFile();
+  MappedFile(MappedFile&& other) noexcept;
+  MappedFile& operator=(MappedFile&& other) noexcept;
+
+  const std::byte* data() const { return data_; }
+  std::size_t size() const { return size_; }
+
+ private:
+  const std::byte* data_ = nullptr;  // null when the file is empty
+  std::size_t size_ = 0;
+};
+
+}  // namespace tca

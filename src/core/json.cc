@@ -1,0 +1,189 @@
+#include "core/json.h"
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "core/check.h"
+
+namespace tca {
+namespace {
+
+using nlohmann::json;
+
+// Builds the document while it is read, so that depth and duplicate keys are refused where they occur. The names of the
+// members are those that nlohmann::json::sax_parse calls.
+class DocumentBuilder {
+ public:
+  using string_t = json::string_t;
+
+  explicit DocumentBuilder(const std::string& name) : name_(name) {}
+  json take() { return std::move(root_); }
+
+  bool null() { return add(nullptr); }
+  bool boolean(bool value) { return add(value); }
+  bool number_integer(json::number_integer_t value) { return add(value); }
+  bool number_unsigned(json::number_unsigned_t value) { return add(value); }
+  bool number_float(json::number_float_t value, const string_t&) { return add(value); }
+  bool string(string_t& value) { return add(std::move(value)); }
+  bool binary(json::binary_t&) { return false; }  // not part of JSON text
+
+  bool key(string_t& value) {
+    const auto [position, is_new] = open_.back()->emplace(value, nullptr);
+    if (!is_new) fail(ErrorCategory::kBadFile, text(name_, ": the key \"", value, "\" occurs twice in one object"));
+    slot_ = &*position;
+    return true;
+  }
+  bool start_object(std::size_t) { return open(json::value_t::object); }
+  bool start_array(std::size_t) { return open(json::value_t::array); }
+  bool end_object() { return close(); }
+  bool end_array() { return close(); }
+
+  bool parse_error(std::size_t position, const std::string&, const nlohmann::detail::exception& error) {
+    // The library's text is "[json.exception.parse_error.101] reason; last read: raw bytes"; those may be anything.
+    std::string_view reason = error.what();
+    reason.remove_prefix(std::min(reason.size(), reason.find("] ") + 2));
+    reason = reason.substr(0, reason.find("; last read"));
+    fail(ErrorCategory::kBadFile, text(name_, ": not valid JSON at byte ", position, ": ", reason));
+  }
+
+ private:
+  template <class T>
+  bool add(T&& value) {
+    place(json(std::forward<T>(value)));
+    return true;
+  }
+  json* place(json&& value) {
+    if (open_.empty()) {
+      root_ = std::move(value);
+      return &root_;
+    }
+    if (open_.back()->is_array()) {
+      open_.back()->push_back(std::move(value));
+      return &open_.back()->back();
+    }
+    *slot_ = std::move(value);
+    return slot_;
+  }
+  bool open(json::value_t type) {
+    if (open_.size() == kMaxJsonDepth) {
+      fail(ErrorCategory::kBadFile, text(name_, ": JSON nested deeper than ", kMaxJsonDepth, " levels"));
+    }
+    open_.push_back(place(json(type)));
+    return true;
+  }
+  bool close() {
+    open_.pop_back();
+    return true;
+  }
+
+  const std::string& name_;
+  json root_;
+  std::vector<json*> open_;  // containers being filled: only the innermost grows, so the pointers stay valid
+  json* slot_ = nullptr;     // value of the innermost object's latest key
+};
+
+std::string path_of(const std::string& where, std::string_view field) {
+  return text(where, where.ends_with('.') ? "" : ": ", field);
+}
+
+const json* find(const json& object, const char* field, const std::string& where) {
+  if (!object.is_object()) {
+    fail(ErrorCategory::kBadFile, text(path_of(where, field), " cannot be read: what should hold it is no object"));
+  }
+  const auto found = object.find(field);
+  return found == object.end() || found->is_null() ? nullptr : &*found;
+}
+
+template <class T, class Get>
+std::optional<T> optional_of(const json& object, const char* field, const std::string& where, const Get& get) {
+  if (find(object, field, where) == nullptr) return std::nullopt;
+  return get();
+}
+
+}  // namespace
+
+json parse_json(std::string_view input, const std::string& name_for_errors) {
+  DocumentBuilder builder(name_for_errors);
+  json::sax_parse(input, &builder);
+  return builder.take();
+}
+
+void fail_field(const std::string& where, const std::string& field, const json& value, const std::string& expected) {
+  constexpr std::size_t kShown = 60;
+  std::string shown;
+  if (value.is_structured()) {
+    shown = text("an ", value.type_name(), " of ", value.size());
+  } else {
+    shown = value.dump(-1, ' ', true, json::error_handler_t::replace);
+    if (shown.size() > kShown) shown = shown.substr(0, kShown) + "...";
+  }
+  fail(ErrorCategory::kBadFile, text(path_of(where, field), " is ", shown, "; expected ", expected));
+}
+
+const json& get_field(const json& object, const char* field, const std::string& where) {
+  const json* const value = find(object, field, where);
+  if (value == nullptr) fail(ErrorCategory::kBadFile, text(path_of(where, field), " is missing"));
+  return *value;
+}
+
+const json& get_array(const json& object, const char* field, const std::string& where) {
+  const json& value = get_field(object, field, where);
+  if (!value.is_array()) fail_field(where, field, value, "an array");
+  return value;
+}
+
+const json& get_object(const json& object, const char* field, const std::string& where) {
+  const json& value = get_field(object, field, where);
+  if (!value.is_object()) fail_field(where, field, value, "an object");
+  return value;
+}
+
+std::int64_t get_int(const json& object, const char* field, const std::string& where, std::int64_t min,
+                     std::int64_t max) {
+  const json& value = get_field(object, field, where);
+  const bool fits = value.is_number_integer() &&
+                    (!value.is_number_unsigned() || value.get<std::uint64_t>() <= std::uint64_t{INT64_MAX}) &&
+                    value.get<std::int64_t>() >= min && value.get<std::int64_t>() <= max;
+  if (!fits) fail_field(where, field, value, text("an integer in [", min, ", ", max, "]"));
+  return value.get<std::int64_t>();
+}
+
+double get_number(const json& object, const char* field, const std::string& where, double min, double max) {
+  const json& value = get_field(object, field, where);
+  const bool fits = value.is_number() && value.get<double>() >= min && value.get<double>() <= max;
+  if (!fits) fail_field(where, field, value, text("a number in [", min, ", ", max, "]"));
+  return value.get<double>();
+}
+
+std::string get_string(const json& object, const char* field, const std::string& where) {
+  const json& value = get_field(object, field, where);
+  if (!value.is_string()) fail_field(where, field, value, "a string");
+  return value.get<std::string>();
+}
+
+bool get_bool(const json& object, const char* field, const std::string& where) {
+  const json& value = get_field(object, field, where);
+  if (!value.is_boolean()) fail_field(where, field, value, "true or false");
+  return value.get<bool>();
+}
+
+std::optional<std::int64_t> get_optional_int(const json& object, const char* field, const std::string& where,
+                                             std::int64_t min, std::int64_t max) {
+  return optional_of<std::int64_t>(object, field, where, [&] { return get_int(object, field, where, min, max); });
+}
+
+std::optional<double> get_optional_number(const json& object, const char* field, const std::string& where, double min,
+                                          double max) {
+  return optional_of<double>(object, field, where, [&] { return get_number(object, field, where, min, max); });
+}
+
+std::optional<std::string> get_optional_string(const json& object, const char* field, const std::string& where) {
+  return optional_of<std::string>(object, field, where, [&] { return get_string(object, field, where); });
+}
+
+std::optional<bool> get_optional_bool(const json& object, const char* field, const std::string& where) {
+  return optional_of<bool>(object, field, where, [&] { return get_bool(object, field, where); });
+}
+
+}  // namespace tca

@@ -1,0 +1,48 @@
+// JSON from untrusted text, and typed access that names file, field and value when something is wrong.
+#pragma once
+
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace tca {
+
+/// Objects and arrays may nest this deep.
+inline constexpr int kMaxJsonDepth = 64;
+
+/// Throws kBadFile with name_for_errors and the byte offset for malformed or too deeply nested text, invalid UTF-8,
+/// numbers out of range and keys that occur twice in one object.
+nlohmann::json parse_json(std::string_view text, const std::string& name_for_errors);
+
+// The getters below throw kBadFile when `object` has no such field or its value is not what is asked for. `where` is
+// the file's name, or the file's name and the path of the object with a dot at its end ("p.json: budgets[1].").
+
+/// The field itself, whatever its type.
+const nlohmann::json& get_field(const nlohmann::json& object, const char* field, const std::string& where);
+/// An array or object.
+const nlohmann::json& get_array(const nlohmann::json& object, const char* field, const std::string& where);
+const nlohmann::json& get_object(const nlohmann::json& object, const char* field, const std::string& where);
+/// An integer (written without point or exponent) in [min, max].
+std::int64_t get_int(const nlohmann::json& object, const char* field, const std::string& where, std::int64_t min,
+                     std::int64_t max);
+/// A number in [min, max].
+double get_number(const nlohmann::json& object, const char* field, const std::string& where, double min, double max);
+std::string get_string(const nlohmann::json& object, const char* field, const std::string& where);
+bool get_bool(const nlohmann::json& object, const char* field, const std::string& where);
+
+/// The same for fields that may be missing or null: nothing then.
+std::optional<std::int64_t> get_optional_int(const nlohmann::json& object, const char* field, const std::string& where,
+                                             std::int64_t min, std::int64_t max);
+std::optional<double> get_optional_number(const nlohmann::json& object, const char* field, const std::string& where,
+                                          double min, double max);
+std::optional<std::string> get_optional_string(const nlohmann::json& object, const char* field,
+                                               const std::string& where);
+std::optional<bool> get_optional_bool(const nlohmann::json& object, const char* field, const std::string& where);
+
+/// Throws kBadFile: "<where>: <field> is <value>; expected <expected>". Long values are shortened.
+[[noreturn]] void fail_field(const std::string& where, const std::string& field, const nlohmann::json& value,
+                             const std::string& expected);
+
+}  // namespace tca
