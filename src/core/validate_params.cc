@@ -163,11 +163,12 @@ void check_prefill(const Where& where, const PrefillParams& p) {
   check_keys(where, p.k, p.past);
   check_values(where, p.v, p.k);
   check_queries(where, p.q, "k", p.k.num_heads, p.k.head_dim, p.k.dtype);
-  where.require(p.q.num_tokens == p.k.num_tokens, "q.num_tokens is ", p.q.num_tokens, ", but k has ", p.k.num_tokens);
+  where.require(p.q.num_tokens <= p.k.num_tokens && (p.q.num_tokens >= 1 || p.k.num_tokens == 0), "q.num_tokens is ",
+                p.q.num_tokens, ", but must be in [1, ", p.k.num_tokens, "], the tokens of the segment");
   check_output(where, p.out, p.q);
   check_sparsity(where, p.kept, p.window, p.sinks, p.k);
   check_scale(where, p.scale);
-  if (!p.lse.empty()) check_size(where, "lse", p.lse.size(), p.q.num_tokens * p.q.num_heads, "L * Hq");
+  if (!p.lse.empty()) check_size(where, "lse", p.lse.size(), p.q.num_tokens * p.q.num_heads, "n * Hq");
 }
 
 void check_decode(const Where& where, const DecodeParams& p) {

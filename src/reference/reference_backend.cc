@@ -33,14 +33,15 @@ void prefill(const PrefillParams& p) {
   for (std::int32_t kv_head = 0; kv_head < k.num_heads; ++kv_head) {
     const HeadTokens tokens = reference::past_and_segment(p.past, k, &v, kv_head);
     const std::size_t num_past = tokens.size() - static_cast<std::size_t>(k.num_tokens);
-    for (std::int64_t i = 0; i < q.num_tokens; ++i) {
+    for (std::int64_t r = 0; r < q.num_tokens; ++r) {
       if (p.cancel != nullptr && p.cancel->load(std::memory_order_relaxed)) {
         fail(ErrorCategory::kCancelled, "prefill_attention was cancelled");
       }
+      const std::int64_t i = k.num_tokens - q.num_tokens + r;
       const std::vector<bool> visible =
-          reference::visible_tokens(i, q.num_tokens, num_past, p.kept, kv_head, p.window, sinks);
+          reference::visible_tokens(i, k.num_tokens, num_past, p.kept, kv_head, p.window, sinks);
       for (std::int32_t head = kv_head * group; head < (kv_head + 1) * group; ++head) {
-        write_row(reference::attend(q.row(i, head), tokens, visible, scale), p.out, p.lse, i, head);
+        write_row(reference::attend(q.row(r, head), tokens, visible, scale), p.out, p.lse, r, head);
       }
     }
   }
