@@ -45,7 +45,7 @@ struct Past {
 struct ProbeParams {
   TensorView q;  // [P, Hq, d]: the segment's last P queries, P <= L
   TensorView k;  // [L, Hk, d]
-  Past past;
+  Past past = {};
   std::int32_t pool_width = 7;
   float scale = 0;  // of the scores; 0 means 1 / sqrt(d)
 };
@@ -59,9 +59,9 @@ struct ProbeParams {
 struct SelectParams {
   TensorView q;  // [P, Hq, d]: the segment's last P = min(L, rule.probe_queries) queries
   TensorView k;  // [L, Hk, d]
-  Past past;
+  Past past = {};
   std::span<const BlockShares> shares;  // [Hk]
-  SelectionRule rule;
+  SelectionRule rule = {};
   float scale = 0;
 };
 
@@ -73,12 +73,12 @@ struct PrefillParams {
   TensorView k;           // [L, Hk, d]
   TensorView v;           // [L, Hk, d]
   MutableTensorView out;  // [n, Hq, d]; may be the memory of q
-  Past past;
+  Past past = {};
   const KeptSet* kept = nullptr;  // null: dense causal attention
   std::int32_t window = 256;
   std::int32_t sinks = 4;
   float scale = 0;
-  std::span<float> lse;  // optional [n * Hq], natural log of the softmax denominator, token-major
+  std::span<float> lse = {};  // optional [n * Hq], natural log of the softmax denominator, token-major
   /// Optional: when it turns true, the call throws kCancelled within milliseconds; out is then undefined. Backends look
   /// at it between work items, since a long prompt's attention takes minutes.
   const std::atomic<bool>* cancel = nullptr;
@@ -92,7 +92,7 @@ struct DecodeParams {
   const KvCache* cache = nullptr;
   std::int32_t layer = 0;
   float scale = 0;
-  std::span<float> lse;  // optional [n * Hq]
+  std::span<float> lse = {};  // optional [n * Hq]
 };
 
 /// Scores of `count` tokens of a head's tail for thinning: mean over recent queries and the g query heads of
@@ -115,7 +115,7 @@ struct CertifyParams {
   std::span<const std::int32_t> rows;  // [R] their positions in the segment
   TensorView k;                        // [L, Hk, d]
   TensorView v;                        // [L, Hk, d]
-  Past past;
+  Past past = {};
   const KeptSet* kept = nullptr;
   std::int32_t window = 256;
   std::int32_t sinks = 4;
