@@ -16,7 +16,7 @@ enum class BlockOrder : std::uint8_t {
   kSimpson = 1,         // C_t ascending, as in arXiv 2512.09238
 };
 
-/// How core tokens are chosen, the same for all heads of a model.
+/// How core tokens are chosen, the same for all heads under one budget.
 struct SelectionRule {
   std::int32_t block_size = 64;     // b: a power of two in [8, 256]
   std::int32_t window = 256;        // w >= 1: the last w tokens are always visible and kept
@@ -54,6 +54,7 @@ struct ProfileBudget {
   std::string objective;                         // "tail-risk" | "paper"
   double budget = 0;                             // asked: mean kept share over heads
   double kept_share = 0;                         // found: mean kept share over heads
+  std::optional<SelectionRule> rule;             // where it is not the profile's; same block_size
   std::vector<std::vector<HeadProfile>> layers;  // [num_layers][num_kv_heads]
 };
 
@@ -94,6 +95,8 @@ struct TCA_API Profile {
   /// The configuration of an objective whose kept share is nearest to keep (largest not above, else the smallest).
   /// Throws kInvalidArgument listing what there is when the objective is unknown.
   const ProfileBudget& pick(double keep, const std::string& objective = "tail-risk") const;
+  /// The rule the budget was calibrated for, and with which it must be used.
+  const SelectionRule& rule_of(const ProfileBudget& budget) const { return budget.rule ? *budget.rule : rule; }
   /// A head's next richer configuration of the same objective after `current`, in the order of kept share, ending in
   /// full.
   BlockShares richer(const BlockShares& current, std::int32_t layer, std::int32_t kv_head,

@@ -151,7 +151,7 @@ std::vector<std::vector<HeadProfile>> parse_layers(const json& layers, const std
 ProfileBudget parse_budget(const json& object, const std::string& where, const Profile& shape) {
   if (!object.is_object()) fail(ErrorCategory::kBadFile, text(where, " is not an object"));
   const std::string path = where + ".";
-  refuse_unknown(object, path, {"objective", "budget", "kept_share", "layers"});
+  refuse_unknown(object, path, {"objective", "budget", "kept_share", "rule", "layers"});
   ProfileBudget budget;
   budget.objective = get_string(object, "objective", path);
   if (budget.objective.empty() || budget.objective.size() > 32 ||
@@ -160,6 +160,12 @@ ProfileBudget parse_budget(const json& object, const std::string& where, const P
   }
   budget.budget = get_number(object, "budget", path, 0, 1);
   budget.kept_share = get_number(object, "kept_share", path, 0, 1);
+  if (object.contains("rule")) {
+    budget.rule = parse_rule(get_object(object, "rule", path), path + "rule.");
+    if (budget.rule->block_size != shape.rule.block_size) {
+      fail_field(path + "rule.", "block_size", budget.rule->block_size, text("the profile's: ", shape.rule.block_size));
+    }
+  }
   budget.layers = parse_layers(get_array(object, "layers", path), path, shape);
   double sum = 0;
   for (const auto& layer : budget.layers) {
@@ -209,10 +215,17 @@ ordered_json head_json(const HeadProfile& head) {
   return object;
 }
 
+ordered_json rule_json(const SelectionRule& rule) {
+  return {{"block_size", rule.block_size},       {"window", rule.window},         {"sinks", rule.sinks},
+          {"probe_queries", rule.probe_queries}, {"pool_width", rule.pool_width}, {"order", order_name(rule.order)}};
+}
+
 // One head a line, so that profiles can be read and compared line by line.
 std::string budget_text(const ProfileBudget& budget) {
   std::string out = text("  {\"objective\": ", dump(budget.objective), ", \"budget\": ", dump(budget.budget),
-                         ", \"kept_share\": ", dump(budget.kept_share), ", \"layers\": [");
+                         ", \"kept_share\": ", dump(budget.kept_share));
+  if (budget.rule) out += text(",\n   \"rule\": ", dump(rule_json(*budget.rule)));
+  out += ", \"layers\": [";
   for (std::size_t l = 0; l < budget.layers.size(); ++l) {
     out += l == 0 ? "\n   [" : ",\n   [";
     for (std::size_t h = 0; h < budget.layers[l].size(); ++h) {
@@ -230,9 +243,6 @@ std::string Profile::to_json() const {
                                    {"num_heads", model.num_heads},       {"num_kv_heads", model.num_kv_heads},
                                    {"head_dim", model.head_dim},         {"rope", model.rope},
                                    {"vocab_size", model.vocab_size},     {"weights_sha256", model.weights_sha256}};
-  const ordered_json rule_json = {{"block_size", rule.block_size}, {"window", rule.window},
-                                  {"sinks", rule.sinks},           {"probe_queries", rule.probe_queries},
-                                  {"pool_width", rule.pool_width}, {"order", order_name(rule.order)}};
   const ordered_json provenance = {{"text_sha256", text_sha256},
                                    {"calibration_tokens", calibration_tokens},
                                    {"seed", seed},
@@ -240,7 +250,7 @@ std::string Profile::to_json() const {
                                    {"date", date}};
   std::string out =
       text("{\n \"format\": \"", kProfileFormat, "\",\n \"model\": ", dump(model_json),
-           ",\n \"rule\": ", dump(rule_json), ",\n \"provenance\": ", dump(provenance), ",\n \"budgets\": [");
+           ",\n \"rule\": ", dump(rule_json(rule)), ",\n \"provenance\": ", dump(provenance), ",\n \"budgets\": [");
   for (std::size_t i = 0; i < budgets.size(); ++i) {
     out += text(i == 0 ? "\n" : ",\n", budget_text(budgets[i]));
   }
