@@ -1,0 +1,98 @@
+// The certificate: dropped mass, the identity o - o' = delta (o_dropped - o'), the bound, and the nearest rank.
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "reference/reference_backend.h"
+#include "reference/steps.h"
+
+namespace tca::reference {
+namespace {
+
+constexpr double kTiny = 1e-14;
+
+// Softmax weights 1, 2, 3, 4 over 10 for q = (1, 0), as in attention_steps_test.cc.
+const HeadTokens kTokens = {.positions = {0, 1, 2, 3},
+                            .k = {{0, 0}, {std::log(2), 0}, {std::log(3), 0}, {std::log(4), 0}},
+                            .v = {{1, 0}, {0, 1}, {2, 2}, {-1, 4}}};
+const std::vector<double> kQuery = {1, 0};
+const std::vector<bool> kAll(4, true);
+
+TEST(DroppedMass, IsWhatTheHiddenTokensHad) {
+  EXPECT_NEAR(dropped_mass(kQuery, kTokens, kAll, {true, false, true, true}, 1.0), 0.2, kTiny);
+  EXPECT_NEAR(dropped_mass(kQuery, kTokens, kAll, {false, false, true, true}, 1.0), 0.3, kTiny);
+  EXPECT_EQ(dropped_mass(kQuery, kTokens, kAll, kAll, 1.0), 0);
+  // A query at the third token: weights 1, 2, 3 over 6, the second is hidden.
+  EXPECT_NEAR(dropped_mass(kQuery, kTokens, {true, true, true, false}, {true, false, true, false}, 1.0), 2.0 / 6,
+              kTiny);
+}
+
+TEST(DroppedMass, ExplainsTheError) {
+  // o = (0.3, 2.4), o' = (0.375, 2.75), o_dropped = v of the second token = (0, 1), delta = 0.2:
+  // o - o' = (-0.075, -0.35) = 0.2 * ((0, 1) - (0.375, 2.75)).
+  const std::vector<bool> visible = {true, false, true, true};
+  const AttentionRow dense = attend(kQuery, kTokens, kAll, 1.0);
+  const AttentionRow sparse = attend(kQuery, kTokens, visible, 1.0);
+  const double delta = dropped_mass(kQuery, kTokens, kAll, visible, 1.0);
+  EXPECT_NEAR(dense.out[0] - sparse.out[0], -0.075, kTiny);
+  EXPECT_NEAR(dense.out[1] - sparse.out[1], -0.35, kTiny);
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_NEAR(dense.out[i] - sparse.out[i], delta * (kTokens.v[1][i] - sparse.out[i]), kTiny);
+  }
+  const double error = std::hypot(-0.075, -0.35);
+  const double bound = 2 * delta * std::hypot(-1, 4);  // the largest value is (-1, 4)
+  EXPECT_LE(error, bound);
+}
+
+TEST(Summarise, NearestRank) {
+  std::vector<double> deltas;
+  for (int i = 20; i >= 1; --i) deltas.push_back(i / 100.0);
+  const HeadCertificate twenty = summarise(deltas, 3);
+  EXPECT_NEAR(twenty.mean_delta, 0.105, kTiny);
+  EXPECT_EQ(twenty.p95_delta, 0.19);  // ceil(0.95 * 20) = 19th smallest
+  EXPECT_EQ(twenty.max_delta, 0.2);
+  EXPECT_NEAR(twenty.bound, 2 * 0.19 * 3, kTiny);
+  deltas.push_back(0.5);
+  EXPECT_EQ(summarise(deltas, 1).p95_delta, 0.2);  // ceil(19.95) = 20th of 21
+  EXPECT_EQ(summarise(std::vector<double>{0.25}, 1).p95_delta, 0.25);
+}
+
+TEST(Summarise, NoRowsNoDelta) {
+  const HeadCertificate none = summarise({}, 3);
+  EXPECT_EQ(none.max_delta, 0);
+  EXPECT_EQ(none.bound, 0);
+}
+
+TEST(Certify, ThroughTheBackend) {
+  // Rows 3 and 2 of one query head; head keeps nothing, window 2, one sink: row 3 hides token 1 (0.2), row 2 hides
+  // nothing (0, 1 and 2 are sink and window).
+  std::vector<float> k, v;
+  for (int j = 0; j < 4; ++j) {
+    for (int i = 0; i < 2; ++i) {
+      k.push_back(static_cast<float>(kTokens.k[j][i]));
+      v.push_back(static_cast<float>(kTokens.v[j][i]));
+    }
+  }
+  const std::vector<float> q = {1, 0, 1, 0};
+  const std::vector<std::int32_t> rows = {3, 2};
+  const KeptSet kept{.num_tokens = 4, .offsets = {0, 0}, .positions = {}};
+  std::vector<float> deltas(2);
+  const auto certificates = create_reference_backend()->certify({.q = contiguous(q.data(), DType::kF32, 2, 1, 2),
+                                                                 .rows = rows,
+                                                                 .k = contiguous(k.data(), DType::kF32, 4, 1, 2),
+                                                                 .v = contiguous(v.data(), DType::kF32, 4, 1, 2),
+                                                                 .kept = &kept,
+                                                                 .window = 2,
+                                                                 .sinks = 1,
+                                                                 .scale = 1},
+                                                                deltas);
+  EXPECT_NEAR(deltas[0], 0.2, 1e-7);
+  EXPECT_EQ(deltas[1], 0);
+  ASSERT_EQ(certificates.size(), 1u);
+  EXPECT_NEAR(certificates[0].mean_delta, 0.1, 1e-7);
+  EXPECT_NEAR(certificates[0].p95_delta, 0.2, 1e-7);
+  EXPECT_NEAR(certificates[0].bound, 2 * 0.2 * std::sqrt(17.0), 1e-6);
+}
+
+}  // namespace
+}  // namespace tca::reference
