@@ -3,10 +3,12 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
 
+#include "calibration/sequences.h"
 #include "runtime/engine/session.h"
 #include "tca/backend.h"
 #include "tca/profile.h"
@@ -14,10 +16,13 @@
 namespace tca::calibration {
 
 struct CalibrationOptions {
-  SelectionRule rule;
+  SelectionRule rule;  // of tail-risk budgets
+  SelectionRule paper_rule = {.probe_queries = 1, .pool_width = 1, .order = BlockOrder::kSimpson};  // of paper budgets
   std::vector<double> budgets = {0.05, 0.1, 0.15, 0.2, 0.3, 0.4};  // mean kept share, each in (0, 1]
   std::vector<std::string> objectives = {"tail-risk", "paper"};
   std::int32_t rows = 192;  // sampled query rows a sequence
+  double tail = 0.1;        // tail-risk: a head's risk is the mean of this worst share of rows
+  std::string text_sha256;  // for the profile
   std::uint64_t seed = 0;
 };
 
@@ -27,7 +32,7 @@ std::vector<BlockShares> candidate_configurations(std::int32_t block_size);
 
 /// One dense forward pass over each sequence; the profile holds one configuration per objective and budget.
 Profile calibrate(std::shared_ptr<const runtime::Model> model, const Backend& backend, ThreadPool& pool,
-                  std::span<const std::vector<std::int32_t>> sequences, const CalibrationOptions& options,
+                  std::span<const CalibrationSequence> sequences, const CalibrationOptions& options,
                   const runtime::Progress& progress = {});
 
 }  // namespace tca::calibration

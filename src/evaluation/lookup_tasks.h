@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "runtime/tokenizer/chat_template.h"
@@ -13,18 +14,21 @@ namespace tca::evaluation {
 
 enum class FactKind { kNumber, kRegisterLine, kHexRecord, kIngredient, kMultiValue, kVariableChain, kPassKey };
 
+std::string_view fact_kind_name(FactKind kind);
+
 struct Fact {
-  FactKind kind;
+  FactKind kind = FactKind::kNumber;
   std::vector<std::string> sentences;  // planted, in order
   std::string question;
   std::string answer;
 };
 
 struct LookupOptions {
-  std::int64_t context_tokens = 32768;  // of the document turn, facts and chat form included
-  std::int32_t num_facts = 8;
+  std::int64_t context_tokens = 32768;  // of the document turn, facts and chat form included: exactly
+  std::int32_t num_facts = 8;           // a pass key is planted at most once
   std::vector<FactKind> kinds = {FactKind::kNumber, FactKind::kRegisterLine, FactKind::kHexRecord,
-                                 FactKind::kIngredient, FactKind::kMultiValue};
+                                 FactKind::kIngredient, FactKind::kMultiValue};  // in turn, from kinds[seed % size]
+  bool random_start = false;  // the document begins at a random token of the text instead of its first
   std::uint64_t seed = 0;
 };
 
@@ -32,14 +36,42 @@ struct LookupDocument {
   std::vector<std::int32_t> context;  // ids of the document turn, ready to read first
   std::vector<Fact> facts;
   std::vector<std::vector<std::int32_t>> questions;  // ids of each question turn up to the opened assistant turn
-  std::vector<std::vector<std::int32_t>> answers;    // ids of each answer
+  std::vector<std::vector<std::int32_t>> answers;    // ids of each answer, without the turn's end
 };
 
-/// text is cut to what fits; facts land at random places of it, never inside a UTF-8 character. Deterministic in its
-/// arguments.
+/// Makes any number of documents from one text, which is tokenised once. Everything is deterministic in the text and
+/// the options. The tokenizer must outlive the generator.
+class LookupGenerator {
+ public:
+  LookupGenerator(const runtime::Tokenizer& tokenizer, const runtime::ChatTemplate& chat, const std::string& text);
+
+  /// The text is cut to what fits; facts land at random places of it, never inside a UTF-8 character. Throws
+  /// kInvalidArgument when the facts do not fit into context_tokens or the text is too short for them.
+  LookupDocument make(const LookupOptions& options) const;
+
+  /// The parts of make(): facts depend on seed, num_facts and kinds only.
+  std::vector<Fact> make_facts(const LookupOptions& options) const;
+  LookupDocument plant(std::vector<Fact> facts, const LookupOptions& options) const;
+
+  /// Tokens [begin, begin + count) of the text, from the beginning again where it ends.
+  std::vector<std::int32_t> plain_text(std::int64_t begin, std::int64_t count) const;
+  std::int64_t text_tokens() const { return static_cast<std::int64_t>(text_ids_.size()); }
+
+ private:
+  const runtime::Tokenizer& tokenizer_;
+  runtime::ChatTemplate chat_;
+  std::vector<std::int32_t> text_ids_;
+  std::vector<std::string> words_;          // what names and ingredients are made of
+  std::vector<std::int32_t> frame_before_;  // the document turn before and after its content
+  std::vector<std::int32_t> frame_after_;
+};
+
+/// One document from one text.
 LookupDocument make_lookup_document(const runtime::Tokenizer& tokenizer, const runtime::ChatTemplate& chat,
                                     const std::string& text, const LookupOptions& options);
 
-std::string_view fact_kind_name(FactKind kind);
+/// The words names are made of: runs of 4 to 9 lower-case letters, by how often the text has them, the 300 most
+/// frequent left out (they are glue), 6000 at most considered. Texts with few of them get made-up words instead.
+std::vector<std::string> name_words(const std::string& text);
 
 }  // namespace tca::evaluation

@@ -1,0 +1,79 @@
+// What keeping less costs in answers: planted facts asked about, and loss on plain text, for methods side by side.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "evaluation/lookup_tasks.h"
+#include "runtime/engine/session.h"
+
+namespace tca::evaluation {
+
+/// What every evaluation runs on; all of it must outlive the call.
+struct Runtime {
+  std::shared_ptr<const runtime::Model> model;
+  const Backend& backend;
+  ThreadPool& pool;
+};
+
+/// One way to read a prompt, as a row of the table.
+struct Method {
+  std::string name;
+  runtime::SessionOptions options;
+};
+
+/// From a short text: "full"; "tca:0.2" (tail-risk budgets of the profile); "paper:0.39" (its paper budgets);
+/// "window:0.39" (sinks and the last tokens only, as StreamingLLM keeps them, at that share of context_tokens).
+/// base gives everything else (profile, pool, context). Throws kInvalidArgument listing the forms.
+Method parse_method(const std::string& form, const runtime::SessionOptions& base, const ModelFingerprint& model,
+                    std::int64_t context_tokens);
+
+/// When the question is read. Later: after the document's tokens were dropped, as in a conversation. First: together
+/// with the document, so that tokens are chosen for it (one document read a question).
+enum class AskOrder { kLater, kFirst };
+
+struct Score {
+  std::int64_t questions = 0, exact = 0;      // exact: every answer token right
+  std::int64_t tokens = 0, tokens_right = 0;  // teacher-forced, by the largest logit
+  double log_prob_sum = 0;                    // nats, of the answer tokens
+
+  double exact_match() const { return questions > 0 ? static_cast<double>(exact) / static_cast<double>(questions) : 0; }
+  double token_accuracy() const {
+    return tokens > 0 ? static_cast<double>(tokens_right) / static_cast<double>(tokens) : 0;
+  }
+  double mean_log_prob() const { return tokens > 0 ? log_prob_sum / static_cast<double>(tokens) : 0; }
+  Score& operator+=(const Score& other);
+};
+
+struct KindScore {
+  FactKind kind = FactKind::kNumber;
+  Score score;
+};
+
+struct LookupResult {
+  std::string method;
+  Score total;
+  std::vector<KindScore> kinds;  // those that were asked, in the order of FactKind
+  // Means over documents, after the document was read
+  double kept_share = 1, density = 1, kv_bytes = 0, read_seconds = 0;
+};
+
+/// Progress counts tokens read. Throws kCancelled when it returns false.
+LookupResult evaluate_lookup(const Runtime& runtime, const Method& method, std::span<const LookupDocument> documents,
+                             AskOrder order = AskOrder::kLater, const runtime::Progress& progress = {});
+
+struct TextResult {
+  std::string method;
+  std::int64_t tokens = 0;  // scored
+  double nll = 0;           // nats a token
+  double kept_share = 1, density = 1, read_seconds = 0;
+};
+
+/// Loss on the second half of each text, the text read at once.
+TextResult evaluate_text(const Runtime& runtime, const Method& method, std::span<const std::vector<std::int32_t>> texts,
+                         const runtime::Progress& progress = {});
+
+}  // namespace tca::evaluation
