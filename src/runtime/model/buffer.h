@@ -1,0 +1,49 @@
+// Uninitialised memory for activations and converted weights.
+#pragma once
+
+#include <cstddef>
+#include <cstdlib>
+#include <memory>
+
+#include "core/check.h"
+
+namespace tca::runtime {
+
+/// Grows, never shrinks by itself, and does not keep its content when it grows: a prompt's activations are written
+/// before they are read, and clearing hundreds of MiB first would cost as much as a layer's norm.
+class Buffer {
+ public:
+  std::byte* reserve(std::size_t bytes) {
+    if (bytes <= capacity_) return data_.get();
+    release();
+    const std::size_t rounded = (bytes + kAlignment - 1) / kAlignment * kAlignment;
+    data_.reset(static_cast<std::byte*>(std::aligned_alloc(kAlignment, rounded)));
+    if (data_ == nullptr) {
+      fail(ErrorCategory::kIo, text("the system has no ", rounded,
+                                    " bytes of memory left for activations; use a "
+                                    "shorter context"));
+    }
+    capacity_ = rounded;
+    return data_.get();
+  }
+  template <class T>
+  T* as() const {
+    return reinterpret_cast<T*>(data_.get());
+  }
+  std::byte* data() const { return data_.get(); }
+  std::size_t capacity() const { return capacity_; }
+  void release() {
+    data_.reset();
+    capacity_ = 0;
+  }
+
+ private:
+  static constexpr std::size_t kAlignment = 64;  // one cache line, one AVX-512 register
+  struct Free {
+    void operator()(std::byte* p) const { std::free(p); }
+  };
+  std::unique_ptr<std::byte, Free> data_;
+  std::size_t capacity_ = 0;
+};
+
+}  // namespace tca::runtime

@@ -1,0 +1,231 @@
+#include "runtime/model/linear.h"
+
+#include <omp.h>
+
+#include <algorithm>
+#include <oneapi/dnnl/dnnl.hpp>
+#include <string_view>
+#include <tuple>
+#include <unordered_map>
+#include <vector>
+
+#include "core/check.h"
+#include "runtime/model/kernels.h"
+
+namespace tca::runtime {
+namespace {
+
+using dnnl::memory;
+
+// Rows that one call of oneDNN takes: it repacks the weights it reads in every call, which costs 5 % at 128 rows of
+// lookback-28m and less above, while more rows leave too few pieces for many threads.
+constexpr std::int64_t kBlockRows = 256;
+// Columns of a piece: 512 x 512 bf16 weights fill half of a 1 MiB L2 cache.
+constexpr std::int64_t kBlockColumns = 512;
+// Up to here own kernels, which read the weights once from memory, beat oneDNN, which repacks them.
+constexpr std::int64_t kFewRows = 8;
+// Outputs of one piece of the few-rows kernels: 32 KiB of weights or more, a few microseconds.
+constexpr std::int64_t kFewRowsOutputs = 64;
+
+/// oneDNN's OpenMP build would start a team of its own inside each of our tasks. The setting belongs to the calling
+/// thread alone; the application's own value comes back afterwards.
+class OneOpenMpThread {
+ public:
+  OneOpenMpThread() : before_(omp_get_max_threads()) { omp_set_num_threads(1); }
+  ~OneOpenMpThread() { omp_set_num_threads(before_); }
+  OneOpenMpThread(const OneOpenMpThread&) = delete;
+  OneOpenMpThread& operator=(const OneOpenMpThread&) = delete;
+
+ private:
+  int before_;
+};
+
+memory::data_type type_of(DType dtype) {
+  return dtype == DType::kF32 ? memory::data_type::f32 : memory::data_type::bf16;
+}
+
+struct Shape {
+  std::int64_t rows, in, columns, out_stride;
+  DType dtype, out_dtype;
+  bool add, bias;
+  auto key() const { return std::tie(rows, in, columns, out_stride, dtype, out_dtype, add, bias); }
+  bool operator<(const Shape& other) const { return key() < other.key(); }
+};
+
+struct Primitive {
+  memory::desc x, weight, bias, out, scratch;
+  dnnl::matmul matmul;
+  std::string_view implementation;
+};
+
+Primitive make_primitive(const dnnl::engine& engine, const Shape& s) {
+  using tag = memory::format_tag;
+  Primitive p;
+  p.x = memory::desc({s.rows, s.in}, type_of(s.dtype), tag::ab);
+  p.weight = memory::desc({s.in, s.columns}, type_of(s.dtype), tag::ba);
+  p.out = memory::desc({s.rows, s.columns}, type_of(s.out_dtype), memory::dims{s.out_stride, 1});
+  if (s.bias) p.bias = memory::desc({1, s.columns}, memory::data_type::f32, tag::ab);
+  dnnl::primitive_attr attributes;
+  attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
+  if (s.add) {
+    dnnl::post_ops add;
+    add.append_sum(1.0f);
+    attributes.set_post_ops(add);
+  }
+  const dnnl::matmul::desc description =
+      s.bias ? dnnl::matmul::desc(p.x, p.weight, p.bias, p.out) : dnnl::matmul::desc(p.x, p.weight, p.out);
+  const dnnl::matmul::primitive_desc chosen(description, attributes, engine);
+  p.scratch = chosen.scratchpad_desc();
+  p.implementation = chosen.impl_info_str();
+  p.matmul = dnnl::matmul(chosen);
+  return p;
+}
+
+struct Piece {
+  const Product* product;
+  std::int64_t row, rows, column, columns;
+};
+
+std::vector<Piece> cut(std::int64_t rows, std::span<const Product> products, std::int64_t block_rows,
+                       std::int64_t block_columns) {
+  std::vector<Piece> pieces;
+  for (const Product& product : products) {
+    for (std::int64_t row = 0; row < rows; row += block_rows) {
+      for (std::int64_t column = 0; column < product.linear->out; column += block_columns) {
+        pieces.push_back({&product, row, std::min(block_rows, rows - row), column,
+                          std::min(block_columns, product.linear->out - column)});
+      }
+    }
+  }
+  return pieces;
+}
+
+const std::byte* x_of(const Piece& piece) {
+  const Linear& linear = *piece.product->linear;
+  return static_cast<const std::byte*>(piece.product->x) +
+         piece.row * linear.in * static_cast<std::int64_t>(dtype_size(linear.dtype));
+}
+const std::byte* weight_of(const Piece& piece) {
+  const Linear& linear = *piece.product->linear;
+  return static_cast<const std::byte*>(linear.weight) +
+         piece.column * linear.in * static_cast<std::int64_t>(dtype_size(linear.dtype));
+}
+const float* bias_of(const Piece& piece) {
+  const std::vector<float>& bias = piece.product->linear->bias;
+  return bias.empty() ? nullptr : bias.data() + piece.column;
+}
+std::byte* out_of(const Piece& piece) {
+  return static_cast<std::byte*>(piece.product->out) +
+         (piece.row * piece.product->linear->out + piece.column) *
+             static_cast<std::int64_t>(dtype_size(piece.product->out_dtype));
+}
+
+}  // namespace
+
+bool has_bf16_products() {
+  try {
+    const dnnl::engine engine(dnnl::engine::kind::cpu, 0);
+    const Shape shape{.rows = 16,
+                      .in = 64,
+                      .columns = 64,
+                      .out_stride = 64,
+                      .dtype = DType::kBF16,
+                      .out_dtype = DType::kBF16,
+                      .add = false,
+                      .bias = false};
+    return !make_primitive(engine, shape).implementation.starts_with("ref");
+  } catch (const dnnl::error&) {
+    return false;  // no implementation at all for this CPU
+  }
+}
+
+struct MatrixProducts::Impl {
+  dnnl::engine engine{dnnl::engine::kind::cpu, 0};
+  std::map<Shape, Primitive> primitives;
+  std::vector<Buffer> scratch;  // one a worker
+
+  const Primitive& primitive(const Piece& piece) {
+    const Linear& linear = *piece.product->linear;
+    const Shape shape{.rows = piece.rows,
+                      .in = linear.in,
+                      .columns = piece.columns,
+                      .out_stride = linear.out,
+                      .dtype = linear.dtype,
+                      .out_dtype = piece.product->out_dtype,
+                      .add = piece.product->add,
+                      .bias = !linear.bias.empty()};
+    const auto found = primitives.find(shape);
+    if (found != primitives.end()) return found->second;
+    return primitives.emplace(shape, make_primitive(engine, shape)).first->second;
+  }
+
+  void execute(const Piece& piece, const Primitive& primitive, Buffer& buffer) const {
+    // oneDNN takes non-const pointers; it only reads these.
+    const auto view = [&](const memory::desc& desc, const void* data) {
+      return memory(desc, engine, const_cast<void*>(data));
+    };
+    std::unordered_map<int, memory> arguments = {
+        {DNNL_ARG_SRC, view(primitive.x, x_of(piece))},
+        {DNNL_ARG_WEIGHTS, view(primitive.weight, weight_of(piece))},
+        {DNNL_ARG_DST, view(primitive.out, out_of(piece))},
+        {DNNL_ARG_SCRATCHPAD, view(primitive.scratch, buffer.reserve(primitive.scratch.get_size()))}};
+    if (const float* bias = bias_of(piece)) arguments.insert({DNNL_ARG_BIAS, view(primitive.bias, bias)});
+    dnnl::stream stream(engine);
+    primitive.matmul.execute(stream, arguments);
+    stream.wait();
+  }
+
+  void run_blocks(std::int64_t rows, std::span<const Product> products, ThreadPool& pool) {
+    const std::vector<Piece> pieces = cut(rows, products, kBlockRows, kBlockColumns);
+    std::vector<const Primitive*> chosen;
+    {
+      const OneOpenMpThread one_thread;  // the number of threads is fixed when a primitive is made
+      for (const Piece& piece : pieces) chosen.push_back(&primitive(piece));
+    }
+    scratch.resize(static_cast<std::size_t>(pool.num_threads()));
+    pool.parallel_for(static_cast<std::int64_t>(pieces.size()), [&](std::int64_t i, int worker) {
+      const OneOpenMpThread one_thread;
+      const auto at = static_cast<std::size_t>(i);
+      execute(pieces[at], *chosen[at], scratch[static_cast<std::size_t>(worker)]);
+    });
+  }
+};
+
+namespace {
+
+void run_few_rows(std::int64_t rows, std::span<const Product> products, ThreadPool& pool) {
+  const std::vector<Piece> pieces = cut(rows, products, kFewRows, kFewRowsOutputs);
+  pool.parallel_for(static_cast<std::int64_t>(pieces.size()), [&](std::int64_t i, int) {
+    const Piece& piece = pieces[static_cast<std::size_t>(i)];
+    const Linear& linear = *piece.product->linear;
+    kernels::multiply_rows({.x = x_of(piece),
+                            .weight = weight_of(piece),
+                            .bias = bias_of(piece),
+                            .out = out_of(piece),
+                            .rows = piece.rows,
+                            .in = linear.in,
+                            .columns = piece.columns,
+                            .out_stride = linear.out,
+                            .dtype = linear.dtype,
+                            .out_dtype = piece.product->out_dtype,
+                            .add = piece.product->add});
+  });
+}
+
+}  // namespace
+
+MatrixProducts::MatrixProducts() : impl_(std::make_unique<Impl>()) {}
+MatrixProducts::~MatrixProducts() = default;
+MatrixProducts::MatrixProducts(MatrixProducts&&) noexcept = default;
+MatrixProducts& MatrixProducts::operator=(MatrixProducts&&) noexcept = default;
+
+void MatrixProducts::run(std::int64_t rows, std::span<const Product> products, ThreadPool& pool) {
+  if (rows <= kFewRows) return run_few_rows(rows, products, pool);
+  try {
+    impl_->run_blocks(rows, products, pool);
+  } catch (const dnnl::error& error) {
+    fail(ErrorCategory::kUnsupported, text("oneDNN cannot multiply ", rows, " rows: ", error.what()));
+  }
+}
+
+}  // namespace tca::runtime

@@ -1,0 +1,145 @@
+#include "runtime/model/model.h"
+
+#include <cstdint>
+#include <utility>
+#include <vector>
+
+#include "core/check.h"
+#include "core/half.h"
+#include "runtime/io/safetensors.h"
+#include "runtime/model/linear.h"
+#include "runtime/model/weights.h"
+
+namespace tca::runtime {
+namespace {
+
+/// Takes tensors out of a checkpoint, checked against the shapes that config.json promises.
+class WeightReader {
+ public:
+  WeightReader(Weights& weights, DType compute, ThreadPool& pool) : weights_(weights), compute_(compute), pool_(pool) {}
+
+  const StoredTensor& tensor(const std::string& name, const std::vector<std::int64_t>& shape) const {
+    return weights_.checkpoint->get(name, shape);
+  }
+
+  std::vector<float> vector(const std::string& name, std::int64_t size) {
+    const StoredTensor& stored = tensor(name, {size});
+    std::vector<float> values(static_cast<std::size_t>(size));
+    convert_row(stored.data, stored.dtype, values.data(), size);
+    weights_.bytes += values.size() * sizeof(float);
+    return values;
+  }
+
+  Linear linear(const std::string& name, std::int64_t in, std::int64_t out, bool with_bias) {
+    Linear result = from_stored(tensor(name + ".weight", {out, in}));
+    weights_.bytes += static_cast<std::size_t>(in * out) * dtype_size(compute_);
+    if (with_bias) result.bias = vector(name + ".bias", out);
+    return result;
+  }
+
+  Linear from_stored(const StoredTensor& stored) {
+    Linear result{.weight = stored.data, .dtype = compute_, .in = stored.shape[1], .out = stored.shape[0], .bias = {}};
+    const auto address = reinterpret_cast<std::uintptr_t>(stored.data);
+    if (stored.dtype != compute_ || address % dtype_size(compute_) != 0) result.weight = convert(stored);
+    return result;
+  }
+
+ private:
+  const void* convert(const StoredTensor& stored) {
+    const std::int64_t width = stored.shape[1];
+    const std::int64_t row_bytes = width * static_cast<std::int64_t>(dtype_size(stored.dtype));
+    const std::int64_t out_bytes = width * static_cast<std::int64_t>(dtype_size(compute_));
+    std::byte* out = weights_.converted.emplace_back().reserve(static_cast<std::size_t>(stored.shape[0] * out_bytes));
+    pool_.parallel_for(stored.shape[0], [&](std::int64_t row, int) {
+      std::vector<float> values(static_cast<std::size_t>(width));
+      convert_row(static_cast<const std::byte*>(stored.data) + row * row_bytes, stored.dtype, values.data(), width);
+      convert_row(values.data(), out + row * out_bytes, compute_, width);
+    });
+    return out;
+  }
+
+  Weights& weights_;
+  DType compute_;
+  ThreadPool& pool_;
+};
+
+LayerWeights read_layer(WeightReader& reader, const ModelConfig& config, std::int32_t index) {
+  const std::string layer = text("model.layers.", index, ".");
+  const std::string attention = layer + "self_attn.", mlp = layer + "mlp.";
+  const std::int64_t hidden = config.hidden_size, inner = config.intermediate_size;
+  const std::int64_t q_width = std::int64_t{config.num_heads} * config.head_dim;
+  const std::int64_t kv_width = std::int64_t{config.num_kv_heads} * config.head_dim;
+  LayerWeights w;
+  w.attention_norm = reader.vector(layer + "input_layernorm.weight", hidden);
+  w.q = reader.linear(attention + "q_proj", hidden, q_width, config.qkv_bias);
+  w.k = reader.linear(attention + "k_proj", hidden, kv_width, config.qkv_bias);
+  w.v = reader.linear(attention + "v_proj", hidden, kv_width, config.qkv_bias);
+  if (config.qk_norm) {
+    w.q_norm = reader.vector(attention + "q_norm.weight", config.head_dim);
+    w.k_norm = reader.vector(attention + "k_norm.weight", config.head_dim);
+  }
+  w.o = reader.linear(attention + "o_proj", q_width, hidden, config.out_bias);
+  w.mlp_norm = reader.vector(layer + "post_attention_layernorm.weight", hidden);
+  w.gate = reader.linear(mlp + "gate_proj", hidden, inner, config.mlp_bias);
+  w.up = reader.linear(mlp + "up_proj", hidden, inner, config.mlp_bias);
+  w.down = reader.linear(mlp + "down_proj", inner, hidden, config.mlp_bias);
+  return w;
+}
+
+void read_embeddings(WeightReader& reader, const ModelConfig& config, Weights& weights) {
+  const std::int64_t hidden = config.hidden_size, vocab = config.vocab_size;
+  weights.embedding = reader.tensor("model.embed_tokens.weight", {vocab, hidden});
+  weights.bytes += static_cast<std::size_t>(vocab * hidden) * dtype_size(weights.embedding.dtype);
+  if (!config.tie_word_embeddings) {
+    weights.lm_head = reader.linear("lm_head", hidden, vocab, false);
+    return;
+  }
+  weights.lm_head = reader.from_stored(weights.embedding);
+  if (weights.lm_head.weight != weights.embedding.data) {  // a second copy, in the compute type
+    weights.bytes += static_cast<std::size_t>(vocab * hidden) * dtype_size(weights.lm_head.dtype);
+  }
+}
+
+ComputeType resolve(ComputeType asked) {
+  if (asked == ComputeType::kF32) return asked;
+  if (has_bf16_products()) return ComputeType::kBF16;
+  if (asked == ComputeType::kAuto) return ComputeType::kF32;
+  fail(ErrorCategory::kUnsupported, "this CPU has no bf16 matrix products; compute in fp32 instead");
+}
+
+}  // namespace
+
+std::shared_ptr<const Model> Model::load(const std::string& dir, ThreadPool& pool, const ModelOptions& options) {
+  const std::shared_ptr<Model> model(new Model);
+  model->config_ = ModelConfig::load(dir);
+  model->compute_ = resolve(options.compute);
+  model->weights_ = std::make_unique<Weights>();
+  Weights& weights = *model->weights_;
+  weights.checkpoint = Checkpoint::open(dir);
+  model->weights_sha256_ = weights.checkpoint->fingerprint();
+
+  WeightReader reader(weights, model->compute_ == ComputeType::kF32 ? DType::kF32 : DType::kBF16, pool);
+  read_embeddings(reader, model->config_, weights);
+  for (std::int32_t layer = 0; layer < model->config_.num_layers; ++layer) {
+    weights.layers.push_back(read_layer(reader, model->config_, layer));
+  }
+  weights.final_norm = reader.vector("model.norm.weight", model->config_.hidden_size);
+  return model;
+}
+
+Model::~Model() = default;
+
+ModelFingerprint Model::fingerprint() const {
+  return {.architecture = config_.architecture,
+          .num_layers = config_.num_layers,
+          .num_heads = config_.num_heads,
+          .num_kv_heads = config_.num_kv_heads,
+          .head_dim = config_.head_dim,
+          .rope = config_.rope.describe(),
+          .vocab_size = config_.vocab_size,
+          .weights_sha256 = weights_sha256_};
+}
+
+std::size_t Model::weight_bytes() const { return weights_->bytes; }
+
+}  // namespace tca::runtime

@@ -1,0 +1,31 @@
+// Rotary position embedding: inverse frequencies of the supported scalings, and tables of cosines and sines.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "runtime/io/model_config.h"
+#include "tca/thread_pool.h"
+
+namespace tca::runtime {
+
+struct RopeFrequencies {
+  std::vector<double> inverse;   // [head_dim / 2], radians a position
+  double attention_scaling = 1;  // factor on cosines and sines
+};
+
+RopeFrequencies rope_frequencies(const RopeConfig& config, std::int32_t head_dim);
+
+/// Cosines and sines of n positions from `first` on, computed in double and stored as [n, head_dim / 2] each.
+class RopeTable {
+ public:
+  void fill(const RopeFrequencies& frequencies, std::int64_t first, std::int64_t n, ThreadPool& pool);
+  const float* cos(std::int64_t row) const { return cos_.data() + row * half_; }
+  const float* sin(std::int64_t row) const { return sin_.data() + row * half_; }
+
+ private:
+  std::int64_t half_ = 0;
+  std::vector<float> cos_, sin_;
+};
+
+}  // namespace tca::runtime

@@ -1,0 +1,45 @@
+// A model's weights as the forward pass uses them.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "runtime/io/safetensors.h"
+#include "runtime/model/buffer.h"
+
+namespace tca::runtime {
+
+/// y = x W^T + b. The weight stays row-major as in the checkpoint and is not copied when the checkpoint has the compute
+/// type already: oneDNN multiplies from this layout within 8 % of its packed one (blocks of 256 rows), and one row at a
+/// time wants exactly it.
+struct Linear {
+  const void* weight = nullptr;  // [out, in]
+  DType dtype = DType::kBF16;
+  std::int64_t in = 0;
+  std::int64_t out = 0;
+  std::vector<float> bias;  // [out], or empty
+};
+
+struct LayerWeights {
+  std::vector<float> attention_norm;  // [hidden]
+  Linear q, k, v;                     // hidden -> heads * head_dim
+  std::vector<float> q_norm, k_norm;  // [head_dim], or empty
+  Linear o;                           // heads * head_dim -> hidden
+  std::vector<float> mlp_norm;        // [hidden]
+  Linear gate, up;                    // hidden -> intermediate
+  Linear down;                        // intermediate -> hidden
+};
+
+struct Weights {
+  StoredTensor embedding;  // [vocab, hidden], as stored
+  std::vector<LayerWeights> layers;
+  std::vector<float> final_norm;  // [hidden]
+  Linear lm_head;                 // hidden -> vocab; the embedding when tied
+  std::size_t bytes = 0;          // of everything above, counted once
+
+  std::optional<Checkpoint> checkpoint;  // owns the mapped memory
+  std::vector<Buffer> converted;         // weights that had another type than the compute type
+};
+
+}  // namespace tca::runtime
