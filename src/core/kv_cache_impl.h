@@ -1,0 +1,47 @@
+// What a KvCache holds, for the files that implement it.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "core/kv_pages.h"
+#include "tca/kv_cache.h"
+
+namespace tca {
+
+constexpr std::int64_t pages_for(std::int64_t tokens) { return (tokens + kPageTokens - 1) / kPageTokens; }
+
+/// Tokens of one head of one layer. All pages but the last are full.
+struct KvList {
+  std::vector<KvPage*> pages;
+  std::int64_t length = 0;
+  std::int64_t tail_begin = 0;
+
+  /// New pages that `count` more tokens need, the copy of a shared last page included.
+  std::int64_t pages_to_append(std::int64_t count) const;
+};
+
+struct KvCache::Impl {
+  Impl(std::shared_ptr<KvPool> kv_pool, const KvShape& kv_shape);
+  ~Impl();
+  Impl(const Impl&) = delete;
+  Impl& operator=(const Impl&) = delete;
+
+  void check_layer(std::int32_t layer) const;
+  KvList& list(std::int32_t layer, std::int32_t kv_head);
+  const KvList& list(std::int32_t layer, std::int32_t kv_head) const;
+
+  /// Slots [first, new_length) take over what is in source(slot) > slot, ascending; the list then ends there. Throws
+  /// kOutOfBudget with nothing changed.
+  template <class Source>
+  void compact(KvList& list, std::int64_t first, std::int64_t new_length, const Source& source);
+
+  std::shared_ptr<KvPool> pool;
+  KvPages* pages;  // the pool's
+  KvShape shape;
+  std::vector<std::int64_t> num_tokens;  // [num_layers]
+  std::vector<KvList> lists;             // [num_layers * num_kv_heads]
+};
+
+}  // namespace tca
