@@ -8,8 +8,8 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
-#include <climits>
 #include <cstdlib>
+#include <cstring>
 #include <memory>
 #include <system_error>
 #include <utility>
@@ -31,10 +31,13 @@ class Descriptor {
   Descriptor(const std::string& path, int flags) : fd_(::open(path.c_str(), flags | O_CLOEXEC)) {
     if (fd_ < 0) fail_io("open", path, errno);
   }
-  ~Descriptor() { ::close(fd_); }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
+  ~Descriptor() {
+    if (fd_ >= 0) ::close(fd_);
+  }
+  Descriptor(Descriptor&& other) noexcept : fd_(other.take()) {}
+  Descriptor& operator=(Descriptor&&) = delete;
   int get() const { return fd_; }
+  int take() { return std::exchange(fd_, -1); }
 
  private:
   int fd_;
@@ -44,6 +47,15 @@ struct stat status_of(const Descriptor& file, const std::string& path) {
   struct stat status;
   if (::fstat(file.get(), &status) != 0) fail_io("examine", path, errno);
   return status;
+}
+
+Descriptor open_regular(const std::string& path) {
+  // O_NONBLOCK: opening a pipe must not wait for a writer before it can be refused.
+  Descriptor file(path, O_RDONLY | O_NONBLOCK);
+  if (!S_ISREG(status_of(file, path).st_mode)) {
+    fail(ErrorCategory::kIo, text("cannot read '", path, "': not a regular file"));
+  }
+  return file;
 }
 
 std::string folder_of(const std::string& path) {
@@ -157,11 +169,49 @@ void AtomicFileWriter::commit() {
   }
 }
 
+FileReader::FileReader(const std::string& path) : path_(path) {
+  Descriptor file = open_regular(path);
+  size_ = static_cast<std::uint64_t>(status_of(file, path).st_size);
+  fd_ = file.take();
+}
+
+FileReader::~FileReader() { ::close(fd_); }
+
+std::size_t FileReader::read_some(void* data, std::size_t size) {
+  ssize_t got = 0;
+  do {
+    got = ::read(fd_, data, size);
+  } while (got < 0 && errno == EINTR);
+  if (got < 0) fail_io("read", path_, errno);
+  if (got == 0) fail(ErrorCategory::kBadFile, text("'", path_, "' ends too early"));
+  return static_cast<std::size_t>(got);
+}
+
+void FileReader::read(void* data, std::size_t size) {
+  auto* bytes = static_cast<char*>(data);
+  while (size > 0) {
+    const std::size_t buffered = std::min(size, buffer_.size() - begin_);
+    if (buffered > 0) {
+      std::memcpy(bytes, buffer_.data() + begin_, buffered);
+      begin_ += buffered;
+      bytes += buffered;
+      size -= buffered;
+    } else if (size >= kBufferBytes) {
+      const std::size_t got = read_some(bytes, size);
+      bytes += got;
+      size -= got;
+    } else {
+      buffer_.resize(kBufferBytes);
+      begin_ = buffer_.size();  // nothing is buffered if the read throws
+      buffer_.resize(read_some(buffer_.data(), kBufferBytes));
+      begin_ = 0;
+    }
+  }
+}
+
 MappedFile::MappedFile(const std::string& path) {
-  // O_NONBLOCK: opening a pipe must not wait for a writer before it can be refused.
-  const Descriptor file(path, O_RDONLY | O_NONBLOCK);
+  const Descriptor file = open_regular(path);
   const struct stat status = status_of(file, path);
-  if (!S_ISREG(status.st_mode)) fail(ErrorCategory::kIo, text("cannot map '", path, "': not a regular file"));
   if (status.st_size == 0) return;
   const auto size = static_cast<std::size_t>(status.st_size);
   void* const address = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, file.get(), 0);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -38,6 +39,28 @@ class AtomicFileWriter {
   std::string temporary_;  // empty once renamed
   int fd_ = -1;
   std::string buffer_;  // small writes are gathered here
+};
+
+/// Reads a regular file from its beginning, piece by piece.
+class FileReader {
+ public:
+  explicit FileReader(const std::string& path);
+  ~FileReader();
+  FileReader(const FileReader&) = delete;
+  FileReader& operator=(const FileReader&) = delete;
+
+  std::uint64_t size() const { return size_; }  // when it was opened
+  /// Exactly `size` bytes. Throws kBadFile when the file ends before.
+  void read(void* data, std::size_t size);
+
+ private:
+  std::size_t read_some(void* data, std::size_t size);
+
+  std::string path_;
+  int fd_ = -1;
+  std::uint64_t size_ = 0;
+  std::string buffer_;  // small reads are served from here
+  std::size_t begin_ = 0;
 };
 
 /// A regular file, mapped read-only. The content is undefined if somebody shortens the file meanwhile.

@@ -1,24 +1,17 @@
 #include "tca/kv_cache.h"
 
-#include <algorithm>
 #include <utility>
 
 #include "core/check.h"
 #include "core/kv_cache_impl.h"
 
 namespace tca {
-namespace {
-
-constexpr std::int32_t kMaxLayers = 4096;
-constexpr std::int32_t kMaxKvHeads = 4096;
-
-}  // namespace
 
 KvCache::Impl::Impl(std::shared_ptr<KvPool> kv_pool, const KvShape& kv_shape)
     : pool(std::move(kv_pool)), pages(nullptr), shape(kv_shape) {
   check_argument(pool != nullptr, "the KV pool is null");
-  check_argument(shape.num_layers >= 1 && shape.num_layers <= kMaxLayers, "num_layers is ", shape.num_layers,
-                 "; expected 1 to ", kMaxLayers);
+  check_argument(shape.num_layers >= 1 && shape.num_layers <= kMaxKvLayers, "num_layers is ", shape.num_layers,
+                 "; expected 1 to ", kMaxKvLayers);
   check_argument(shape.num_kv_heads >= 1 && shape.num_kv_heads <= kMaxKvHeads, "num_kv_heads is ", shape.num_kv_heads,
                  "; expected 1 to ", kMaxKvHeads);
   check_argument(shape.head_dim == pool->head_dim(), "head_dim is ", shape.head_dim, "; the KV pool's is ",
@@ -118,9 +111,7 @@ KvPageView KvCache::page(std::int32_t layer, std::int32_t kv_head, std::int32_t 
   const auto i = static_cast<std::size_t>(index);
   check_argument(index >= 0 && i < list.pages.size(), "page is ", index, "; this head has ", list.pages.size());
   KvPage* const page = list.pages[i];
-  const std::int64_t held = list.length - std::int64_t{index} * kPageTokens;
-  return {impl_->pages->k(page), impl_->pages->v(page), impl_->pages->positions(page),
-          static_cast<std::int32_t>(std::min<std::int64_t>(held, kPageTokens))};
+  return {impl_->pages->k(page), impl_->pages->v(page), impl_->pages->positions(page), list.tokens_in_page(i)};
 }
 
 std::int32_t KvCache::position(std::int32_t layer, std::int32_t kv_head, std::int64_t slot) const {

@@ -10,6 +10,10 @@
 
 namespace tca {
 
+// Far above any model; they keep sums over lists within 64 bits.
+inline constexpr std::int32_t kMaxKvLayers = 4096;
+inline constexpr std::int32_t kMaxKvHeads = 4096;
+
 constexpr std::int64_t pages_for(std::int64_t tokens) { return (tokens + kPageTokens - 1) / kPageTokens; }
 
 /// Tokens of one head of one layer. All pages but the last are full.
@@ -18,6 +22,10 @@ struct KvList {
   std::int64_t length = 0;
   std::int64_t tail_begin = 0;
 
+  std::int32_t tokens_in_page(std::size_t page) const {
+    const std::int64_t held = length - static_cast<std::int64_t>(page) * kPageTokens;
+    return static_cast<std::int32_t>(held < kPageTokens ? held : kPageTokens);
+  }
   /// New pages that `count` more tokens need, the copy of a shared last page included.
   std::int64_t pages_to_append(std::int64_t count) const;
 };

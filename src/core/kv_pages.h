@@ -10,6 +10,8 @@
 
 namespace tca {
 
+inline constexpr std::int32_t kMaxKvHeadDim = 65536;
+
 /// Start of a page's allocation. K, V and positions follow at the pool's offsets.
 struct KvPage {
   std::atomic<std::int32_t> owners{1};  // page lists that hold this page

@@ -5,15 +5,11 @@
 #include "core/kv_pages.h"
 
 namespace tca {
-namespace {
-
-constexpr std::int32_t kMaxHeadDim = 65536;
-
-}  // namespace
 
 std::shared_ptr<KvPool> KvPool::create(std::size_t budget_bytes, std::int32_t head_dim, DType dtype,
                                        PageLayout layout) {
-  check_argument(head_dim >= 1 && head_dim <= kMaxHeadDim, "head_dim is ", head_dim, "; expected 1 to ", kMaxHeadDim);
+  check_argument(head_dim >= 1 && head_dim <= kMaxKvHeadDim, "head_dim is ", head_dim, "; expected 1 to ",
+                 kMaxKvHeadDim);
   check_argument(dtype == DType::kF32 || dtype == DType::kBF16 || dtype == DType::kF16, "dtype is ",
                  static_cast<int>(dtype), "; expected fp32, bf16 or fp16");
   check_argument(layout == PageLayout::kRows, "layout is ", static_cast<int>(layout), "; expected rows (0)");
