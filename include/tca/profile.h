@@ -42,10 +42,10 @@ struct TCA_API BlockShares {
 };
 
 struct HeadProfile {
-  BlockShares keep;                   // what stays in memory
-  std::optional<BlockShares> attend;  // what prefill computes over; without it, keep
-  double risk = 0;                    // p95 of the dropped attention mass while calibrating
-  double mean_dropped = 0;            // mean of the same
+  BlockShares keep;                        // what stays in memory
+  std::optional<BlockShares> attend = {};  // what prefill computes over; without it, keep
+  double risk = 0;                         // p95 of the dropped attention mass while calibrating
+  double mean_dropped = 0;                 // mean of the same
   const BlockShares& attended() const { return attend ? *attend : keep; }
 };
 
@@ -54,7 +54,7 @@ struct ProfileBudget {
   std::string objective;                         // "tail-risk" | "paper"
   double budget = 0;                             // asked: mean kept share over heads
   double kept_share = 0;                         // found: mean kept share over heads
-  std::optional<SelectionRule> rule;             // where it is not the profile's; same block_size
+  std::optional<SelectionRule> rule = {};        // where it is not the profile's; same block_size
   std::vector<std::vector<HeadProfile>> layers;  // [num_layers][num_kv_heads]
 };
 

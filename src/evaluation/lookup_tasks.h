@@ -18,9 +18,9 @@ std::string_view fact_kind_name(FactKind kind);
 
 struct Fact {
   FactKind kind = FactKind::kNumber;
-  std::vector<std::string> sentences;  // planted, in order
-  std::string question;
-  std::string answer;
+  std::vector<std::string> sentences = {};  // planted, in order
+  std::string question = {};
+  std::string answer = {};
 };
 
 struct LookupOptions {
@@ -53,7 +53,8 @@ class LookupGenerator {
   std::vector<Fact> make_facts(const LookupOptions& options) const;
   LookupDocument plant(std::vector<Fact> facts, const LookupOptions& options) const;
 
-  /// Tokens [begin, begin + count) of the text, from the beginning again where it ends.
+  /// count ids: what starts a text for this tokenizer (BOS), then the text from token `begin` on. Throws
+  /// kInvalidArgument when the text is too short.
   std::vector<std::int32_t> plain_text(std::int64_t begin, std::int64_t count) const;
   std::int64_t text_tokens() const { return static_cast<std::int64_t>(text_ids_.size()); }
 
@@ -61,6 +62,7 @@ class LookupGenerator {
   const runtime::Tokenizer& tokenizer_;
   runtime::ChatTemplate chat_;
   std::vector<std::int32_t> text_ids_;
+  std::vector<std::int32_t> text_start_;    // BOS, where the tokenizer adds one
   std::vector<std::string> words_;          // what names and ingredients are made of
   std::vector<std::int32_t> frame_before_;  // the document turn before and after its content
   std::vector<std::int32_t> frame_after_;

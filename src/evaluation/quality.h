@@ -13,7 +13,7 @@
 namespace tca::evaluation {
 
 /// What every evaluation runs on; all of it must outlive the call.
-struct Runtime {
+struct Setup {
   std::shared_ptr<const runtime::Model> model;
   const Backend& backend;
   ThreadPool& pool;
@@ -50,30 +50,30 @@ struct Score {
 
 struct KindScore {
   FactKind kind = FactKind::kNumber;
-  Score score;
+  Score score = {};
 };
 
 struct LookupResult {
-  std::string method;
-  Score total;
-  std::vector<KindScore> kinds;  // those that were asked, in the order of FactKind
+  std::string method = {};
+  Score total = {};
+  std::vector<KindScore> kinds = {};  // those that were asked, in the order of FactKind
   // Means over documents, after the document was read
   double kept_share = 1, density = 1, kv_bytes = 0, read_seconds = 0;
 };
 
 /// Progress counts tokens read. Throws kCancelled when it returns false.
-LookupResult evaluate_lookup(const Runtime& runtime, const Method& method, std::span<const LookupDocument> documents,
+LookupResult evaluate_lookup(const Setup& setup, const Method& method, std::span<const LookupDocument> documents,
                              AskOrder order = AskOrder::kLater, const runtime::Progress& progress = {});
 
 struct TextResult {
-  std::string method;
+  std::string method = {};
   std::int64_t tokens = 0;  // scored
   double nll = 0;           // nats a token
   double kept_share = 1, density = 1, read_seconds = 0;
 };
 
 /// Loss on the second half of each text, the text read at once.
-TextResult evaluate_text(const Runtime& runtime, const Method& method, std::span<const std::vector<std::int32_t>> texts,
+TextResult evaluate_text(const Setup& setup, const Method& method, std::span<const std::vector<std::int32_t>> texts,
                          const runtime::Progress& progress = {});
 
 }  // namespace tca::evaluation

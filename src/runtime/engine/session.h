@@ -47,13 +47,13 @@ class LayerObserver {
 
 struct ReadOptions {
   std::int64_t num_logits = 1;  // logits of the last this many tokens
-  Progress progress;
+  Progress progress = {};
   LayerObserver* observer = nullptr;
   /// Instead of num_logits: receives the logits of every token, chunk by chunk: rows [n, vocab] of tokens [first, first
   /// + n).
-  std::function<void(std::int64_t first, std::int64_t n, std::span<const float> logits)> all_logits;
+  std::function<void(std::int64_t first, std::int64_t n, std::span<const float> logits)> all_logits = {};
   /// Overrides what the options say for this read only (evaluation compares selections this way).
-  std::optional<AttentionMode> attention;
+  std::optional<AttentionMode> attention = {};
 };
 
 /// Per layer and KV head, of the last read that certified.

@@ -1,0 +1,171 @@
+#include "evaluation/lookup_tasks.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "core/check.h"
+#include "evaluation/facts.h"
+#include "evaluation/random.h"
+
+namespace tca::evaluation {
+namespace {
+
+using runtime::ChatMessage;
+using runtime::Role;
+using Ids = std::vector<std::int32_t>;
+
+// Facts and places come from different streams, so that the facts of a seed are the same at every length.
+constexpr std::uint64_t kPlaceStream = 0x9e3779b97f4a7c15u;
+
+constexpr std::string_view kReplacement = "\xef\xbf\xbd";  // what a part of a UTF-8 character decodes to
+
+// False where a UTF-8 character's bytes are spread over the tokens on both sides.
+bool is_character_boundary(const runtime::Tokenizer& tokenizer, const Ids& ids, std::int64_t place) {
+  if (place <= 0 || place >= static_cast<std::int64_t>(ids.size())) return true;
+  const auto i = static_cast<std::size_t>(place);
+  const std::string before = tokenizer.decode({&ids[i - 1], 1});
+  const std::string after = tokenizer.decode({&ids[i], 1});
+  return !before.ends_with(kReplacement) && !after.starts_with(kReplacement);
+}
+
+struct Insertion {
+  std::int64_t place = 0;  // in the body: before this token
+  Ids ids;
+};
+
+// The sentences of all facts, in order.
+std::vector<Insertion> encode_sentences(const runtime::Tokenizer& tokenizer, const std::vector<Fact>& facts) {
+  std::vector<Insertion> insertions;
+  for (const Fact& fact : facts) {
+    for (const std::string& sentence : fact.sentences) insertions.push_back({0, tokenizer.encode_plain(sentence)});
+  }
+  return insertions;
+}
+
+// Uniform places, ascending within a fact; then everything by place.
+void choose_places(const std::vector<Fact>& facts, Random& random, std::int64_t body_tokens,
+                   std::vector<Insertion>& insertions) {
+  auto insertion = insertions.begin();
+  for (const Fact& fact : facts) {
+    std::vector<std::int64_t> places;
+    for (std::size_t i = 0; i < fact.sentences.size(); ++i) places.push_back(random.below(body_tokens));
+    std::sort(places.begin(), places.end());
+    for (const std::int64_t place : places) (insertion++)->place = place;
+  }
+  std::stable_sort(insertions.begin(), insertions.end(),
+                   [](const Insertion& a, const Insertion& b) { return a.place < b.place; });
+}
+
+}  // namespace
+
+std::string_view fact_kind_name(FactKind kind) {
+  switch (kind) {
+    case FactKind::kNumber:
+      return "number";
+    case FactKind::kRegisterLine:
+      return "register line";
+    case FactKind::kHexRecord:
+      return "hex record";
+    case FactKind::kIngredient:
+      return "ingredient";
+    case FactKind::kMultiValue:
+      return "several values";
+    case FactKind::kVariableChain:
+      return "variable chain";
+    case FactKind::kPassKey:
+      return "pass key";
+  }
+  return "unknown";
+}
+
+LookupGenerator::LookupGenerator(const runtime::Tokenizer& tokenizer, const runtime::ChatTemplate& chat,
+                                 const std::string& text)
+    : tokenizer_(tokenizer),
+      chat_(chat),
+      text_ids_(tokenizer.encode_plain(text)),
+      text_start_(tokenizer.encode("", /*add_special_tokens=*/true)),
+      words_(name_words(text)) {
+  // Ids around a message's content: what two messages of different content have in common.
+  const Ids a = chat.encode(tokenizer, {ChatMessage{Role::kUser, "a"}}, /*begins=*/true, false);
+  const Ids b = chat.encode(tokenizer, {ChatMessage{Role::kUser, "b"}}, /*begins=*/true, false);
+  const auto first = std::mismatch(a.begin(), a.end(), b.begin(), b.end()).first;
+  const auto last = std::mismatch(a.rbegin(), a.rend(), b.rbegin(), b.rend()).first.base();
+  frame_before_.assign(a.begin(), first);
+  frame_after_.assign(std::max(first, last), a.end());
+}
+
+std::vector<Fact> LookupGenerator::make_facts(const LookupOptions& options) const {
+  check_argument(options.num_facts >= 0, "num_facts is ", options.num_facts, "; expected 0 or more");
+  check_argument(!options.kinds.empty(), "kinds is empty; expected at least one kind of fact");
+  check_argument(options.num_facts <= 1 || options.kinds != std::vector{FactKind::kPassKey}, "num_facts is ",
+                 options.num_facts, " of pass keys alone; a document has one at most");
+  Random random(options.seed);
+  FactMaker maker(words_, random);
+  std::vector<Fact> facts;
+  bool has_pass_key = false;
+  for (std::uint64_t turn = options.seed % options.kinds.size(); std::ssize(facts) < options.num_facts; ++turn) {
+    const FactKind kind = options.kinds[turn % options.kinds.size()];
+    if (kind == FactKind::kPassKey && std::exchange(has_pass_key, true)) continue;
+    facts.push_back(maker.make(kind));
+  }
+  return facts;
+}
+
+LookupDocument LookupGenerator::plant(std::vector<Fact> facts, const LookupOptions& options) const {
+  std::vector<Insertion> insertions = encode_sentences(tokenizer_, facts);
+  std::int64_t body_tokens = options.context_tokens - std::ssize(frame_before_) - std::ssize(frame_after_);
+  for (const Insertion& insertion : insertions) body_tokens -= std::ssize(insertion.ids);
+  check_argument(body_tokens > 0, "context_tokens is ", options.context_tokens, "; ", facts.size(),
+                 " facts and the chat form need ", options.context_tokens - body_tokens + 1, " or more");
+  check_argument(body_tokens <= text_tokens(), "the text has ", text_tokens(), " tokens; a document of ",
+                 options.context_tokens, " needs ", body_tokens, ": give a longer text or a shorter context");
+
+  Random random(options.seed ^ kPlaceStream);
+  std::int64_t begin = options.random_start ? random.below(text_tokens() - body_tokens + 1) : 0;
+  while (!is_character_boundary(tokenizer_, text_ids_, begin)) --begin;
+  choose_places(facts, random, body_tokens, insertions);
+  for (Insertion& insertion : insertions) {
+    while (!is_character_boundary(tokenizer_, text_ids_, begin + insertion.place)) --insertion.place;
+  }
+
+  LookupDocument document;
+  document.context = frame_before_;
+  const auto append = [&document](auto first, auto last) {
+    document.context.insert(document.context.end(), first, last);
+  };
+  const auto body = text_ids_.begin() + begin;
+  std::int64_t done = 0;
+  for (const Insertion& insertion : insertions) {
+    append(body + done, body + insertion.place);
+    append(insertion.ids.begin(), insertion.ids.end());
+    done = insertion.place;
+  }
+  append(body + done, body + body_tokens);
+  append(frame_after_.begin(), frame_after_.end());
+
+  for (const Fact& fact : facts) {
+    document.questions.push_back(chat_.encode(tokenizer_, {ChatMessage{Role::kUser, fact.question}}, /*begins=*/false,
+                                              /*add_generation_prompt=*/true));
+    document.answers.push_back(tokenizer_.encode_plain(fact.answer));
+  }
+  document.facts = std::move(facts);
+  return document;
+}
+
+LookupDocument LookupGenerator::make(const LookupOptions& options) const { return plant(make_facts(options), options); }
+
+std::vector<std::int32_t> LookupGenerator::plain_text(std::int64_t begin, std::int64_t count) const {
+  const std::int64_t body_tokens = count - std::ssize(text_start_);
+  check_argument(begin >= 0 && body_tokens >= 0 && begin + body_tokens <= text_tokens(), "the text has ", text_tokens(),
+                 " tokens; ", count, " from token ", begin, " on were asked for: give a longer text");
+  Ids ids = text_start_;
+  ids.insert(ids.end(), text_ids_.begin() + begin, text_ids_.begin() + begin + body_tokens);
+  return ids;
+}
+
+LookupDocument make_lookup_document(const runtime::Tokenizer& tokenizer, const runtime::ChatTemplate& chat,
+                                    const std::string& text, const LookupOptions& options) {
+  return LookupGenerator(tokenizer, chat, text).make(options);
+}
+
+}  // namespace tca::evaluation

@@ -1,0 +1,61 @@
+// Methods by name: how a profile, or the lack of one, becomes session options.
+#include <charconv>
+#include <cmath>
+
+#include "core/check.h"
+#include "evaluation/quality.h"
+
+namespace tca::evaluation {
+namespace {
+
+using runtime::AttentionMode;
+
+// 0 for what is no share.
+double parse_share(std::string_view digits) {
+  double share = 0;
+  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), share);
+  const bool valid = error == std::errc() && end == digits.data() + digits.size() && share > 0 && share <= 1;
+  return valid ? share : 0;
+}
+
+// Sinks and the last tokens of the context, nothing between: every head keeps its window only, and the window is wide.
+std::shared_ptr<const Profile> window_profile(const ModelFingerprint& model, std::int64_t kept_tokens) {
+  auto profile = std::make_shared<Profile>();
+  profile->model = model;
+  profile->rule.window = static_cast<std::int32_t>(std::max<std::int64_t>(1, kept_tokens - profile->rule.sinks));
+  const HeadProfile head{.keep = BlockShares::window(profile->rule.block_size)};
+  const std::vector<HeadProfile> layer(static_cast<std::size_t>(model.num_kv_heads), head);
+  profile->budgets.push_back({.objective = "window", .layers = {static_cast<std::size_t>(model.num_layers), layer}});
+  return profile;
+}
+
+}  // namespace
+
+Method parse_method(const std::string& form, const runtime::SessionOptions& base, const ModelFingerprint& model,
+                    std::int64_t context_tokens) {
+  Method method{.name = form, .options = base};
+  if (form == "full") {
+    method.options.attention = AttentionMode::kFull;
+    method.options.profile = nullptr;
+    return method;
+  }
+  const std::size_t colon = form.find(':');
+  const std::string kind = form.substr(0, colon);
+  const double share = colon == std::string::npos ? 0 : parse_share(std::string_view(form).substr(colon + 1));
+  const bool known = kind == "tca" || kind == "paper" || kind == "window";
+  check_argument(known && share > 0, "the method is '", form,
+                 "'; expected full, tca:SHARE, paper:SHARE or window:SHARE with a share of tokens in (0, 1]");
+  method.options.attention = AttentionMode::kTca;
+  if (kind == "window") {
+    method.options.profile = window_profile(model, std::llround(share * static_cast<double>(context_tokens)));
+    method.options.objective = "window";
+    method.options.keep = 0;
+    return method;
+  }
+  check_argument(base.profile != nullptr, "the method '", form, "' needs a profile");
+  method.options.objective = kind == "paper" ? "paper" : "tail-risk";
+  method.options.keep = share;
+  return method;
+}
+
+}  // namespace tca::evaluation

@@ -1,0 +1,210 @@
+#include "evaluation/quality.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "core/check.h"
+
+namespace tca::evaluation {
+namespace {
+
+using runtime::ReadOptions;
+using runtime::Session;
+
+// Adds up the reads of one evaluation for its caller's progress.
+class ReadCounter {
+ public:
+  ReadCounter(const runtime::Progress& progress, std::int64_t total) : progress_(progress), total_(total) {}
+  /// For one read of num_tokens.
+  runtime::Progress next(std::int64_t num_tokens) {
+    const std::int64_t before = done_;
+    done_ += num_tokens;
+    if (!progress_) return {};
+    return [this, before, num_tokens](std::int64_t done, std::int64_t total) {
+      return progress_(before + (total > 0 ? num_tokens * done / total : 0), total_);
+    };
+  }
+  void finish() const {
+    if (progress_) progress_(total_, total_);
+  }
+
+ private:
+  const runtime::Progress& progress_;
+  std::int64_t total_ = 0;
+  std::int64_t done_ = 0;
+};
+
+double log_sum_exp(std::span<const float> logits) {
+  const float top = *std::max_element(logits.begin(), logits.end());
+  double sum = 0;
+  for (const float logit : logits) sum += std::exp(static_cast<double>(logit - top));
+  return top + std::log(sum);
+}
+
+double log_prob(std::span<const float> logits, std::int32_t token) {
+  return logits[static_cast<std::size_t>(token)] - log_sum_exp(logits);
+}
+
+// logits: rows [n, vocab] of what comes before each of n answer tokens.
+void add_tokens(std::span<const float> logits, std::span<const std::int32_t> answer, Score& score) {
+  const std::size_t vocab = logits.size() / answer.size();
+  for (std::size_t i = 0; i < answer.size(); ++i) {
+    const auto row = logits.subspan(i * vocab, vocab);
+    const auto guess = std::max_element(row.begin(), row.end()) - row.begin();
+    score.tokens_right += guess == answer[i] ? 1 : 0;
+    score.log_prob_sum += log_prob(row, answer[i]);
+  }
+  score.tokens += std::ssize(answer);
+}
+
+std::vector<std::int32_t> joined(std::span<const std::int32_t> a, std::span<const std::int32_t> b) {
+  std::vector<std::int32_t> ids(a.begin(), a.end());
+  ids.insert(ids.end(), b.begin(), b.end());
+  return ids;
+}
+
+// What the model says to a question, given the right answer so far at every token. The answer's last token is not read:
+// nobody asks what follows it.
+Score ask_later(Session session, std::span<const std::int32_t> question, std::span<const std::int32_t> answer,
+                ReadCounter& counter) {
+  const auto ids = joined(question, answer.first(answer.size() - 1));
+  Score score{.questions = 1};
+  add_tokens(session.read(ids, {.num_logits = std::ssize(answer), .progress = counter.next(std::ssize(ids))}), answer,
+             score);
+  return score;
+}
+
+// The same with the question inside the prompt whose end chooses the tokens.
+Score ask_first(Session& session, const LookupDocument& document, std::size_t index, ReadCounter& counter) {
+  const std::span<const std::int32_t> answer = document.answers[index];
+  const auto prompt = joined(document.context, document.questions[index]);
+  Score score{.questions = 1};
+  add_tokens(session.read(prompt, {.num_logits = 1, .progress = counter.next(std::ssize(prompt))}), answer.first(1),
+             score);
+  if (answer.size() > 1) {
+    const std::int64_t rest = std::ssize(answer) - 1;
+    add_tokens(session.read(answer.first(answer.size() - 1), {.num_logits = rest, .progress = counter.next(rest)}),
+               answer.subspan(1), score);
+  }
+  return score;
+}
+
+void add_question(LookupResult& result, FactKind kind, Score score) {
+  score.exact = score.tokens_right == score.tokens ? 1 : 0;
+  result.total += score;
+  auto place = std::find_if(result.kinds.begin(), result.kinds.end(), [kind](const auto& k) { return k.kind >= kind; });
+  if (place == result.kinds.end() || place->kind != kind) place = result.kinds.insert(place, {.kind = kind});
+  place->score += score;
+}
+
+// Sums over reads; divided by their number at the end.
+template <class Result>
+void add_read(Result& result, const Session& session) {
+  result.kept_share += session.kept_share();
+  result.density += session.last_read().density;
+  result.read_seconds += session.last_read().seconds;
+}
+
+template <class Result>
+void divide_reads(Result& result, double reads) {
+  result.kept_share /= reads;
+  result.density /= reads;
+  result.read_seconds /= reads;
+}
+
+std::int64_t tokens_to_read(std::span<const LookupDocument> documents, AskOrder order) {
+  std::int64_t total = 0;
+  for (const LookupDocument& document : documents) {
+    const std::int64_t reads = order == AskOrder::kFirst ? std::ssize(document.questions) : 1;
+    total += reads * std::ssize(document.context);
+    for (const auto& question : document.questions) total += std::ssize(question);
+    for (const auto& answer : document.answers) total += std::ssize(answer) - 1;
+  }
+  return total;
+}
+
+void check_document(const LookupDocument& document) {
+  const std::size_t count = document.facts.size();
+  check_argument(count > 0 && document.questions.size() == count && document.answers.size() == count,
+                 "a lookup document has ", count, " facts, ", document.questions.size(), " questions and ",
+                 document.answers.size(), " answers; expected one of each for each fact, at least one");
+  for (const auto& answer : document.answers) check_argument(!answer.empty(), "a lookup document has an empty answer");
+}
+
+}  // namespace
+
+Score& Score::operator+=(const Score& other) {
+  questions += other.questions;
+  exact += other.exact;
+  tokens += other.tokens;
+  tokens_right += other.tokens_right;
+  log_prob_sum += other.log_prob_sum;
+  return *this;
+}
+
+LookupResult evaluate_lookup(const Setup& setup, const Method& method, std::span<const LookupDocument> documents,
+                             AskOrder order, const runtime::Progress& progress) {
+  check_argument(!documents.empty(), "there are no lookup documents to evaluate");
+  std::for_each(documents.begin(), documents.end(), check_document);
+  LookupResult result{.method = method.name, .kept_share = 0, .density = 0};
+  ReadCounter counter(progress, tokens_to_read(documents, order));
+  double reads = 0;
+  const auto add_document_read = [&](const Session& session) {
+    add_read(result, session);
+    result.kv_bytes += static_cast<double>(session.kv_bytes());
+    ++reads;
+  };
+  for (const LookupDocument& document : documents) {
+    Session session(setup.model, setup.backend, setup.pool, method.options);
+    if (order == AskOrder::kLater) {
+      session.read(document.context, {.progress = counter.next(std::ssize(document.context))});
+      add_document_read(session);
+    }
+    for (std::size_t i = 0; i < document.facts.size(); ++i) {
+      Score score;
+      if (order == AskOrder::kLater) {
+        score = ask_later(session.fork(), document.questions[i], document.answers[i], counter);
+      } else {
+        session = Session(setup.model, setup.backend, setup.pool, method.options);
+        score = ask_first(session, document, i, counter);
+        add_document_read(session);
+      }
+      add_question(result, document.facts[i].kind, score);
+    }
+  }
+  divide_reads(result, reads);
+  result.kv_bytes /= reads;
+  counter.finish();
+  return result;
+}
+
+TextResult evaluate_text(const Setup& setup, const Method& method, std::span<const std::vector<std::int32_t>> texts,
+                         const runtime::Progress& progress) {
+  std::int64_t total = 0;
+  for (const auto& text : texts) total += std::ssize(text) - 1;
+  check_argument(total >= std::ssize(texts) && !texts.empty(), "there are no texts of two or more tokens to evaluate");
+  TextResult result{.method = method.name, .kept_share = 0, .density = 0};
+  ReadCounter counter(progress, total);
+  double log_prob_sum = 0;
+  for (const auto& text : texts) {
+    Session session(setup.model, setup.backend, setup.pool, method.options);
+    const std::int64_t num_read = std::ssize(text) - 1;
+    const auto add_rows = [&](std::int64_t first, std::int64_t n, std::span<const float> logits) {
+      const std::size_t vocab = logits.size() / static_cast<std::size_t>(n);
+      for (std::int64_t i = std::max<std::int64_t>(0, num_read / 2 - first); i < n; ++i) {
+        const auto target = text[static_cast<std::size_t>(first + i + 1)];
+        log_prob_sum += log_prob(logits.subspan(static_cast<std::size_t>(i) * vocab, vocab), target);
+      }
+    };
+    session.read(std::span(text).first(static_cast<std::size_t>(num_read)),
+                 {.progress = counter.next(num_read), .all_logits = add_rows});
+    result.tokens += num_read - num_read / 2;
+    add_read(result, session);
+  }
+  result.nll = -log_prob_sum / static_cast<double>(result.tokens);
+  divide_reads(result, static_cast<double>(texts.size()));
+  counter.finish();
+  return result;
+}
+
+}  // namespace tca::evaluation
