@@ -1,0 +1,166 @@
+// tca calibrate: reads a little text once with full attention and writes what each KV head needs to keep.
+#include "calibration/calibrate.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <filesystem>
+
+#include "cli/commands.h"
+#include "cli/format.h"
+#include "cli/input.h"
+#include "cli/locate.h"
+#include "cli/options.h"
+#include "cli/output.h"
+#include "cli/profile_report.h"
+#include "cli/progress.h"
+#include "cli/report.h"
+#include "cli/signals.h"
+#include "core/sha256.h"
+#include "tca/version.h"
+
+namespace tca::cli {
+namespace {
+
+struct CalibrateArgs {
+  ModelArgs model;
+  std::vector<std::string> texts;
+  std::string output;
+  std::string chat_template;
+  calibration::CalibrationOptions options;
+  std::int64_t tokens = 16384;
+  int sequences = 3;
+  bool no_facts = false;
+  bool force = false;
+  bool json = false;
+};
+
+void add_options(CLI::App& app, CalibrateArgs& args) {
+  app.add_option("-t,--text", args.texts, "Text like what the model will read; several are put together")
+      ->required()
+      ->type_name("FILE...");
+  app.add_option("-o,--output", args.output, "The profile to write")->required()->type_name("FILE");
+  app.add_flag("--force", args.force, "Replace a profile that is there");
+  app.add_option("--budgets", args.options.budgets, "Mean shares of the tokens to keep, separated by commas")
+      ->delimiter(',')
+      ->check(in_range(0, 1, /*low_excluded=*/true))
+      ->type_name("RATIO,...")
+      ->capture_default_str();
+  app.add_option("--objective", args.options.objectives, "How configurations are chosen: tail-risk, paper")
+      ->delimiter(',')
+      ->check(CLI::IsMember({"tail-risk", "paper"}).description(""))
+      ->type_name("NAME,...")
+      ->capture_default_str();
+  app.add_option("--tokens", args.tokens, "Tokens of each sequence")
+      ->check(in_int_range(1, std::numeric_limits<std::int32_t>::max()))
+      ->type_name("N")
+      ->capture_default_str();
+  app.add_option("--sequences", args.sequences, "How many sequences are read")
+      ->check(in_int_range(1, 10000))
+      ->type_name("N")
+      ->capture_default_str();
+  app.add_flag("--no-facts", args.no_facts, "Plain text only, without planted facts and questions about them");
+  app.add_option("--seed", args.options.seed, "Of facts, places and sampled rows")
+      ->type_name("N")
+      ->capture_default_str();
+  app.add_option("--chat-template", args.chat_template, "Chat form of the questions (default: recognised)")
+      ->type_name("NAME");
+  add_model_options(app, args.model);
+  app.add_flag("--json", args.json, "One JSON object on standard output instead of text (docs/cli.md)")
+      ->group("Output");
+}
+
+// Minutes of work are not begun for a file that cannot be written.
+void check_output(const CalibrateArgs& args) {
+  namespace fs = std::filesystem;
+  std::error_code error;
+  if (fs::exists(args.output, error) && !args.force) {
+    throw Error(ErrorCategory::kInvalidArgument,
+                fmt::format("{} exists; --force replaces it, or choose another name with -o", args.output));
+  }
+  const fs::path folder = fs::absolute(args.output, error).parent_path();
+  if (access(folder.c_str(), W_OK) != 0) {
+    throw Error(ErrorCategory::kIo, fmt::format("{}: its folder does not exist or cannot be written to", args.output));
+  }
+}
+
+std::string read_texts(const std::vector<std::string>& files) {
+  std::string text;
+  for (const std::string& file : files) {
+    if (!text.empty()) text += "\n\n";
+    text += read_text_not_empty(file == "-" ? file : locate_text(file), "text");
+  }
+  return text;
+}
+
+std::vector<calibration::CalibrationSequence> make_sequences(const CalibrateArgs& args, const LoadedModel& loaded,
+                                                             const std::string& text) {
+  const std::int64_t longest = loaded.model->config().max_position;
+  if (args.tokens > longest) {
+    throw Error(ErrorCategory::kInvalidArgument,
+                fmt::format("--tokens {} is more than the {} tokens the model was made for", args.tokens, longest));
+  }
+  calibration::SequenceOptions options;
+  options.tokens = args.tokens;
+  options.lookup_sequences = args.no_facts ? 0 : args.sequences;
+  options.plain_sequences = args.no_facts ? args.sequences : 0;
+  options.seed = args.options.seed;
+  // Plain text has no chat form, and base models have none to recognise.
+  const auto chat = args.no_facts ? runtime::ChatTemplate(runtime::ChatFamily::kChatML)
+                                  : runtime::ChatTemplate::load(loaded.dir, args.chat_template);
+  return calibration::make_calibration_sequences(loaded.tokenizer, chat, text, options);
+}
+
+Json to_json(const CalibrateArgs& args, const LoadedModel& loaded, const Profile& profile, double seconds) {
+  Json budgets = Json::array();
+  for (const ProfileBudget& budget : profile.budgets) budgets.push_back(budget_json(budget));
+  return {{"command", "calibrate"},
+          {"version", TCA_VERSION},
+          {"model", model_json(loaded)},
+          {"profile", args.output},
+          {"calibration_tokens", profile.calibration_tokens},
+          {"seconds", seconds},
+          {"budgets", std::move(budgets)},
+          {"memory", memory_json(loaded)},
+          {"threads", loaded.pool->num_threads()}};
+}
+
+int run(const CalibrateArgs& args) {
+  check_output(args);
+  const std::string text = read_texts(args.texts);
+  const LoadedModel loaded = load_model(args.model);
+  const auto sequences = make_sequences(args, loaded, text);
+  calibration::CalibrationOptions options = args.options;
+  options.text_sha256 = sha256_hex(text);
+
+  const Stopwatch watch;
+  ProgressBar bar(fmt::format("calibrating on {} x {} tokens", sequences.size(), format_count(args.tokens)));
+  const Profile profile =
+      calibration::calibrate(loaded.model, *loaded.backend, *loaded.pool, sequences, options, bar.callback());
+  bar.finish();
+  if (stop_requested()) throw Error(ErrorCategory::kCancelled, "interrupted");
+  {
+    const WritingGuard guard;
+    profile.save(args.output);
+  }
+  if (args.json) {
+    write_json(to_json(args, loaded, profile, watch.seconds()));
+    return 0;
+  }
+  const Style style(may_colour(STDOUT_FILENO));
+  write_output(fmt::format("{}: calibrated on {} tokens in {}\n\n", args.output,
+                           format_count(profile.calibration_tokens), format_seconds(watch.seconds())) +
+               budgets_table(profile, style));
+  return 0;
+}
+
+}  // namespace
+
+void add_calibrate_command(CLI::App& app, Job& job) {
+  add_command<CalibrateArgs>(app, job, "calibrate", "Find how much each KV head of a model needs to keep", add_options,
+                             run)
+      .footer(
+          "Example:\n  tca calibrate -m ~/models/Qwen3-4B -t novel.txt manual.txt -o ~/models/Qwen3-4B/profile.json");
+}
+
+}  // namespace tca::cli

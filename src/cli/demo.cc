@@ -1,0 +1,155 @@
+// tca demo: a long document with planted facts, read with full attention and with TCA, questions asked afterwards.
+#include <fmt/format.h>
+
+#include <filesystem>
+
+#include "cli/commands.h"
+#include "cli/demo_report.h"
+#include "cli/input.h"
+#include "cli/locate.h"
+#include "cli/options.h"
+#include "cli/progress.h"
+#include "cli/report.h"
+#include "cli/signals.h"
+#include "evaluation/lookup_tasks.h"
+#include "runtime/engine/generate.h"
+#include "tca/version.h"
+
+namespace tca::cli {
+namespace {
+
+struct DemoArgs {
+  ModelArgs model;
+  AttentionArgs attention;
+  std::string text = kDefaultText;
+  std::int64_t context = 32768;
+  std::int32_t facts = 12;
+  std::uint64_t seed = 0;
+  bool json = false;
+};
+
+void add_options(CLI::App& app, DemoArgs& args) {
+  app.add_option("--ctx", args.context, "Tokens of the document")
+      ->check(in_int_range(1024, std::numeric_limits<std::int32_t>::max()))
+      ->type_name("N")
+      ->capture_default_str();
+  app.add_option("--facts", args.facts, "Facts to plant and ask for")
+      ->check(in_int_range(1, 256))
+      ->type_name("N")
+      ->capture_default_str();
+  app.add_option("--seed", args.seed, "Of the facts and their places")->type_name("N")->capture_default_str();
+  app.add_option("--text", args.text, "The document")->type_name("FILE")->capture_default_str();
+  add_model_options(app, args.model);
+  add_profile_options(app, args.attention);
+  app.add_flag("--json", args.json, "One JSON object on standard output instead of the tables (docs/cli.md)")
+      ->group("Output");
+}
+
+// Room for the questions and answers behind the document, in tokens a fact: the longest forms take about 80.
+constexpr std::int64_t kTokensPerQuestion = 96;
+// A wrong answer may run on; it is not followed further than this beyond the right one's length.
+constexpr std::int64_t kSpareAnswerTokens = 8;
+
+DemoDocument make_document(const DemoArgs& args, const LoadedModel& loaded, const runtime::ChatTemplate& chat) {
+  const std::int64_t longest = loaded.model->config().max_position;
+  if (args.context > longest) {
+    throw Error(ErrorCategory::kInvalidArgument,
+                fmt::format("--ctx {} is more than the {} tokens the model was made for", args.context, longest));
+  }
+  const std::string file = locate_text(args.text);
+  evaluation::LookupOptions options;
+  options.context_tokens = std::min(args.context, longest - kTokensPerQuestion * args.facts);
+  options.num_facts = args.facts;
+  options.seed = args.seed;
+  DemoDocument document;
+  document.title = std::filesystem::path(file).filename().string();
+  document.lookup =
+      evaluation::make_lookup_document(loaded.tokenizer, chat, read_text_not_empty(file, "text"), options);
+  return document;
+}
+
+// Reads the document, then asks for one fact after the other in the same session.
+DemoRun read_and_ask(const LoadedModel& loaded, const runtime::ChatTemplate& chat, const DemoDocument& document,
+                     const runtime::SessionOptions& options, const std::string& name) {
+  const evaluation::LookupDocument& lookup = document.lookup;
+  DemoRun run;
+  run.name = name;
+  runtime::Session session(loaded.model, *loaded.backend, *loaded.pool, options);
+  const Stopwatch watch;
+  ProgressBar bar(name + ": reading the document");
+  runtime::ReadOptions reading;
+  reading.progress = bar.callback();
+  session.read(lookup.context, reading);
+  run.read = session.last_read();
+  run.kv_bytes = session.kv_bytes();
+  run.full_kv_bytes = session.full_kv_bytes();
+  run.kept_share = session.kept_share();
+
+  std::vector<std::int32_t> turn_end;  // closes the answer before
+  for (std::size_t i = 0; i < lookup.facts.size(); ++i) {
+    bar.set_label(fmt::format("{}: question {} of {}", name, i + 1, lookup.facts.size()));
+    bar.update(static_cast<std::int64_t>(i), std::ssize(lookup.facts));
+    std::vector<std::int32_t> ids = turn_end;
+    ids.insert(ids.end(), lookup.questions[i].begin(), lookup.questions[i].end());
+    const auto logits = session.read(ids);
+    if (i == 0) run.first_token_seconds = watch.seconds();
+    runtime::GenerateOptions generation;
+    generation.max_tokens = std::ssize(lookup.answers[i]) + kSpareAnswerTokens;
+    generation.stop_ids = chat.stop_ids(loaded.tokenizer);
+    const runtime::GenerateResult answer = runtime::generate(session, loaded.tokenizer, logits, generation);
+    if (stop_requested()) throw Error(ErrorCategory::kCancelled, "interrupted");
+    turn_end = chat.encode_turn_end(loaded.tokenizer, answer.stopped_by_id);
+    run.answers.push_back(answer.text);
+    run.generated_tokens += std::ssize(answer.ids);
+    run.generate_seconds += answer.seconds;
+  }
+  run.seconds = watch.seconds();
+  return run;
+}
+
+Json to_json(const DemoArgs& args, const LoadedModel& loaded, const DemoDocument& document, const DemoRun& full,
+             const DemoRun& tca) {
+  return {{"command", "demo"},
+          {"version", TCA_VERSION},
+          {"model", model_json(loaded)},
+          {"text", document.title},
+          {"document_tokens", document.lookup.context.size()},
+          {"seed", args.seed},
+          {"facts", facts_json(document, full, tca)},
+          {"full", run_json(document, full)},
+          {"tca", run_json(document, tca)},
+          {"comparison", comparison_json(document, full, tca)},
+          {"memory", memory_json(loaded)},
+          {"threads", loaded.pool->num_threads()}};
+}
+
+int run(const DemoArgs& args) {
+  const LoadedModel loaded = load_model(args.model);
+  const auto chat = runtime::ChatTemplate::load(loaded.dir);
+  const DemoDocument document = make_document(args, loaded, chat);
+  AttentionArgs attention = args.attention;
+  attention.attention = "tca";
+  const runtime::SessionOptions tca_options = session_options(attention, loaded);
+  runtime::SessionOptions full_options = tca_options;
+  full_options.attention = runtime::AttentionMode::kFull;
+
+  const Style style(may_colour(STDOUT_FILENO));
+  if (!args.json) write_output(demo_heading(document, loaded.name(), loaded.pool->num_threads(), style));
+  const DemoRun full = read_and_ask(loaded, chat, document, full_options, "full attention");
+  const DemoRun tca = read_and_ask(loaded, chat, document, tca_options, "TCA");
+  if (args.json) {
+    write_json(to_json(args, loaded, document, full, tca));
+  } else {
+    write_output(demo_tables(document, full, tca, style));
+  }
+  return 0;
+}
+
+}  // namespace
+
+void add_demo_command(CLI::App& app, Job& job) {
+  add_command<DemoArgs>(app, job, "demo", "A long document, full attention and TCA side by side", add_options, run)
+      .footer("Examples:\n  tca demo\n  tca demo --ctx 131072 --keep 0.1");
+}
+
+}  // namespace tca::cli

@@ -1,0 +1,209 @@
+// tca inspect: what a model directory, a profile or a saved session is, and what it keeps.
+#include <fmt/format.h>
+
+#include <filesystem>
+#include <fstream>
+#include <limits>
+
+#include "cli/commands.h"
+#include "cli/format.h"
+#include "cli/locate.h"
+#include "cli/options.h"
+#include "cli/output.h"
+#include "cli/profile_report.h"
+#include "cli/session_report.h"
+#include "cli/terminal.h"
+#include "cli/text_table.h"
+#include "runtime/io/model_config.h"
+#include "runtime/io/safetensors.h"
+#include "runtime/tokenizer/chat_template.h"
+#include "tca/version.h"
+
+namespace tca::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct InspectArgs {
+  std::string path = kDefaultModel;
+  std::optional<double> keep;
+  std::string objective = "tail-risk";
+  bool json = false;
+};
+
+void add_options(CLI::App& app, InspectArgs& args) {
+  app.add_option("PATH", args.path, "Model directory or name, profile, or saved session")->capture_default_str();
+  app.add_option("--keep", args.keep, "Of a profile, only the configuration for this share of the tokens")
+      ->check(in_range(0, 1, /*low_excluded=*/true))
+      ->type_name("RATIO");
+  app.add_option("--objective", args.objective, "Of a profile, which configurations are drawn")
+      ->type_name("NAME")
+      ->capture_default_str();
+  app.add_flag("--json", args.json, "One JSON object on standard output instead of text (docs/cli.md)");
+}
+
+std::string line(const Style& style, const char* label, const std::string& text) {
+  return "  " + style.dim(pad(label, 14)) + text + "\n";
+}
+
+// ---- a model
+
+struct ModelFacts {
+  runtime::ModelConfig config;
+  std::string fingerprint, chat_template;
+  std::int64_t parameters = 0;
+  std::uint64_t file_bytes = 0, kv_bytes_per_token = 0;
+  std::int32_t tokens = 0;  // of the tokenizer
+  std::string profile;      // file, empty: none
+};
+
+std::string chat_template_name(const std::string& dir) {
+  try {
+    return std::string(runtime::ChatTemplate::name(runtime::ChatTemplate::load(dir).family()));
+  } catch (const Error& error) {
+    if (error.category() != ErrorCategory::kUnsupported && error.category() != ErrorCategory::kIo) throw;
+    return "";
+  }
+}
+
+ModelFacts read_model(const std::string& dir) {
+  const runtime::Checkpoint checkpoint = runtime::Checkpoint::open(dir);
+  ModelFacts facts;
+  facts.config = runtime::ModelConfig::load(dir);
+  facts.fingerprint = checkpoint.fingerprint();
+  facts.chat_template = chat_template_name(dir);
+  for (const auto& [name, tensor] : checkpoint.tensors()) facts.parameters += tensor.num_elements();
+  facts.file_bytes = checkpoint.total_bytes();
+  facts.kv_bytes_per_token = std::uint64_t{4} * static_cast<std::uint64_t>(facts.config.num_layers) *
+                             static_cast<std::uint64_t>(facts.config.num_kv_heads) *
+                             static_cast<std::uint64_t>(facts.config.head_dim);  // K and V, two bytes each
+  facts.tokens = runtime::Tokenizer::load(dir).vocab_size();
+  const fs::path profile = fs::path(dir) / "profile.json";
+  if (fs::exists(profile)) facts.profile = profile.string();
+  return facts;
+}
+
+std::string model_text(const std::string& dir, const ModelFacts& facts, const Style& style) {
+  const runtime::ModelConfig& config = facts.config;
+  std::string text = style.bold(dir) + ": a model\n";
+  text += line(style, "architecture", config.architecture);
+  text += line(style, "parameters",
+               fmt::format("{}, {} in {}", format_count(facts.parameters), format_bytes(facts.file_bytes),
+                           dtype_name(config.dtype)));
+  text += line(style, "layers",
+               fmt::format("{}, hidden {}, MLP {}", config.num_layers, format_count(config.hidden_size),
+                           format_count(config.intermediate_size)));
+  text += line(style, "heads",
+               fmt::format("{} query, {} KV, head_dim {}", config.num_heads, config.num_kv_heads, config.head_dim));
+  text += line(style, "context",
+               fmt::format("{} tokens; rope {}", format_count(config.max_position), config.rope.describe()));
+  text += line(style, "vocabulary",
+               fmt::format("{} tokens, chat form {}", format_count(facts.tokens),
+                           facts.chat_template.empty() ? "not recognised" : facts.chat_template));
+  const std::uint64_t full = facts.kv_bytes_per_token * static_cast<std::uint64_t>(config.max_position);
+  text += line(style, "KV cache",
+               fmt::format("{} a token with full attention, {} for the whole context",
+                           format_bytes(facts.kv_bytes_per_token), format_bytes(full)));
+  text += line(style, "fingerprint", facts.fingerprint);
+  text += line(style, "profile", facts.profile.empty() ? "none (tca calibrate makes one)" : facts.profile);
+  return text;
+}
+
+Json model_facts_json(const std::string& dir, const ModelFacts& facts) {
+  const runtime::ModelConfig& config = facts.config;
+  return {{"command", "inspect"},
+          {"version", TCA_VERSION},
+          {"kind", "model"},
+          {"path", dir},
+          {"architecture", config.architecture},
+          {"parameters", facts.parameters},
+          {"weight_bytes", facts.file_bytes},
+          {"dtype", dtype_name(config.dtype)},
+          {"num_layers", config.num_layers},
+          {"hidden_size", config.hidden_size},
+          {"intermediate_size", config.intermediate_size},
+          {"num_heads", config.num_heads},
+          {"num_kv_heads", config.num_kv_heads},
+          {"head_dim", config.head_dim},
+          {"max_position", config.max_position},
+          {"rope", config.rope.describe()},
+          {"vocab_size", config.vocab_size},
+          {"tokenizer_tokens", facts.tokens},
+          {"chat_template", facts.chat_template.empty() ? Json() : Json(facts.chat_template)},
+          {"kv_bytes_per_token", facts.kv_bytes_per_token},
+          {"weights_sha256", facts.fingerprint},
+          {"profile", facts.profile.empty() ? Json() : Json(facts.profile)}};
+}
+
+// ---- a profile
+
+// Without --keep all configurations of the objective, else the one that is picked.
+std::vector<HeatMap> maps_of(const Profile& profile, const InspectArgs& args) {
+  std::vector<HeatMap> maps;
+  if (args.keep) return {budget_map(profile.pick(*args.keep, args.objective))};
+  for (const ProfileBudget& budget : profile.budgets) {
+    if (budget.objective == args.objective) maps.push_back(budget_map(budget));
+  }
+  // Lists the objectives there are.
+  if (maps.empty()) (void)profile.pick(kDefaultKeep, args.objective);
+  return maps;
+}
+
+std::string profile_text(const std::string& path, const Profile& profile, const InspectArgs& args, const Style& style) {
+  const std::vector<HeatMap> maps = maps_of(profile, args);
+  std::string text = style.bold(path) + ": a profile\n";
+  text += line(style, "model", profile.model.describe());
+  text += line(style, "calibrated",
+               fmt::format("{} by tca {}, on {} tokens, seed {}", profile.date, profile.version,
+                           format_count(profile.calibration_tokens), profile.seed));
+  text += line(style, "selection",
+               fmt::format("blocks of {}, window {}, sinks {}, {} probes", profile.rule.block_size, profile.rule.window,
+                           profile.rule.sinks, profile.rule.probe_queries));
+  text += "\n" + budgets_table(profile, style);
+  text += "\nPercent of the tokens kept, by layer (down) and KV head (across)\n\n";
+  return text + render_heat_maps(maps, style, kTableWidth);
+}
+
+// ---- which of them it is
+
+bool looks_like_json(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  char first = ' ';
+  while (file.get(first) && (first == ' ' || first == '\n' || first == '\r' || first == '\t')) {
+  }
+  return first == '{';
+}
+
+int run(const InspectArgs& args) {
+  const Style style(may_colour(STDOUT_FILENO));
+  std::error_code error;
+  const bool file = fs::exists(args.path, error) && !fs::is_directory(args.path, error);
+  if (!file) {
+    const std::string dir = locate_model(args.path);
+    const ModelFacts facts = read_model(dir);
+    args.json ? write_json(model_facts_json(dir, facts)) : write_output(model_text(dir, facts, style));
+  } else if (looks_like_json(args.path)) {
+    const Profile profile = Profile::load(args.path);
+    if (!args.json) {
+      write_output(profile_text(args.path, profile, args, style));
+      return 0;
+    }
+    Json object = {{"command", "inspect"}, {"version", TCA_VERSION}, {"kind", "profile"}, {"path", args.path}};
+    object.update(profile_json(profile));
+    write_json(object);
+  } else {
+    const SavedSession saved = read_saved_session(args.path);
+    args.json ? write_json(session_json(args.path, saved)) : write_output(session_text(args.path, saved, style));
+  }
+  return 0;
+}
+
+}  // namespace
+
+void add_inspect_command(CLI::App& app, Job& job) {
+  add_command<InspectArgs>(app, job, "inspect", "Show a model, a profile or a saved session", add_options, run)
+      .footer(
+          "Examples:\n  tca inspect ~/models/Qwen3-4B\n  tca inspect profile.json --keep 0.2\n  tca inspect book.chat");
+}
+
+}  // namespace tca::cli

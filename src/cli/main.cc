@@ -1,0 +1,110 @@
+// tca: parses the command line, runs one job, turns what went wrong into one line and an exit code.
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <exception>
+#include <new>
+#include <string_view>
+
+#include "cli/commands.h"
+#include "cli/output.h"
+#include "cli/signals.h"
+#include "tca/backend.h"
+#include "tca/error.h"
+#include "tca/version.h"
+
+namespace tca::cli {
+namespace {
+
+constexpr int kSuccess = 0, kFailure = 1, kUsage = 2;
+
+std::string version_text() {
+  ThreadPool pool(1);
+  const std::string isa = create_backend("cpu", pool)->capabilities().isa;
+  return fmt::format("tca {}\nbackends: {} (cpu: {})", TCA_VERSION, fmt::join(available_backends(), ", "), isa);
+}
+
+void add_commands(CLI::App& app, Job& job) {
+  app.require_subcommand(1);
+  app.get_formatter()->column_width(32);
+  app.set_version_flag("--version", version_text, "Version, backends and instruction set");
+  app.footer(
+      "Without --model the default model lookback-28m is used. `tca COMMAND --help` lists a command's options;\n"
+      "every command takes --json.");
+  add_run_command(app, job);
+  add_chat_command(app, job);
+  add_calibrate_command(app, job);
+  add_inspect_command(app, job);
+  add_eval_command(app, job);
+  add_demo_command(app, job);
+  add_bench_command(app, job);
+}
+
+// The command line, or an exit code when there is nothing to run.
+int parse(CLI::App& app, int argc, char** argv, bool json) {
+  try {
+    app.parse(argc, argv);
+    return kSuccess;
+  } catch (const CLI::Success& wish) {
+    // --help and --version: CLI11 writes what they ask for.
+    std::ostringstream text;
+    app.exit(wish, text, text);
+    write_output(text.str());
+    return -1;
+  } catch (const CLI::ParseError& error) {
+    const auto chosen = app.get_subcommands();
+    const std::string command = chosen.empty() ? "" : " " + chosen.front()->get_name();
+    report_error("usage", fmt::format("{} (see tca{} --help)", error.what(), command), json);
+    return kUsage;
+  }
+}
+
+int run(int argc, char** argv, bool json) {
+  CLI::App app("Long-context LLM inference that reads only what matters.", "tca");
+  Job job;
+  add_commands(app, job);
+  const int code = parse(app, argc, argv, json);
+  if (code != kSuccess) return std::max(code, kSuccess);
+  const bool chat = app.got_subcommand("chat");
+  install_signal_handlers(chat ? StopPolicy::kTurn : StopPolicy::kProgram, json);
+  return job();
+}
+
+// Every way a job can end, as an exit code.
+int guarded_run(int argc, char** argv, bool json) {
+  try {
+    return run(argc, argv, json);
+  } catch (const ReaderGone&) {
+    return kSuccess;
+  } catch (const UsageError& error) {
+    report_error("usage", error.what(), json);
+    return kUsage;
+  } catch (const Error& error) {
+    const bool stopped = error.category() == ErrorCategory::kCancelled && stop_requested();
+    report_error(category_name(error.category()), stopped ? "interrupted" : error.what(), json);
+    return stopped ? stop_exit_code() : kFailure;
+  } catch (const std::bad_alloc&) {
+    report_error("out_of_memory", "out of memory", json);
+    return kFailure;
+  } catch (const std::exception& error) {
+    report_error("internal", error.what(), json);
+    return kFailure;
+  }
+}
+
+}  // namespace
+}  // namespace tca::cli
+
+int main(int argc, char** argv) {
+  using tca::cli::guarded_run;
+  tca::cli::claim_standard_descriptors();
+  const bool json = std::any_of(argv, argv + argc, [](const char* text) { return std::string_view(text) == "--json"; });
+  try {
+    return guarded_run(argc, argv, json);
+  } catch (const std::exception&) {
+    // Not even the error object could be written.
+    return 1;
+  }
+}

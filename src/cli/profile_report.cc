@@ -1,0 +1,135 @@
+#include "cli/profile_report.h"
+
+#include <fmt/format.h>
+
+#include "cli/format.h"
+#include "cli/text_table.h"
+
+namespace tca::cli {
+
+namespace {
+
+// As many numbers of three columns as fit behind the other columns.
+constexpr std::size_t kMostLayersInRow = 10;
+
+struct HeadCounts {
+  int full = 0, window = 0, all = 0;
+};
+
+HeadCounts count_heads(const ProfileBudget& budget) {
+  HeadCounts counts;
+  for (const auto& layer : budget.layers) {
+    for (const HeadProfile& head : layer) {
+      counts.full += head.keep.is_full();
+      counts.window += head.keep.is_window();
+      ++counts.all;
+    }
+  }
+  return counts;
+}
+
+const char* order_name(BlockOrder order) {
+  return order == BlockOrder::kMassDispersion ? "mass_dispersion" : "simpson";
+}
+
+Json rule_json(const SelectionRule& rule) {
+  return {{"block_size", rule.block_size},       {"window", rule.window},         {"sinks", rule.sinks},
+          {"probe_queries", rule.probe_queries}, {"pool_width", rule.pool_width}, {"order", order_name(rule.order)}};
+}
+
+}  // namespace
+
+std::string budgets_table(const Profile& profile, const Style& style) {
+  TextTable table({{"objective"},
+                   {"budget", true},
+                   {"kept", true},
+                   {"full heads", true},
+                   {"window heads", true},
+                   {"others", true},
+                   {"kept by layer"}});
+  std::string objective;
+  for (const ProfileBudget& budget : profile.budgets) {
+    if (!objective.empty() && objective != budget.objective) table.add_rule();
+    objective = budget.objective;
+    std::string by_layer;
+    // Deep models would need a page: --json has them all.
+    const std::vector<double> shares = kept_by_layer(budget);
+    for (const double share : shares) by_layer += fmt::format("{:>3.0f} ", share * 100);
+    const HeadCounts counts = count_heads(budget);
+    table.add_row({{budget.objective},
+                   {fmt::format("{:.2f}", budget.budget)},
+                   {format_percent(budget.kept_share)},
+                   {fmt::format("{}", counts.full)},
+                   {fmt::format("{}", counts.window)},
+                   {fmt::format("{}", counts.all - counts.full - counts.window)},
+                   {shares.size() <= kMostLayersInRow ? by_layer : "", CellStyle::kDim}});
+  }
+  return table.render(kTableWidth, style);
+}
+
+HeatMap budget_map(const ProfileBudget& budget) {
+  HeatMap map;
+  map.title = fmt::format("{} {:.2f}", budget.objective, budget.budget);
+  for (const auto& layer : budget.layers) {
+    std::vector<double> shares;
+    for (const HeadProfile& head : layer) shares.push_back(head.keep.kept_share());
+    map.shares.push_back(std::move(shares));
+  }
+  return map;
+}
+
+std::vector<double> kept_by_layer(const ProfileBudget& budget) {
+  std::vector<double> shares;
+  for (const auto& layer : budget.layers) {
+    double sum = 0;
+    for (const HeadProfile& head : layer) sum += head.keep.kept_share();
+    shares.push_back(layer.empty() ? 0 : sum / static_cast<double>(layer.size()));
+  }
+  return shares;
+}
+
+Json budget_json(const ProfileBudget& budget) {
+  const HeadCounts counts = count_heads(budget);
+  return {{"objective", budget.objective},         {"budget", budget.budget},
+          {"kept_share", budget.kept_share},       {"full_heads", counts.full},
+          {"window_heads", counts.window},         {"heads", counts.all},
+          {"kept_by_layer", kept_by_layer(budget)}};
+}
+
+Json profile_json(const Profile& profile) {
+  Json budgets = Json::array();
+  for (const ProfileBudget& budget : profile.budgets) {
+    Json object = budget_json(budget);
+    object["rule"] = rule_json(profile.rule_of(budget));
+    Json layers = Json::array();
+    for (const auto& layer : budget.layers) {
+      Json heads = Json::array();
+      for (const HeadProfile& head : layer) {
+        heads.push_back({{"keep", head.keep.kept_share()},
+                         {"attend", head.attended().kept_share()},
+                         {"risk", head.risk},
+                         {"mean_dropped", head.mean_dropped}});
+      }
+      layers.push_back(std::move(heads));
+    }
+    object["layers"] = std::move(layers);
+    budgets.push_back(std::move(object));
+  }
+  return {{"model",
+           {{"architecture", profile.model.architecture},
+            {"num_layers", profile.model.num_layers},
+            {"num_heads", profile.model.num_heads},
+            {"num_kv_heads", profile.model.num_kv_heads},
+            {"head_dim", profile.model.head_dim},
+            {"rope", profile.model.rope},
+            {"vocab_size", profile.model.vocab_size},
+            {"weights_sha256", profile.model.weights_sha256}}},
+          {"calibration_tokens", profile.calibration_tokens},
+          {"text_sha256", profile.text_sha256},
+          {"seed", profile.seed},
+          {"written_by", profile.version},
+          {"date", profile.date},
+          {"budgets", std::move(budgets)}};
+}
+
+}  // namespace tca::cli

@@ -1,0 +1,26 @@
+// What a profile holds, as tables, maps and JSON.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "cli/heat_map.h"
+#include "cli/output.h"
+#include "cli/terminal.h"
+#include "tca/profile.h"
+
+namespace tca::cli {
+
+/// One row a budget: what was asked, what was found, how many heads keep everything or only their window.
+std::string budgets_table(const Profile& profile, const Style& style);
+/// Kept share by layer and head of one budget.
+HeatMap budget_map(const ProfileBudget& budget);
+/// Mean kept share of each layer's heads.
+std::vector<double> kept_by_layer(const ProfileBudget& budget);
+
+/// Without heads: {"objective", "budget", "kept_share", "full_heads", "window_heads", "heads", "kept_by_layer"}.
+Json budget_json(const ProfileBudget& budget);
+/// The whole profile, kept shares and risks of every head included.
+Json profile_json(const Profile& profile);
+
+}  // namespace tca::cli

@@ -1,0 +1,45 @@
+// Figures that several commands report, as text and as JSON.
+#pragma once
+
+#include <chrono>
+#include <string>
+#include <vector>
+
+#include "cli/options.h"
+#include "cli/output.h"
+#include "cli/terminal.h"
+
+namespace tca::cli {
+
+class Stopwatch {
+ public:
+  double seconds() const { return std::chrono::duration<double>(Clock::now() - begin_).count(); }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  Clock::time_point begin_ = Clock::now();
+};
+
+/// {"name", "path", "architecture", "weight_bytes", "compute"}
+Json model_json(const LoadedModel& loaded);
+/// {"bytes", "full_bytes", "kept_share", "tokens"}
+Json kv_json(const runtime::Session& session);
+/// {"tokens", "sparse", "seconds", "select_seconds", "attention_seconds", "linear_seconds", "density"}
+Json read_json(const runtime::ReadStats& read);
+/// {"peak_bytes", "weight_bytes"}
+Json memory_json(const LoadedModel& loaded);
+/// {"mode", "profile"}, and with a profile {"objective", "keep", "budget", "calibrated_share"}: the
+/// configuration that was picked.
+Json attention_json(const runtime::Session& session, const std::string& profile);
+/// {"layers": [[{"kept_share", "mean_delta", "p95_delta", "max_delta", "bound"}]], "raised_heads"}
+Json certificate_json(const runtime::SessionCertificate& certificate);
+/// One row a layer: worst head each.
+std::string certificate_table(const runtime::SessionCertificate& certificate, const Style& style);
+/// "12.4 MiB, 19 % of the 64.0 MiB that full attention holds"
+std::string kv_text(const runtime::Session& session);
+/// "498.0 MiB at the peak, 53.0 MiB of it weights"
+std::string memory_text(const LoadedModel& loaded);
+/// "bf16", "fp32"
+std::string compute_name(runtime::ComputeType type);
+
+}  // namespace tca::cli

@@ -1,0 +1,108 @@
+#include "cli/session_report.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <limits>
+#include <memory>
+
+#include "cli/format.h"
+#include "cli/heat_map.h"
+#include "cli/text_table.h"
+#include "tca/version.h"
+
+namespace tca::cli {
+
+namespace {
+
+// Ends the first pass over a file, which only asks what kind of cache it holds.
+struct ShapeKnown {
+  KvShape shape;
+  std::string metadata;
+};
+
+ShapeKnown read_shape(const std::string& path) {
+  try {
+    (void)KvCache::load(path, nullptr, [](const KvShape& shape, const std::string& metadata) {
+      throw ShapeKnown{shape, metadata};
+    });
+  } catch (const ShapeKnown& known) {
+    return known;
+  }
+  throw Error(ErrorCategory::kBadFile, path + ": not a saved session");
+}
+
+}  // namespace
+
+double SavedSession::kept_share(std::size_t layer, std::size_t head) const {
+  return num_tokens > 0 ? static_cast<double>(lengths[layer][head]) / static_cast<double>(num_tokens) : 0;
+}
+
+double SavedSession::kept_share() const {
+  double sum = 0;
+  std::size_t heads = 0;
+  for (std::size_t l = 0; l < lengths.size(); ++l) {
+    for (std::size_t h = 0; h < lengths[l].size(); ++h, ++heads) sum += kept_share(l, h);
+  }
+  return heads > 0 ? sum / static_cast<double>(heads) : 0;
+}
+
+SavedSession read_saved_session(const std::string& path) {
+  ShapeKnown known = read_shape(path);
+  SavedSession saved;
+  saved.shape = known.shape;
+  saved.metadata = std::move(known.metadata);
+  saved.file_bytes = std::filesystem::file_size(path);
+  // The file bounds what is allocated; no budget beyond that.
+  const auto pool = KvPool::create(std::numeric_limits<std::size_t>::max() / 2, saved.shape.head_dim, saved.shape.dtype,
+                                   saved.shape.layout);
+  const KvCache cache = KvCache::load(path, pool, {});
+  saved.num_tokens = cache.num_tokens(0);
+  saved.kv_bytes = cache.bytes_used();
+  for (std::int32_t l = 0; l < saved.shape.num_layers; ++l) {
+    std::vector<std::int64_t> heads;
+    for (std::int32_t h = 0; h < saved.shape.num_kv_heads; ++h) heads.push_back(cache.length(l, h));
+    saved.lengths.push_back(std::move(heads));
+  }
+  return saved;
+}
+
+std::string session_text(const std::string& path, const SavedSession& saved, const Style& style) {
+  const auto line = [&](const char* label, const std::string& text) {
+    return "  " + style.dim(pad(label, 14)) + text + "\n";
+  };
+  HeatMap map;
+  map.title = "kept";
+  for (std::size_t l = 0; l < saved.lengths.size(); ++l) {
+    std::vector<double> shares;
+    for (std::size_t h = 0; h < saved.lengths[l].size(); ++h) shares.push_back(saved.kept_share(l, h));
+    map.shares.push_back(std::move(shares));
+  }
+  std::string text = style.bold(path) + ": a saved session\n";
+  text += line("tokens", format_count(saved.num_tokens));
+  text += line("cache", fmt::format("{} layers, {} KV heads, head_dim {}, {}", saved.shape.num_layers,
+                                    saved.shape.num_kv_heads, saved.shape.head_dim, dtype_name(saved.shape.dtype)));
+  text += line("kept", fmt::format("{} of the tokens, {} in memory, {} in the file", format_percent(saved.kept_share()),
+                                   format_bytes(saved.kv_bytes), format_bytes(saved.file_bytes)));
+  text += "\nPercent of the tokens kept, by layer (down) and KV head (across)\n\n";
+  return text + render_heat_maps({map}, style, kTableWidth);
+}
+
+Json session_json(const std::string& path, const SavedSession& saved) {
+  return {{"command", "inspect"},
+          {"version", TCA_VERSION},
+          {"kind", "session"},
+          {"path", path},
+          {"tokens", saved.num_tokens},
+          {"num_layers", saved.shape.num_layers},
+          {"num_kv_heads", saved.shape.num_kv_heads},
+          {"head_dim", saved.shape.head_dim},
+          {"dtype", dtype_name(saved.shape.dtype)},
+          {"kv_bytes", saved.kv_bytes},
+          {"file_bytes", saved.file_bytes},
+          {"kept_share", saved.kept_share()},
+          {"tokens_kept", saved.lengths}};
+}
+
+}  // namespace tca::cli

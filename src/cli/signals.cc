@@ -1,0 +1,96 @@
+#include "cli/signals.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <csignal>
+#include <string_view>
+
+namespace tca::cli {
+
+namespace {
+
+// Handlers touch nothing else. Lock-free atomics are async-signal-safe.
+std::atomic<int> g_stop_signal{0};
+std::atomic<bool> g_deadline{false};  // StopPolicy::kProgram
+std::atomic<bool> g_json{false};
+std::atomic<int> g_writers{0};
+static_assert(std::atomic<int>::is_always_lock_free && std::atomic<bool>::is_always_lock_free);
+
+constexpr unsigned kGraceSeconds = 1;
+constexpr std::string_view kJsonError =
+    "{\n  \"error\": {\n    \"category\": \"cancelled\",\n    \"message\": \"interrupted\"\n  }\n}\n";
+// Takes a progress bar away, which only stands on a terminal.
+constexpr std::string_view kTerminalError = "\r\x1b[Ktca: error: interrupted\n";
+constexpr std::string_view kPlainError = "tca: error: interrupted\n";
+
+void write_all(int descriptor, std::string_view text) {
+  while (!text.empty()) {
+    const ssize_t written = write(descriptor, text.data(), text.size());
+    if (written <= 0) return;
+    text.remove_prefix(static_cast<std::size_t>(written));
+  }
+}
+
+extern "C" void on_stop(int signal) {
+  g_stop_signal = signal;
+  if (g_deadline) alarm(kGraceSeconds);
+}
+
+extern "C" void on_deadline(int) {
+  if (g_writers > 0) {
+    alarm(kGraceSeconds);
+    return;
+  }
+  if (g_json) write_all(STDOUT_FILENO, kJsonError);
+  write_all(STDERR_FILENO, isatty(STDERR_FILENO) == 1 ? kTerminalError : kPlainError);
+  _exit(128 + g_stop_signal);
+}
+
+// One request by Ctrl-C and one by SIGTERM; the handler is gone afterwards, so that the second of a kind kills.
+void arm() {
+  struct sigaction action {};
+  action.sa_handler = on_stop;
+  action.sa_flags = static_cast<int>(SA_RESETHAND);
+  sigemptyset(&action.sa_mask);
+  sigaction(SIGINT, &action, nullptr);
+  sigaction(SIGTERM, &action, nullptr);
+}
+
+}  // namespace
+
+void claim_standard_descriptors() {
+  for (const int descriptor : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+    if (fcntl(descriptor, F_GETFD) != -1) continue;
+    // The lowest free descriptor is this one. Opened the wrong way round: reading and writing go on failing.
+    const int flags = descriptor == STDIN_FILENO ? O_WRONLY : O_RDONLY;
+    if (open("/dev/null", flags) != descriptor) _exit(1);
+  }
+}
+
+void install_signal_handlers(StopPolicy policy, bool json) {
+  g_deadline = policy == StopPolicy::kProgram;
+  g_json = json;
+  struct sigaction action {};
+  sigemptyset(&action.sa_mask);
+  action.sa_handler = SIG_IGN;
+  sigaction(SIGPIPE, &action, nullptr);
+  action.sa_handler = on_deadline;
+  sigaction(SIGALRM, &action, nullptr);
+  arm();
+}
+
+bool stop_requested() { return g_stop_signal != 0; }
+
+void clear_stop_request() {
+  g_stop_signal = 0;
+  arm();
+}
+
+int stop_exit_code() { return 128 + g_stop_signal; }
+
+WritingGuard::WritingGuard() { ++g_writers; }
+WritingGuard::~WritingGuard() { --g_writers; }
+
+}  // namespace tca::cli
