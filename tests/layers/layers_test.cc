@@ -35,7 +35,7 @@ const std::map<std::string, std::set<std::string>> kLayers = {
 
 // Libraries that only some layers may name.
 const std::map<std::string, std::set<std::string>> kThirdParty = {
-    {"hwy/", {"cpu"}},
+    {"hwy/", {"cpu", "runtime/model"}},
     {"nlohmann/", {"core", "runtime/io", "runtime/tokenizer", "runtime/model", "runtime/engine", "evaluation", "cli"}},
     {"oneapi/", {"runtime/model"}},
     {"dnnl", {"runtime/model"}},
@@ -82,18 +82,18 @@ std::vector<std::string> violations_in_source(const std::string& path, const std
   if (!layer) return {path + ": lies in no layer"};
   std::vector<std::string> violations;
   for (const Include& include : includes_of(text)) {
-    if (include.quoted && !starts_with(include.path, "tca/")) {
-      const std::optional<std::string> target = layer_of(include.path);
-      if (!target) {
-        violations.push_back(at(path, include) + "is no path from src/");
-      } else if (*target != *layer && !kLayers.at(*layer).count(*target)) {
-        violations.push_back(at(path, include) + "is not below " + *layer);
-      }
-    }
+    bool known = !include.quoted || starts_with(include.path, "tca/");
     for (const auto& [prefix, layers] : kThirdParty) {
-      if (starts_with(include.path, prefix) && !layers.count(*layer)) {
-        violations.push_back(at(path, include) + "is not for " + *layer);
-      }
+      if (!starts_with(include.path, prefix)) continue;
+      known = true;
+      if (!layers.count(*layer)) violations.push_back(at(path, include) + "is not for " + *layer);
+    }
+    if (known) continue;
+    const std::optional<std::string> target = layer_of(include.path);
+    if (!target) {
+      violations.push_back(at(path, include) + "is no path from src/");
+    } else if (*target != *layer && !kLayers.at(*layer).count(*target)) {
+      violations.push_back(at(path, include) + "is not below " + *layer);
     }
   }
   return violations;

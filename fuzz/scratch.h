@@ -1,0 +1,41 @@
+// A folder of one file for parsers that read from disk; removed when the process ends.
+#pragma once
+
+#include <unistd.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <string>
+
+namespace tca::fuzz {
+
+class Scratch {
+ public:
+  Scratch() {
+    std::string name = (std::filesystem::temp_directory_path() / "tca-fuzz-XXXXXX").string();
+    if (mkdtemp(name.data()) == nullptr) std::abort();
+    folder_ = name;
+  }
+  ~Scratch() {
+    std::error_code ignored;
+    std::filesystem::remove_all(folder_, ignored);
+  }
+  Scratch(const Scratch&) = delete;
+  Scratch& operator=(const Scratch&) = delete;
+
+  std::string folder() const { return folder_.string(); }
+  std::string write(const std::string& name, const std::uint8_t* data, std::size_t size) const {
+    const std::filesystem::path path = folder_ / name;
+    std::ofstream(path, std::ios::binary)
+        .write(reinterpret_cast<const char*>(data), static_cast<std::streamsize>(size));
+    return path.string();
+  }
+
+ private:
+  std::filesystem::path folder_;
+};
+
+}  // namespace tca::fuzz
