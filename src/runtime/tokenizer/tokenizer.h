@@ -11,6 +11,14 @@
 
 namespace tca::runtime {
 
+/// Where a text stands. A leading space that a tokenizer adds to texts depends on it.
+enum class TextStart {
+  kText,        // at the very beginning
+  kAfterToken,  // after a token that is not text
+  kContinues,   // in the middle: it goes on from other text
+};
+
+/// Immutable: any number of threads may encode and decode with one object.
 class Tokenizer {
  public:
   /// Reads dir/tokenizer.json. Throws tca::Error naming file, field and value for what is broken or not supported.
@@ -23,12 +31,19 @@ class Tokenizer {
   /// Token ids of text (any bytes; broken UTF-8 becomes U+FFFD as in the tokenizers package). Added tokens written in
   /// the text are recognised. add_special_tokens applies the post-processor (e.g. the leading BOS).
   std::vector<std::int32_t> encode(std::string_view text, bool add_special_tokens) const;
-  /// The same for text that comes from outside a chat form: added tokens written in it stay plain text.
-  std::vector<std::int32_t> encode_plain(std::string_view text) const;
+  /// The same for text that comes from outside a chat form: special tokens written in it stay plain text.
+  /// Other added tokens (runs of spaces, say) are how the model spells text: they are still recognised.
+  std::vector<std::int32_t> encode_plain(std::string_view text, TextStart start = TextStart::kText) const;
+  /// Text of ids, one after the other; ids that are no token are left out.
   std::string decode(std::span<const std::int32_t> ids, bool skip_special_tokens = true) const;
+  /// The largest id plus one.
   std::int32_t vocab_size() const;
   std::optional<std::int32_t> token_id(std::string_view token) const;
   bool is_special(std::int32_t id) const;
+  /// Is it found in text before anything else, special or not?
+  bool is_added(std::int32_t id) const;
+  /// What encode puts before a text with add_special_tokens, such as BOS.
+  const std::vector<std::int32_t>& leading_ids() const;
 
  private:
   friend class StreamDecoder;
@@ -40,6 +55,7 @@ class Tokenizer {
 /// Turns ids into text one at a time, holding back bytes that do not end a UTF-8 character yet.
 class StreamDecoder {
  public:
+  /// tokenizer must outlive it.
   explicit StreamDecoder(const Tokenizer& tokenizer, bool skip_special_tokens = true);
   ~StreamDecoder();
   std::string push(std::int32_t id);  // text that is complete now, possibly empty

@@ -1,0 +1,59 @@
+// The "added_tokens" of tokenizer.json: tokens that are found in text before anything else happens to it.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "runtime/tokenizer/normalizer.h"
+#include "runtime/tokenizer/regex.h"
+
+namespace tca::runtime {
+
+struct AddedToken {
+  std::int32_t id = 0;
+  std::string content;
+  bool single_word = false, strips_left = false, strips_right = false, normalized = true, special = false;
+};
+
+/// A stretch of text, or an added token in it.
+struct AddedSplit {
+  Range range;
+  std::optional<std::int32_t> id;
+};
+
+class AddedTokens {
+ public:
+  static AddedTokens parse(const nlohmann::json& config, const Normalizer& normalizer, const std::string& where);
+
+  const std::vector<AddedToken>& tokens() const { return tokens_; }
+  /// Cuts text at the tokens that are looked for before normalisation (normalized false) or after it (true).
+  /// specials: whether special tokens count; else they are text.
+  std::vector<AddedSplit> split(std::string_view text, bool normalized, bool specials) const;
+
+ private:
+  // Bytes of all patterns as a trie: finds the longest pattern that starts at a position.
+  struct Trie {
+    std::array<bool, 256> starts{};
+    std::unordered_map<std::uint64_t, std::uint32_t> children;  // node << 8 | byte
+    std::unordered_map<std::uint32_t, std::size_t> tokens;      // node: index into tokens_
+    std::uint32_t num_nodes = 1;
+
+    void insert(std::string_view pattern, std::size_t token);
+    /// Index of the token whose pattern is the longest at text[at...], and its end.
+    std::optional<std::size_t> match(std::string_view text, std::size_t at, std::size_t& end) const;
+  };
+  bool stands_alone(std::string_view text, std::size_t begin, std::size_t end) const;
+
+  std::vector<AddedToken> tokens_;
+  Trie raw_, normalized_;
+  std::optional<Regex> word_character_;  // when some token is single_word
+};
+
+}  // namespace tca::runtime

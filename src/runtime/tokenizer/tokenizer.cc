@@ -1,0 +1,216 @@
+#include "runtime/tokenizer/tokenizer.h"
+
+#include <algorithm>
+#include <mutex>
+
+#include "core/check.h"
+#include "core/file.h"
+#include "core/json.h"
+#include "runtime/tokenizer/added_tokens.h"
+#include "runtime/tokenizer/bpe.h"
+#include "runtime/tokenizer/decoder.h"
+#include "runtime/tokenizer/normalizer.h"
+#include "runtime/tokenizer/post_processor.h"
+#include "runtime/tokenizer/pre_tokenizer.h"
+#include "runtime/tokenizer/unicode.h"
+
+namespace tca::runtime {
+namespace {
+
+using nlohmann::json;
+
+constexpr std::size_t kMaxFileBytes = std::size_t{256} << 20;
+
+json field_or_null(const json& config, const char* field) {
+  const auto found = config.find(field);
+  return found == config.end() ? json() : *found;
+}
+
+}  // namespace
+
+struct Tokenizer::Impl {
+  struct Token {
+    std::string text;  // what the decoder gets
+    bool exists = false, added = false, special = false;
+  };
+
+  Normalizer normalizer;
+  AddedTokens added;
+  PreTokenizer pre_tokenizer;
+  Bpe model;
+  PostProcessor post_processor;
+  Decoder decoder;
+  std::vector<Token> tokens;  // by id
+  mutable std::mutex cache_mutex;
+  mutable WordCache shared_cache;
+
+  Impl(const json& config, const std::string& where);
+  void index_tokens(const std::string& where);
+  std::vector<std::int32_t> encode(std::string_view bytes, bool specials, TextStart start) const;
+  void encode_stretch(std::string_view text, TextStart start, WordCache& cache, std::vector<std::int32_t>& ids) const;
+};
+
+Tokenizer::Impl::Impl(const json& config, const std::string& where) {
+  if (!config.is_object()) fail(ErrorCategory::kBadFile, where + "expected an object");
+  const std::string version = get_optional_string(config, "version", where).value_or("1.0");
+  check_supported(version == "1.0", where, "version is \"", version.substr(0, 40), "\"; supported: 1.0");
+  normalizer = Normalizer::parse(field_or_null(config, "normalizer"), where + "normalizer.");
+  added = AddedTokens::parse(field_or_null(config, "added_tokens"), normalizer, where);
+  pre_tokenizer = PreTokenizer::parse(field_or_null(config, "pre_tokenizer"), where + "pre_tokenizer.");
+  model = Bpe::parse(get_object(config, "model", where), pre_tokenizer.byte_level(), where + "model.");
+  index_tokens(where);
+  post_processor = PostProcessor::parse(field_or_null(config, "post_processor"),
+                                        static_cast<std::int32_t>(tokens.size()), where + "post_processor.");
+  decoder = Decoder::parse(field_or_null(config, "decoder"), where + "decoder.");
+}
+
+void Tokenizer::Impl::index_tokens(const std::string& where) {
+  const auto at = [&](std::int32_t id) -> Token& {
+    const auto index = static_cast<std::size_t>(id);
+    if (index >= tokens.size()) tokens.resize(index + 1);
+    return tokens[index];
+  };
+  const auto& vocabulary = model.vocabulary();
+  tokens.resize(vocabulary.size());
+  for (const auto& [token, id] : vocabulary) at(id) = {token, true, false, false};
+  for (const AddedToken& token : added.tokens()) {
+    const auto known = vocabulary.find(token.content);
+    Token& entry = at(token.id);
+    const bool agrees = known == vocabulary.end() ? !entry.exists : known->second == token.id;
+    if (!agrees) {
+      fail_field(where, "added_tokens: the id of " + json(token.content).dump(-1, ' ', true), token.id,
+                 "the id that model.vocab gives this token, or one that it gives to no other");
+    }
+    // A token that is found after normalisation is decoded from its normalised form.
+    entry = {token.normalized ? normalizer.apply(token.content, true) : token.content, true, true, token.special};
+  }
+  if (tokens.empty()) fail(ErrorCategory::kBadFile, where + "model.vocab has no token");
+}
+
+std::vector<std::int32_t> Tokenizer::Impl::encode(std::string_view bytes, bool specials, TextStart start) const {
+  // Whoever comes first works with the shared cache; others, at the same time, with one of their own.
+  std::unique_lock lock(cache_mutex, std::try_to_lock);
+  WordCache own_cache;
+  WordCache& cache = lock.owns_lock() ? shared_cache : own_cache;
+
+  std::string repaired;
+  const std::string_view text = repair_utf8(bytes, repaired);
+  std::vector<std::int32_t> ids;
+  ids.reserve(text.size() / 4 + 16);
+  for (const AddedSplit& outer : added.split(text, false, specials)) {
+    if (outer.id) {
+      ids.push_back(*outer.id);
+      continue;
+    }
+    const TextStart outer_start = outer.range.begin == 0 ? start : TextStart::kAfterToken;
+    std::string normalized;
+    std::string_view stretch = text.substr(outer.range.begin, outer.range.size());
+    if (!normalizer.is_identity()) {
+      normalized = normalizer.apply(stretch, outer_start != TextStart::kContinues);
+      stretch = normalized;
+    }
+    for (const AddedSplit& inner : added.split(stretch, true, specials)) {
+      if (inner.id) {
+        ids.push_back(*inner.id);
+      } else {
+        encode_stretch(stretch.substr(inner.range.begin, inner.range.size()),
+                       inner.range.begin == 0 ? outer_start : TextStart::kAfterToken, cache, ids);
+      }
+    }
+  }
+  return ids;
+}
+
+void Tokenizer::Impl::encode_stretch(std::string_view text, TextStart start, WordCache& cache,
+                                     std::vector<std::int32_t>& ids) const {
+  const Pieces pieces = pre_tokenizer.split(std::string(text), start);
+  for (const Range& range : pieces.ranges) model.encode(pieces.view(range), cache, ids);
+}
+
+Tokenizer::Tokenizer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Tokenizer::Tokenizer(Tokenizer&&) noexcept = default;
+Tokenizer& Tokenizer::operator=(Tokenizer&&) noexcept = default;
+Tokenizer::~Tokenizer() = default;
+
+Tokenizer Tokenizer::load(const std::string& dir) {
+  const std::string path = dir + "/tokenizer.json";
+  return parse(read_file(path, kMaxFileBytes), path);
+}
+
+Tokenizer Tokenizer::parse(const std::string& content, const std::string& name_for_errors) {
+  return Tokenizer(std::make_unique<Impl>(parse_json(content, name_for_errors), name_for_errors + ": "));
+}
+
+std::vector<std::int32_t> Tokenizer::encode(std::string_view text, bool add_special_tokens) const {
+  std::vector<std::int32_t> ids = impl_->encode(text, true, TextStart::kText);
+  if (add_special_tokens) {
+    const PostProcessor& around = impl_->post_processor;
+    ids.insert(ids.begin(), around.before.begin(), around.before.end());
+    ids.insert(ids.end(), around.after.begin(), around.after.end());
+  }
+  return ids;
+}
+
+std::vector<std::int32_t> Tokenizer::encode_plain(std::string_view text, TextStart start) const {
+  return impl_->encode(text, false, start);
+}
+
+std::string Tokenizer::decode(std::span<const std::int32_t> ids, bool skip_special_tokens) const {
+  StreamDecoder decoder(*this, skip_special_tokens);
+  std::string text;
+  for (const std::int32_t id : ids) text += decoder.push(id);
+  return text + decoder.finish();
+}
+
+std::int32_t Tokenizer::vocab_size() const { return static_cast<std::int32_t>(impl_->tokens.size()); }
+
+std::optional<std::int32_t> Tokenizer::token_id(std::string_view token) const {
+  const std::string name(token);
+  for (const AddedToken& added : impl_->added.tokens()) {
+    if (added.content == name) return added.id;
+  }
+  const auto found = impl_->model.vocabulary().find(name);
+  return found == impl_->model.vocabulary().end() ? std::nullopt : std::optional(found->second);
+}
+
+bool Tokenizer::is_special(std::int32_t id) const {
+  return id >= 0 && id < vocab_size() && impl_->tokens[static_cast<std::size_t>(id)].special;
+}
+
+bool Tokenizer::is_added(std::int32_t id) const {
+  return id >= 0 && id < vocab_size() && impl_->tokens[static_cast<std::size_t>(id)].added;
+}
+
+const std::vector<std::int32_t>& Tokenizer::leading_ids() const { return impl_->post_processor.before; }
+
+struct StreamDecoder::Impl {
+  const Tokenizer::Impl* tokenizer;
+  bool skip_special_tokens;
+  std::string out;
+  std::unique_ptr<DecodeStage> stages;
+
+  std::string take() { return std::exchange(out, std::string()); }
+};
+
+StreamDecoder::StreamDecoder(const Tokenizer& tokenizer, bool skip_special_tokens)
+    : impl_(std::make_unique<Impl>(Impl{tokenizer.impl_.get(), skip_special_tokens, {}, nullptr})) {
+  impl_->stages = impl_->tokenizer->decoder.start(impl_->out);
+}
+StreamDecoder::~StreamDecoder() = default;
+
+std::string StreamDecoder::push(std::int32_t id) {
+  const auto& tokens = impl_->tokenizer->tokens;
+  if (id < 0 || static_cast<std::size_t>(id) >= tokens.size()) return {};
+  const auto& token = tokens[static_cast<std::size_t>(id)];
+  if (!token.exists || (token.special && impl_->skip_special_tokens)) return {};
+  impl_->stages->text(token.text);
+  impl_->stages->end_token();
+  return impl_->take();
+}
+
+std::string StreamDecoder::finish() {
+  impl_->stages->finish();
+  return impl_->take();
+}
+
+}  // namespace tca::runtime
