@@ -40,6 +40,7 @@ const std::map<std::string, std::set<std::string>> kThirdParty = {
     {"oneapi/", {"runtime/model"}},
     {"dnnl", {"runtime/model"}},
     {"pcre2", {"runtime/tokenizer"}},
+    {"utf8proc", {"runtime/tokenizer"}},
     {"CLI/", {"cli"}},
     {"fmt/", {"cli"}},
 };
