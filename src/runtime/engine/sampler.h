@@ -21,13 +21,31 @@ class Sampler {
  public:
   /// Throws kInvalidArgument naming the option, its value and its range.
   explicit Sampler(const SamplingOptions& options);
-  /// Ties: the lower id wins. The same seed and logits give the same tokens on every machine.
+  /// Ties: the lower id wins. The same seed and logits give the same tokens on every machine. Throws kInvalidArgument
+  /// for logits from which no token can be drawn (NaN, +infinity, -infinity alone).
   std::int32_t sample(std::span<const float> logits, std::span<const std::int32_t> recent);
 
  private:
+  struct Candidate {
+    float logit = 0;
+    std::int32_t id = 0;
+    double weight = 0;
+  };
+  /// The likelier one, the lower id among equals.
+  static bool before(const Candidate& a, const Candidate& b) {
+    return a.logit != b.logit ? a.logit > b.logit : a.id < b.id;
+  }
+
+  void take_candidates(std::span<const float> logits);
+  void penalise(std::span<const std::int32_t> recent);
+  void keep_top_k();
+  void weigh();
+  void keep_top_p();
+  std::int32_t draw();
+
   SamplingOptions options_;
   std::mt19937_64 random_;
-  std::vector<std::pair<float, std::int32_t>> candidates_;
+  std::vector<Candidate> candidates_;
 };
 
 }  // namespace tca::runtime

@@ -26,7 +26,7 @@ struct SessionOptions {
   double keep = 0.2;                       // picks the profile's configuration
   std::string objective = "tail-risk";
   std::int64_t max_context = 0;     // tokens; 0: the model's
-  std::size_t kv_budget_bytes = 0;  // 0: what max_context needs in full
+  std::size_t kv_budget_bytes = 0;  // 0: twice what max_context needs in full, so that a read beside its past fits
   std::shared_ptr<KvPool> kv_pool;  // shared between sessions; null: one of its own
   std::optional<double> tolerance;  // heads whose p95 dropped mass exceeds this get richer configurations
   bool certify = false;             // measure dropped mass on sampled rows
@@ -34,8 +34,9 @@ struct SessionOptions {
   std::int64_t chunk_tokens = 8192;  // activations of projections and MLP held at once
 };
 
-/// Called with (done, total) work units while a prompt is read. Returning false cancels: the session is as before,
-/// kCancelled is thrown.
+/// Called with (done, total) work units while a prompt is read: about every 50 ms on a helper thread, never twice at
+/// once, and a last time with done = total on the reading thread. Returning false cancels within a second: the session
+/// is as before, kCancelled is thrown.
 using Progress = std::function<bool(std::int64_t done, std::int64_t total)>;
 
 /// Sees every layer's queries and keys (after RoPE) and values of a prompt: what calibration reads.

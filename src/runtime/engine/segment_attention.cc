@@ -1,0 +1,245 @@
+#include "runtime/engine/segment_attention.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+#include <span>
+#include <utility>
+
+#include "runtime/engine/thinning.h"
+
+namespace tca::runtime {
+namespace {
+
+class Stopwatch {
+ public:
+  explicit Stopwatch(double& seconds) : seconds_(seconds), begin_(std::chrono::steady_clock::now()) {}
+  ~Stopwatch() { seconds_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - begin_).count(); }
+  Stopwatch(const Stopwatch&) = delete;
+  Stopwatch& operator=(const Stopwatch&) = delete;
+
+ private:
+  double& seconds_;
+  std::chrono::steady_clock::time_point begin_;
+};
+
+/// Pairs (query, key) of a segment of n tokens that one KV head sees: a kept key by all later queries, another one by
+/// the queries of its window. Kept keys include the sinks.
+double visible_pairs(std::int64_t n, std::span<const std::int32_t> kept, std::int64_t window) {
+  const std::int64_t w = std::min(window, n);
+  const auto in_window = static_cast<double>(w) * static_cast<double>(n - w) + 0.5 * static_cast<double>(w * (w + 1));
+  double beyond = 0;
+  for (const std::int32_t position : kept) {
+    beyond += static_cast<double>(std::max<std::int64_t>(0, n - position - window));
+  }
+  return in_window + beyond;
+}
+
+}  // namespace
+
+void SegmentAttention::attend(std::int32_t layer, const MutableTensorView& q, const TensorView& k,
+                              const TensorView& v) {
+  if (read_.observer != nullptr) read_.observer->on_layer(layer, q, k, v);
+  take_probes(q);
+  if (k.num_tokens == 1) {
+    attend_token(layer, q, k, v);
+    push_probes(layer);
+    if (read_.plan.thin) thin(layer, false);
+    return;
+  }
+  const Choice choice = choose(layer, q, k, v);
+  attend_prompt(layer, q, k, v, choice.attended());
+  push_probes(layer);
+  store(layer, k, v, choice);
+  read_.monitor.add(read_.attention_units);
+  read_.monitor.check();
+}
+
+void SegmentAttention::advanced(std::int64_t rows) {
+  read_.monitor.add(rows);
+  read_.monitor.check();
+}
+
+// ---- Choosing ----
+
+SegmentAttention::Choice SegmentAttention::choose(std::int32_t layer, const TensorView& q, const TensorView& k,
+                                                  const TensorView& v) {
+  if (!read_.plan.sparse) return {};
+  const Stopwatch watch(stats_.select_seconds);
+  const auto at = static_cast<std::size_t>(layer);
+  std::vector<BlockShares>& keep = read_.state.keep[at];
+  std::vector<BlockShares>& attend = read_.state.attend[at];
+  const bool same = keep == attend;
+  Choice choice;
+  choice.keep = select(layer, q, k, v, keep, same);
+  if (same) {
+    attend = keep;
+  } else {
+    choice.attend = select(layer, q, k, v, attend, true);
+  }
+  return choice;
+}
+
+/// record: the certificate is about these tokens, those that attention computes over.
+KeptSet SegmentAttention::select(std::int32_t layer, const TensorView& q, const TensorView& k, const TensorView& v,
+                                 std::vector<BlockShares>& shares, bool record) {
+  const std::int64_t probes = std::min<std::int64_t>(read_.rule.probe_queries, k.num_tokens);
+  for (;;) {
+    KeptSet kept = read_.backend.select({.q = q.tokens(q.num_tokens - probes, probes),
+                                         .k = k,
+                                         .past = past(layer),
+                                         .shares = shares,
+                                         .rule = read_.rule});
+    read_.monitor.check();
+    if (!read_.options.tolerance && !read_.options.certify) return kept;
+    std::vector<HeadCertificate> heads = certify(layer, q, k, v, kept);
+    if (read_.options.tolerance && raise(layer, heads, shares)) continue;
+    if (record) record_certificate(layer, std::move(heads), kept);
+    return kept;
+  }
+}
+
+std::vector<HeadCertificate> SegmentAttention::certify(std::int32_t layer, const TensorView& q, const TensorView& k,
+                                                       const TensorView& v, const KeptSet& kept) const {
+  // Evenly spread rows, as a view that steps over the others.
+  const std::int64_t rows = std::min<std::int64_t>(read_.options.certify_rows, q.num_tokens);
+  const std::int64_t step = q.num_tokens / rows;
+  TensorView sampled = q.tokens(step - 1, rows);
+  sampled.token_stride *= step;
+  std::vector<std::int32_t> positions;
+  for (std::int64_t r = 0; r < rows; ++r) positions.push_back(static_cast<std::int32_t>((r + 1) * step - 1));
+  return read_.backend.certify({.q = sampled,
+                                .rows = positions,
+                                .k = k,
+                                .v = v,
+                                .past = past(layer),
+                                .kept = &kept,
+                                .window = read_.rule.window,
+                                .sinks = read_.rule.sinks});
+}
+
+/// Gives heads that lose too much their next richer configuration. False when there is none left to give.
+bool SegmentAttention::raise(std::int32_t layer, const std::vector<HeadCertificate>& heads,
+                             std::vector<BlockShares>& shares) {
+  raised_.resize(read_.state.keep.size(), std::vector<bool>(heads.size()));
+  bool changed = false;
+  for (std::size_t h = 0; h < heads.size(); ++h) {
+    if (heads[h].p95_delta <= *read_.options.tolerance) continue;
+    BlockShares richer =
+        read_.options.profile->richer(shares[h], layer, static_cast<std::int32_t>(h), read_.options.objective);
+    if (richer == shares[h]) continue;
+    shares[h] = std::move(richer);
+    raised_[static_cast<std::size_t>(layer)][h] = true;
+    changed = true;
+  }
+  return changed;
+}
+
+void SegmentAttention::record_certificate(std::int32_t layer, std::vector<HeadCertificate> heads, const KeptSet& kept) {
+  if (!certificate_) certificate_.emplace();
+  const std::int64_t window = std::min<std::int64_t>(read_.rule.window, kept.num_tokens);
+  std::vector<double> shares;
+  for (std::int32_t h = 0; h < kept.num_kv_heads(); ++h) {
+    const auto head = kept.head(h);
+    const auto core = std::lower_bound(head.begin(), head.end(), kept.num_tokens - window) - head.begin();
+    shares.push_back(static_cast<double>(core + window) / static_cast<double>(kept.num_tokens));
+  }
+  certificate_->layers.push_back(std::move(heads));
+  certificate_->kept_share.push_back(std::move(shares));
+  if (raised_.empty()) return;
+  const std::vector<bool>& raised = raised_[static_cast<std::size_t>(layer)];
+  certificate_->raised_heads += static_cast<std::int32_t>(std::count(raised.begin(), raised.end(), true));
+}
+
+// ---- Attending ----
+
+void SegmentAttention::attend_prompt(std::int32_t layer, const MutableTensorView& q, const TensorView& k,
+                                     const TensorView& v, const KeptSet* kept) {
+  add_density(layer, k.num_tokens, kept);
+  const Stopwatch watch(stats_.attention_seconds);
+  const PrefillParams params{.q = q,
+                             .k = k,
+                             .v = v,
+                             .out = q,
+                             .past = past(layer),
+                             .kept = kept,
+                             .window = read_.rule.window,
+                             .sinks = read_.rule.sinks,
+                             .lse = lse_,
+                             .cancel = read_.monitor.cancel()};
+  try {
+    read_.backend.prefill_attention(std::span(&params, 1));
+  } catch (const Error&) {
+    read_.monitor.check();  // what made it stop, in the caller's words
+    throw;
+  }
+}
+
+void SegmentAttention::attend_token(std::int32_t layer, const MutableTensorView& q, const TensorView& k,
+                                    const TensorView& v) {
+  add_density(layer, 1, nullptr);
+  const Stopwatch watch(stats_.attention_seconds);
+  read_.state.cache.store(layer, k, v);
+  const DecodeParams params{.q = q, .out = q, .cache = &read_.state.cache, .layer = layer, .lse = lse_};
+  read_.backend.decode_attention(std::span(&params, 1));
+}
+
+void SegmentAttention::store(std::int32_t layer, const TensorView& k, const TensorView& v, const Choice& choice) {
+  KvCache& cache = read_.state.cache;
+  if (choice.keep) {
+    // The tail of before would lie in front of the new one, never to be offered again.
+    thin(layer, true);
+    cache.store(layer, k, v, &*choice.keep, read_.rule.window);
+    return;
+  }
+  cache.store(layer, k, v);
+  if (read_.plan.thin) thin(layer, false);
+}
+
+void SegmentAttention::thin(std::int32_t layer, bool whole_tail) {
+  const auto at = static_cast<std::size_t>(layer);
+  thin_tails(read_.backend, {.cache = &read_.state.cache,
+                             .layer = layer,
+                             .shares = read_.state.keep[at],
+                             .rule = read_.rule,
+                             .probes = &read_.state.probes[at],
+                             .whole_tail = whole_tail});
+}
+
+// ---- Probes ----
+
+void SegmentAttention::take_probes(const TensorView& q) {
+  if (read_.state.probes.empty()) return;
+  const std::int64_t count = std::min<std::int64_t>(read_.rule.probe_queries, q.num_tokens);
+  const auto row_bytes = static_cast<std::size_t>(std::int64_t{q.num_heads} * q.head_dim) * dtype_size(q.dtype);
+  probe_queries_.resize(static_cast<std::size_t>(count) * row_bytes);
+  std::memcpy(probe_queries_.data(), q.row(q.num_tokens - count, 0), probe_queries_.size());
+  probes_ = contiguous(static_cast<const void*>(probe_queries_.data()), q.dtype, count, q.num_heads, q.head_dim);
+  lse_.resize(static_cast<std::size_t>(q.num_tokens * q.num_heads));
+}
+
+void SegmentAttention::push_probes(std::int32_t layer) {
+  if (read_.state.probes.empty()) return;
+  const auto count = static_cast<std::size_t>(probes_.num_tokens * probes_.num_heads);
+  read_.state.probes[static_cast<std::size_t>(layer)].push(probes_, std::span<const float>(lse_).last(count));
+}
+
+// ---- Accounts ----
+
+void SegmentAttention::add_density(std::int32_t layer, std::int64_t n, const KeptSet* kept) {
+  const KvCache& cache = read_.state.cache;
+  const auto rows = static_cast<double>(n);
+  const double causal = 0.5 * rows * (rows + 1) + rows * static_cast<double>(cache.num_tokens(layer));
+  for (std::int32_t h = 0; h < cache.shape().num_kv_heads; ++h) {
+    const double own = kept == nullptr ? 0.5 * rows * (rows + 1) : visible_pairs(n, kept->head(h), read_.rule.window);
+    density_sum_ += (own + rows * static_cast<double>(cache.length(layer, h))) / causal;
+    ++density_count_;
+  }
+  stats_.density = density_sum_ / static_cast<double>(density_count_);
+}
+
+Past SegmentAttention::past(std::int32_t layer) const {
+  return read_.state.cache.num_tokens(layer) == 0 ? Past{} : Past{.cache = &read_.state.cache, .layer = layer};
+}
+
+}  // namespace tca::runtime

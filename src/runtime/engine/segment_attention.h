@@ -1,0 +1,80 @@
+// Attention of one read, layer by layer: choose, attend, store, thin.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "runtime/engine/read_monitor.h"
+#include "runtime/engine/session.h"
+#include "runtime/engine/session_state.h"
+#include "runtime/model/forward.h"
+
+namespace tca::runtime {
+
+/// What one read does, decided before it begins.
+struct ReadPlan {
+  bool sparse = false;  // core tokens are chosen: attention is sparse and only they are stored
+  bool thin = false;    // the tail of the cache is thinned
+};
+
+/// Lives as long as the read. References outlive it.
+struct ReadContext {
+  const Backend& backend;
+  const SessionOptions& options;
+  SelectionRule rule;
+  ReadPlan plan;
+  SessionState& state;
+  ReadMonitor& monitor;
+  LayerObserver* observer = nullptr;
+  std::int64_t attention_units = 0;  // of progress, a layer
+};
+
+class SegmentAttention : public LayerAttention {
+ public:
+  explicit SegmentAttention(const ReadContext& context) : read_(context) {}
+
+  void attend(std::int32_t layer, const MutableTensorView& q, const TensorView& k, const TensorView& v) override;
+  void advanced(std::int64_t rows) override;
+
+  /// Selection and attention times, density; the rest is the session's.
+  const ReadStats& stats() const { return stats_; }
+  /// Of a sparse read that certified.
+  const std::optional<SessionCertificate>& certificate() const { return certificate_; }
+
+ private:
+  struct Choice {
+    std::optional<KeptSet> keep;    // what is stored; nothing: everything
+    std::optional<KeptSet> attend;  // what is computed over; nothing: the same
+    const KeptSet* attended() const { return attend ? &*attend : keep ? &*keep : nullptr; }
+  };
+
+  Choice choose(std::int32_t layer, const TensorView& q, const TensorView& k, const TensorView& v);
+  KeptSet select(std::int32_t layer, const TensorView& q, const TensorView& k, const TensorView& v,
+                 std::vector<BlockShares>& shares, bool record);
+  std::vector<HeadCertificate> certify(std::int32_t layer, const TensorView& q, const TensorView& k,
+                                       const TensorView& v, const KeptSet& kept) const;
+  bool raise(std::int32_t layer, const std::vector<HeadCertificate>& heads, std::vector<BlockShares>& shares);
+  void record_certificate(std::int32_t layer, std::vector<HeadCertificate> heads, const KeptSet& kept);
+  void attend_prompt(std::int32_t layer, const MutableTensorView& q, const TensorView& k, const TensorView& v,
+                     const KeptSet* kept);
+  void attend_token(std::int32_t layer, const MutableTensorView& q, const TensorView& k, const TensorView& v);
+  void store(std::int32_t layer, const TensorView& k, const TensorView& v, const Choice& choice);
+  void thin(std::int32_t layer, bool whole_tail);
+  void take_probes(const TensorView& q);
+  void push_probes(std::int32_t layer);
+  void add_density(std::int32_t layer, std::int64_t n, const KeptSet* kept);
+  Past past(std::int32_t layer) const;
+
+  ReadContext read_;
+  ReadStats stats_;
+  std::optional<SessionCertificate> certificate_;
+  std::vector<std::vector<bool>> raised_;  // [num_layers][num_kv_heads]
+  double density_sum_ = 0;
+  std::int64_t density_count_ = 0;
+  std::vector<std::byte> probe_queries_;  // the last queries, before the output replaces them
+  TensorView probes_;
+  std::vector<float> lse_;
+};
+
+}  // namespace tca::runtime

@@ -1,0 +1,300 @@
+#include "runtime/engine/session.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <utility>
+
+#include "core/check.h"
+#include "runtime/engine/session_impl.h"
+
+namespace tca::runtime {
+namespace {
+
+/// Logits held at once when every token's are asked for: 64 MiB of floats.
+constexpr std::int64_t kLogitsAtOnce = std::int64_t{1} << 24;
+
+std::int64_t pages_for(std::int64_t tokens) { return (tokens + kPageTokens - 1) / kPageTokens; }
+
+std::int64_t full_pages(const KvShape& shape, std::int64_t tokens) {
+  return std::int64_t{shape.num_layers} * shape.num_kv_heads * pages_for(tokens);
+}
+
+SessionOptions checked(SessionOptions options, const Model& model) {
+  const ModelConfig& config = model.config();
+  check_argument(options.attention != AttentionMode::kTca || options.profile != nullptr,
+                 "attention is tca, which needs a profile of the model; make one with tca calibrate");
+  check_argument(std::isfinite(options.keep) && options.keep > 0 && options.keep <= 1, "keep is ", options.keep,
+                 "; expected a share in (0, 1]");
+  check_argument(options.max_context >= 0 && options.max_context <= config.max_position, "max_context is ",
+                 options.max_context, ", but the model has positions for ", config.max_position, " tokens");
+  check_argument(!options.tolerance || (std::isfinite(*options.tolerance) && *options.tolerance >= 0), "tolerance is ",
+                 options.tolerance.value_or(0), "; expected a dropped attention mass, 0 or more");
+  check_argument(options.certify_rows >= 1, "certify_rows is ", options.certify_rows, "; expected 1 or more");
+  check_argument(options.chunk_tokens >= 1, "chunk_tokens is ", options.chunk_tokens, "; expected 1 or more");
+  if (options.profile != nullptr) options.profile->validate(model.fingerprint());
+  return options;
+}
+
+std::shared_ptr<const Model> not_null(std::shared_ptr<const Model> model) {
+  check_argument(model != nullptr, "the model is null");
+  return model;
+}
+
+LayerShares shares_of(const ProfileBudget& budget, bool attended) {
+  LayerShares layers;
+  for (const std::vector<HeadProfile>& heads : budget.layers) {
+    std::vector<BlockShares>& shares = layers.emplace_back();
+    for (const HeadProfile& head : heads) shares.push_back(attended ? head.attended() : head.keep);
+  }
+  return layers;
+}
+
+double mean_share(const LayerShares& layers) {
+  double sum = 0, count = 0;
+  for (const std::vector<BlockShares>& heads : layers) {
+    for (const BlockShares& shares : heads) {
+      sum += shares.kept_share();
+      ++count;
+    }
+  }
+  return sum / count;
+}
+
+}  // namespace
+
+// ---- Opening ----
+
+Session::Impl::Impl(std::shared_ptr<const Model> session_model, const Backend& session_backend,
+                    ThreadPool& session_pool, SessionOptions session_options)
+    : model(not_null(std::move(session_model))),
+      backend(&session_backend),
+      pool(&session_pool),
+      options(checked(std::move(session_options), *model)),
+      budget(options.profile == nullptr ? nullptr : &options.profile->pick(options.keep, options.objective)),
+      rule(budget == nullptr ? SelectionRule{} : options.profile->rule_of(*budget)),
+      state(initial_state()),
+      forward(*model, session_pool, options.chunk_tokens) {}
+
+Session::Impl::Impl(const Impl& other)
+    : model(other.model),
+      backend(other.backend),
+      pool(other.pool),
+      options(other.options),
+      budget(other.budget),
+      rule(other.rule),
+      state(other.state.fork()),
+      forward(*model, *pool, options.chunk_tokens),
+      last_read(other.last_read),
+      certificate(other.certificate) {
+  state.tokens = other.state.tokens;
+}
+
+SessionState Session::Impl::initial_state() const {
+  SessionState initial{.cache = KvCache(kv_pool(), kv_shape()), .tokens = {}, .probes = {}, .keep = {}, .attend = {}};
+  if (budget == nullptr) return initial;
+  const ModelConfig& config = model->config();
+  initial.probes.assign(static_cast<std::size_t>(config.num_layers),
+                        ProbeRing(rule.probe_queries, config.num_heads, config.head_dim, kv_shape().dtype));
+  initial.keep = shares_of(*budget, false);
+  initial.attend = shares_of(*budget, true);
+  return initial;
+}
+
+KvShape Session::Impl::kv_shape() const {
+  const ModelConfig& config = model->config();
+  return {.num_layers = config.num_layers,
+          .num_kv_heads = config.num_kv_heads,
+          .head_dim = config.head_dim,
+          .dtype = model->compute() == ComputeType::kF32 ? DType::kF32 : DType::kBF16};
+}
+
+std::shared_ptr<KvPool> Session::Impl::kv_pool() const {
+  if (options.kv_pool != nullptr) return options.kv_pool;
+  const KvShape shape = kv_shape();
+  std::size_t bytes = options.kv_budget_bytes;
+  if (bytes == 0) {
+    const std::size_t page_bytes = KvPool::create(0, shape.head_dim, shape.dtype, shape.layout)->page_bytes();
+    bytes = 2 * static_cast<std::size_t>(full_pages(shape, context_limit())) * page_bytes;
+  }
+  return KvPool::create(bytes, shape.head_dim, shape.dtype, shape.layout);
+}
+
+std::int64_t Session::Impl::context_limit() const {
+  return options.max_context > 0 ? options.max_context : model->config().max_position;
+}
+
+// ---- Reading ----
+
+void Session::Impl::check_read(std::span<const std::int32_t> ids, const ReadOptions& read_options) const {
+  check_argument(!ids.empty(), "there are no tokens to read: the prompt is empty");
+  const auto n = static_cast<std::int64_t>(ids.size());
+  const auto past = static_cast<std::int64_t>(state.tokens.size());
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    check_argument(ids[i] >= 0 && ids[i] < model->config().vocab_size, "ids[", i, "] is ", ids[i],
+                   ", but the model's vocabulary has ", model->config().vocab_size, " tokens");
+  }
+  check_argument(past + n <= context_limit(), "the context would be ", past + n, " tokens (", past, " read before and ",
+                 n, " now), but at most ", context_limit(), " are allowed");
+  const std::optional<std::int64_t> window = model->config().sliding_window;
+  check_supported(!window || past + n <= *window, "the context would be ", past + n, " tokens, but ",
+                  model->config().architecture, " has a sliding window of ", window.value_or(0),
+                  " tokens in config.json, and sliding-window attention is not supported; stay within the window");
+  check_argument(read_options.num_logits >= 0 && read_options.num_logits <= n, "num_logits is ",
+                 read_options.num_logits, ", but ", n, " tokens are read");
+  check_argument(read_options.attention.value_or(options.attention) != AttentionMode::kTca || budget != nullptr,
+                 "attention is tca, which needs a profile of the model; make one with tca calibrate");
+}
+
+ReadPlan Session::Impl::plan(std::int64_t n, const ReadOptions& read_options) const {
+  const AttentionMode mode = read_options.attention.value_or(options.attention);
+  if (budget == nullptr || mode == AttentionMode::kFull) return {};
+  const bool long_enough = n > rule.window + rule.block_size;
+  if (mode == AttentionMode::kTca) return {.sparse = long_enough, .thin = true};
+  const std::int64_t break_even = backend->break_even_tokens(mean_share(state.attend), model->config().head_dim);
+  return {.sparse = long_enough && n >= break_even,
+          .thin = static_cast<std::int64_t>(state.tokens.size()) + n >= break_even};
+}
+
+/// One token that needs no page and calls nobody back cannot fail half way: it is read without a fork.
+bool Session::Impl::in_place(std::int64_t n, const ReadPlan& read_plan, const ReadOptions& read_options) const {
+  if (n > 1 || read_options.progress || read_options.observer != nullptr || read_options.all_logits) return false;
+  if (state.cache.pages_needed(1) > 0) return false;
+  if (!read_plan.thin) return true;
+  for (std::int32_t layer = 0; layer < model->config().num_layers; ++layer) {
+    for (std::int32_t h = 0; h < model->config().num_kv_heads; ++h) {
+      const std::int64_t tail = state.cache.length(layer, h) - state.cache.tail_begin(layer, h);
+      if (tail + 1 >= rule.window + rule.block_size) return false;
+    }
+  }
+  return true;
+}
+
+/// A layer's attention in rows of half a layer's products, which take as many operations.
+std::int64_t Session::Impl::attention_units(std::int64_t n, const ReadPlan& read_plan) const {
+  const ModelConfig& config = model->config();
+  const double q_width = static_cast<double>(config.num_heads) * config.head_dim;
+  const double kv_width = static_cast<double>(config.num_kv_heads) * config.head_dim;
+  const double hidden = config.hidden_size;
+  const double layer = 2 * hidden * (q_width + kv_width) + 3 * hidden * config.intermediate_size;
+  const auto rows = static_cast<double>(n);
+  const double keys =
+      (read_plan.sparse ? mean_share(state.attend) : 1.0) * rows / 2 + static_cast<double>(state.cache.length(0, 0));
+  return std::llround(2 * rows * (2 * q_width * keys) / layer);
+}
+
+std::span<const float> Session::Impl::read(std::span<const std::int32_t> ids, const ReadOptions& read_options) {
+  const auto begin = std::chrono::steady_clock::now();
+  check_read(ids, read_options);
+  const auto n = static_cast<std::int64_t>(ids.size());
+  const ReadPlan read_plan = plan(n, read_options);
+  const std::int64_t units = attention_units(n, read_plan);
+  const Segment segment = {.ids = ids,
+                           .first_position = static_cast<std::int64_t>(state.tokens.size()),
+                           .num_hidden = read_options.all_logits ? n : read_options.num_logits,
+                           .min_queries = min_queries(n, read_options)};
+  const std::int64_t layers = model->config().num_layers;
+  ReadMonitor monitor(read_options.progress, (layers - 1) * 2 * n + n + segment.num_hidden + layers * units);
+
+  std::optional<SessionState> forked;
+  if (!in_place(n, read_plan, read_options)) forked.emplace(state.fork());
+  SegmentAttention attention({.backend = *backend,
+                              .options = options,
+                              .rule = rule,
+                              .plan = read_plan,
+                              .state = forked ? *forked : state,
+                              .monitor = monitor,
+                              .observer = read_options.observer,
+                              .attention_units = units});
+  state.tokens.insert(state.tokens.end(), ids.begin(), ids.end());
+  try {
+    give_logits(forward.run(segment, attention), read_options, monitor);
+    monitor.finish();
+  } catch (...) {
+    state.tokens.resize(static_cast<std::size_t>(segment.first_position));
+    forward.release();
+    throw;
+  }
+  forward.release();
+  if (forked) {
+    std::swap(forked->tokens, state.tokens);
+    state = std::move(*forked);
+  }
+  if (attention.certificate()) certificate = attention.certificate();
+  last_read = attention.stats();
+  last_read.tokens = n;
+  last_read.sparse = read_plan.sparse;
+  last_read.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  last_read.linear_seconds = last_read.seconds - last_read.select_seconds - last_read.attention_seconds;
+  return logits;
+}
+
+/// Queries of the last layer that somebody looks at: all of them, or the probes.
+std::int64_t Session::Impl::min_queries(std::int64_t n, const ReadOptions& read_options) const {
+  if (read_options.observer != nullptr || options.certify || options.tolerance) return n;
+  return budget == nullptr ? 1 : rule.probe_queries;
+}
+
+void Session::Impl::give_logits(std::span<const float> hidden, const ReadOptions& read_options, ReadMonitor& monitor) {
+  const auto width = static_cast<std::size_t>(model->config().hidden_size);
+  const auto vocab = static_cast<std::size_t>(model->config().vocab_size);
+  const std::size_t rows = hidden.size() / width;
+  if (!read_options.all_logits) {
+    logits.resize(rows * vocab);
+    if (rows > 0) forward.logits(hidden, logits);
+    return;
+  }
+  const std::size_t at_once = std::max<std::size_t>(1, static_cast<std::size_t>(kLogitsAtOnce) / vocab);
+  for (std::size_t first = 0; first < rows; first += at_once) {
+    const std::size_t count = std::min(at_once, rows - first);
+    logits.resize(count * vocab);
+    forward.logits(hidden.subspan(first * width, count * width), logits);
+    read_options.all_logits(static_cast<std::int64_t>(first), static_cast<std::int64_t>(count), logits);
+    monitor.check();
+  }
+  logits.clear();
+}
+
+// ---- The public face ----
+
+Session::Session(std::shared_ptr<const Model> model, const Backend& backend, ThreadPool& pool, SessionOptions options)
+    : impl_(std::make_unique<Impl>(std::move(model), backend, pool, std::move(options))) {}
+Session::Session(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Session::~Session() = default;
+Session::Session(Session&&) noexcept = default;
+Session& Session::operator=(Session&&) noexcept = default;
+
+std::span<const float> Session::read(std::span<const std::int32_t> ids, const ReadOptions& options) {
+  return impl_->read(ids, options);
+}
+
+Session Session::fork() const { return Session(std::make_unique<Impl>(*impl_)); }
+
+std::int64_t Session::num_tokens() const { return static_cast<std::int64_t>(impl_->state.tokens.size()); }
+const std::vector<std::int32_t>& Session::tokens() const { return impl_->state.tokens; }
+const KvCache& Session::cache() const { return impl_->state.cache; }
+const ReadStats& Session::last_read() const { return impl_->last_read; }
+const std::optional<SessionCertificate>& Session::certificate() const { return impl_->certificate; }
+const SessionOptions& Session::options() const { return impl_->options; }
+const Model& Session::model() const { return *impl_->model; }
+
+std::size_t Session::kv_bytes() const { return impl_->state.cache.bytes_used(); }
+
+std::size_t Session::full_kv_bytes() const {
+  return static_cast<std::size_t>(full_pages(impl_->kv_shape(), num_tokens())) *
+         impl_->state.cache.pool()->page_bytes();
+}
+
+double Session::kept_share() const {
+  if (num_tokens() == 0) return 1;
+  const KvCache& cache = impl_->state.cache;
+  double held = 0;
+  for (std::int32_t layer = 0; layer < cache.shape().num_layers; ++layer) {
+    for (std::int32_t h = 0; h < cache.shape().num_kv_heads; ++h) {
+      held += static_cast<double>(cache.length(layer, h));
+    }
+  }
+  return held / (static_cast<double>(num_tokens()) * cache.shape().num_layers * cache.shape().num_kv_heads);
+}
+
+}  // namespace tca::runtime

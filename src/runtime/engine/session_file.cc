@@ -1,0 +1,251 @@
+// Session files: the KV cache with a JSON text beside it (format tca-session/1) that holds the model's fingerprint, the
+// token ids, the probes and the user's text. The file is untrusted when it is read back.
+#include <cstring>
+#include <nlohmann/json.hpp>
+#include <string_view>
+#include <utility>
+
+#include "core/check.h"
+#include "core/json.h"
+#include "runtime/engine/session_impl.h"
+
+namespace tca::runtime {
+namespace {
+
+using nlohmann::json;
+
+constexpr const char* kFormat = "tca-session/1";
+
+// ---- Bytes as hexadecimal text ----
+
+std::string to_hex(std::span<const std::byte> bytes) {
+  constexpr std::string_view kDigits = "0123456789abcdef";
+  std::string hex;
+  hex.reserve(bytes.size() * 2);
+  for (const std::byte byte : bytes) {
+    hex += kDigits[std::to_integer<std::size_t>(byte >> 4)];
+    hex += kDigits[std::to_integer<std::size_t>(byte & std::byte{15})];
+  }
+  return hex;
+}
+
+int digit_value(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+std::vector<std::byte> from_hex(const json& object, const char* field, const std::string& where, std::size_t bytes) {
+  const std::string hex = get_string(object, field, where);
+  const std::string expected = text(2 * bytes, " hexadecimal digits");
+  if (hex.size() != 2 * bytes) fail_field(where, text(field, ".size"), hex.size(), expected);
+  std::vector<std::byte> result(bytes);
+  for (std::size_t i = 0; i < bytes; ++i) {
+    const int high = digit_value(hex[2 * i]), low = digit_value(hex[2 * i + 1]);
+    if (high < 0 || low < 0) fail_field(where, field, hex.substr(2 * i, 2), expected);
+    result[i] = static_cast<std::byte>(high * 16 + low);
+  }
+  return result;
+}
+
+// ---- Fingerprint ----
+
+json to_json(const ModelFingerprint& model) {
+  return {{"architecture", model.architecture}, {"num_layers", model.num_layers},
+          {"num_heads", model.num_heads},       {"num_kv_heads", model.num_kv_heads},
+          {"head_dim", model.head_dim},         {"rope", model.rope},
+          {"vocab_size", model.vocab_size},     {"weights_sha256", model.weights_sha256}};
+}
+
+ModelFingerprint fingerprint_from(const json& object, const std::string& where) {
+  const auto number = [&](const char* field) {
+    return static_cast<std::int32_t>(get_int(object, field, where, 0, INT32_MAX));
+  };
+  return {.architecture = get_string(object, "architecture", where),
+          .num_layers = number("num_layers"),
+          .num_heads = number("num_heads"),
+          .num_kv_heads = number("num_kv_heads"),
+          .head_dim = number("head_dim"),
+          .rope = get_string(object, "rope", where),
+          .vocab_size = number("vocab_size"),
+          .weights_sha256 = get_string(object, "weights_sha256", where)};
+}
+
+// ---- Profile: which configuration the cache was made with, and what --tolerance made of it ----
+
+json profile_json(const SessionOptions& options, const ProfileBudget& budget, const SelectionRule& rule) {
+  return {{"objective", budget.objective},
+          {"budget", budget.budget},
+          {"kept_share", budget.kept_share},
+          {"text_sha256", options.profile->text_sha256},
+          {"block_size", rule.block_size},
+          {"window", rule.window},
+          {"sinks", rule.sinks},
+          {"probe_queries", rule.probe_queries},
+          {"pool_width", rule.pool_width},
+          {"order", static_cast<int>(rule.order)}};
+}
+
+json shares_json(const LayerShares& layers) {
+  json result = json::array();
+  for (const std::vector<BlockShares>& heads : layers) {
+    json& layer = result.emplace_back(json::array());
+    for (const BlockShares& head : heads) layer.push_back(head.share);
+  }
+  return result;
+}
+
+/// Shares of the same shape as `like`, each a distribution.
+LayerShares shares_from(const json& object, const char* field, const std::string& where, const LayerShares& like) {
+  const json& layers = get_array(object, field, where);
+  const auto refuse = [&](const std::string& at, const json& value) {
+    fail_field(where, field + at, value, "shares of every layer and KV head in [0, 1] that sum to 1");
+  };
+  if (layers.size() != like.size()) refuse(".size", layers.size());
+  LayerShares result = like;
+  for (std::size_t l = 0; l < result.size(); ++l) {
+    const std::string at = text("[", l, "]");
+    if (!layers[l].is_array() || layers[l].size() != result[l].size()) refuse(at, layers[l]);
+    for (std::size_t h = 0; h < result[l].size(); ++h) {
+      const json& head = layers[l][h];
+      std::vector<double>& shares = result[l][h].share;
+      if (!head.is_array() || head.size() != shares.size()) refuse(text(at, "[", h, "]"), head);
+      double sum = 0;
+      for (std::size_t i = 0; i < shares.size(); ++i) {
+        if (!head[i].is_number() || head[i].get<double>() < 0 || head[i].get<double>() > 1) {
+          refuse(text(at, "[", h, "][", i, "]"), head[i]);
+        }
+        shares[i] = head[i].get<double>();
+        sum += shares[i];
+      }
+      if (sum < 1 - 1e-6 || sum > 1 + 1e-6) refuse(text(at, "[", h, "]"), head);
+    }
+  }
+  return result;
+}
+
+// ---- Probes ----
+
+json probes_json(const std::vector<ProbeRing>& probes, std::int32_t capacity) {
+  json result = {{"capacity", capacity},
+                 {"size", probes.front().size()},
+                 {"next_slot", probes.front().next_slot()},
+                 {"layers", json::array()}};
+  for (const ProbeRing& ring : probes) {
+    result["layers"].push_back({{"queries", to_hex(ring.query_bytes())}, {"lse", to_hex(std::as_bytes(ring.lse()))}});
+  }
+  return result;
+}
+
+ProbeRing ring_from(const json& layer, const std::string& where, ProbeRing ring, std::int64_t size,
+                    std::int64_t next_slot, std::int64_t num_heads) {
+  const auto count = static_cast<std::size_t>(size);
+  const std::vector<std::byte> queries = from_hex(layer, "queries", where, count * ring.bytes_per_query());
+  const std::vector<std::byte> bytes =
+      from_hex(layer, "lse", where, count * static_cast<std::size_t>(num_heads) * sizeof(float));
+  std::vector<float> lse(bytes.size() / sizeof(float));
+  std::memcpy(lse.data(), bytes.data(), bytes.size());
+  ring.restore(queries, lse, size, next_slot);
+  return ring;
+}
+
+/// Rings of the file. Probes of another capacity are left behind: those of the next turn score the tail then.
+void restore_probes(const json& object, const std::string& where, const ModelConfig& config, const SelectionRule& rule,
+                    std::vector<ProbeRing>& probes) {
+  const std::int64_t capacity = get_int(object, "capacity", where, 1, INT32_MAX);
+  if (capacity != rule.probe_queries) return;
+  const std::int64_t size = get_int(object, "size", where, 0, capacity);
+  const std::int64_t next_slot = get_int(object, "next_slot", where, 0, capacity - 1);
+  const json& layers = get_array(object, "layers", where);
+  if (layers.size() != probes.size()) fail_field(where, "layers.size", layers.size(), text(probes.size()));
+  for (std::size_t l = 0; l < probes.size(); ++l) {
+    probes[l] =
+        ring_from(layers[l], text(where, "layers[", l, "]."), std::move(probes[l]), size, next_slot, config.num_heads);
+  }
+}
+
+std::vector<std::int32_t> tokens_from(const json& object, const std::string& where, const ModelConfig& config) {
+  const json& array = get_array(object, "tokens", where);
+  std::vector<std::int32_t> tokens;
+  tokens.reserve(array.size());
+  for (std::size_t i = 0; i < array.size(); ++i) {
+    const bool known = array[i].is_number_integer() && array[i].get<std::int64_t>() >= 0 &&
+                       array[i].get<std::int64_t>() < config.vocab_size;
+    if (!known) fail_field(where, text("tokens[", i, "]"), array[i], text("an id below ", config.vocab_size));
+    tokens.push_back(array[i].get<std::int32_t>());
+  }
+  return tokens;
+}
+
+void check_shape(const KvShape& stored, const KvShape& expected) {
+  const auto describe = [](const KvShape& s) {
+    return text(s.num_layers, " layers, ", s.num_kv_heads, " KV heads, head_dim ", s.head_dim, ", ", s.dtype);
+  };
+  check_argument(stored == expected, "the saved KV cache has ", describe(stored), "; this session has ",
+                 describe(expected));
+}
+
+}  // namespace
+
+void Session::save(const std::string& path, const std::string& user_text) const {
+  const Impl& impl = *impl_;
+  json object = {{"format", kFormat},
+                 {"model", to_json(impl.model->fingerprint())},
+                 {"tokens", impl.state.tokens},
+                 {"user_text", user_text},
+                 {"profile", nullptr}};
+  if (impl.budget != nullptr) {
+    object["profile"] = profile_json(impl.options, *impl.budget, impl.rule);
+    object["keep"] = shares_json(impl.state.keep);
+    object["attend"] = shares_json(impl.state.attend);
+    object["probes"] = probes_json(impl.state.probes, impl.rule.probe_queries);
+  }
+  std::string metadata;
+  try {
+    metadata = object.dump();
+  } catch (const json::type_error&) {
+    fail(ErrorCategory::kInvalidArgument, "user_text is not valid UTF-8");
+  }
+  impl.state.cache.save(path, metadata);
+}
+
+Session Session::load(const std::string& path, std::shared_ptr<const Model> model, const Backend& backend,
+                      ThreadPool& pool, SessionOptions options, std::string* user_text) {
+  auto impl = std::make_unique<Impl>(std::move(model), backend, pool, std::move(options));
+  SessionState& state = impl->state;
+  const ModelConfig& config = impl->model->config();
+  const std::string where = text("'", path, "': ");
+  std::string saved_text;
+  const auto accept = [&](const KvShape& shape, const std::string& metadata) {
+    const json object = parse_json(metadata, path);
+    if (get_string(object, "format", where) != kFormat) {
+      fail_field(where, "format", object["format"], text("a session file of format ", kFormat));
+    }
+    const ModelFingerprint saved = fingerprint_from(get_object(object, "model", where), where + "model.");
+    const ModelFingerprint actual = impl->model->fingerprint();
+    check_argument(saved == actual, where, "saved with the model ", saved.describe(), ", but this is ",
+                   actual.describe());
+    check_shape(shape, impl->kv_shape());
+    state.tokens = tokens_from(object, where, config);
+    check_argument(static_cast<std::int64_t>(state.tokens.size()) <= impl->context_limit(), where, "holds ",
+                   state.tokens.size(), " tokens, but the context is at most ", impl->context_limit());
+    saved_text = get_string(object, "user_text", where);
+    if (impl->budget == nullptr || get_field(object, "profile", where).is_null()) return;
+    restore_probes(get_object(object, "probes", where), where + "probes.", config, impl->rule, state.probes);
+    // Another configuration than the one the cache was made with takes over from here on.
+    if (object["profile"] != profile_json(impl->options, *impl->budget, impl->rule)) return;
+    state.keep = shares_from(object, "keep", where, state.keep);
+    state.attend = shares_from(object, "attend", where, state.attend);
+  };
+  state.cache = KvCache::load(path, state.cache.pool(), accept);
+  for (std::int32_t layer = 0; layer < config.num_layers; ++layer) {
+    const std::int64_t cached = state.cache.num_tokens(layer);
+    if (cached != static_cast<std::int64_t>(state.tokens.size())) {
+      fail(ErrorCategory::kBadFile, text(where, "layer ", layer, " of the KV cache has seen ", cached,
+                                         " tokens, but there are ", state.tokens.size(), " token ids"));
+    }
+  }
+  if (user_text != nullptr) *user_text = std::move(saved_text);
+  return Session(std::move(impl));
+}
+
+}  // namespace tca::runtime

@@ -1,0 +1,49 @@
+// What a Session holds. Kept apart for the session file, which reads and fills it.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "runtime/engine/segment_attention.h"
+#include "runtime/engine/session.h"
+#include "runtime/engine/session_state.h"
+#include "runtime/model/forward.h"
+
+namespace tca::runtime {
+
+struct Session::Impl {
+  Impl(std::shared_ptr<const Model> session_model, const Backend& session_backend, ThreadPool& session_pool,
+       SessionOptions session_options);
+  Impl(const Impl& other);  // a fork
+
+  std::span<const float> read(std::span<const std::int32_t> ids, const ReadOptions& read_options);
+
+  KvShape kv_shape() const;
+  std::int64_t context_limit() const;
+
+  std::shared_ptr<const Model> model;
+  const Backend* backend;
+  ThreadPool* pool;
+  SessionOptions options;
+  const ProfileBudget* budget = nullptr;  // of options.profile; null without one
+  SelectionRule rule;
+  SessionState state;
+  Forward forward;
+  std::vector<float> logits;
+  ReadStats last_read;
+  std::optional<SessionCertificate> certificate;
+
+ private:
+  void check_read(std::span<const std::int32_t> ids, const ReadOptions& read_options) const;
+  ReadPlan plan(std::int64_t n, const ReadOptions& read_options) const;
+  bool in_place(std::int64_t n, const ReadPlan& read_plan, const ReadOptions& read_options) const;
+  std::int64_t min_queries(std::int64_t n, const ReadOptions& read_options) const;
+  std::int64_t attention_units(std::int64_t n, const ReadPlan& read_plan) const;
+  void give_logits(std::span<const float> hidden, const ReadOptions& read_options, ReadMonitor& monitor);
+  SessionState initial_state() const;
+  std::shared_ptr<KvPool> kv_pool() const;
+};
+
+}  // namespace tca::runtime
