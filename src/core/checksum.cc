@@ -7,9 +7,12 @@
 namespace tca {
 namespace {
 
-constexpr std::uint64_t kOdd = 0x9e3779b97f4a7c15;  // 2^64 / golden ratio, odd: multiplication has an inverse
+// Odd, so that multiplication has an inverse: 2^64 times the fractional parts of the golden ratio and of sqrt(3).
+constexpr std::uint64_t kOdd = 0x9e3779b97f4a7c15;
+constexpr std::uint64_t kOtherOdd = 0xbb67ae8584caa73b;
 
-std::uint64_t step(std::uint64_t state, std::uint64_t word) { return std::rotl((state ^ word) * kOdd, 29); }
+// The word is spread before it meets the state, lest a flipped bit be undone by one in the next word.
+std::uint64_t step(std::uint64_t state, std::uint64_t word) { return std::rotl(state ^ (word * kOdd), 31) * kOtherOdd; }
 
 }  // namespace
 

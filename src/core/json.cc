@@ -89,7 +89,7 @@ std::string path_of(const std::string& where, std::string_view field) {
 
 const json* find(const json& object, const char* field, const std::string& where) {
   if (!object.is_object()) {
-    fail(ErrorCategory::kBadFile, text(path_of(where, field), " cannot be read: what should hold it is no object"));
+    fail(ErrorCategory::kBadFile, text(path_of(where, field), " is missing: what should hold it is not an object"));
   }
   const auto found = object.find(field);
   return found == object.end() || found->is_null() ? nullptr : &*found;
@@ -123,7 +123,7 @@ void fail_field(const std::string& where, const std::string& field, const json& 
 
 const json& get_field(const json& object, const char* field, const std::string& where) {
   const json* const value = find(object, field, where);
-  if (value == nullptr) fail(ErrorCategory::kBadFile, text(path_of(where, field), " is missing"));
+  if (value == nullptr) fail(ErrorCategory::kBadFile, text(path_of(where, field), " is missing or null"));
   return *value;
 }
 
