@@ -1,0 +1,211 @@
+#include "runtime/io/model_config.h"
+
+#include <algorithm>
+#include <filesystem>
+
+#include "core/check.h"
+#include "core/file.h"
+#include "core/json.h"
+#include "runtime/io/rope_config.h"
+
+namespace tca::runtime {
+namespace {
+
+using nlohmann::json;
+
+constexpr std::size_t kMaxFileBytes = std::size_t{16} << 20;
+constexpr std::int64_t kMaxExtent = 1 << 24;  // of any one dimension of a weight
+
+enum class Family { kLlama, kMistral, kQwen2, kQwen3 };
+struct Architecture {
+  const char* name;
+  const char* model_type;
+  Family family;
+};
+constexpr Architecture kArchitectures[] = {
+    {"LlamaForCausalLM", "llama", Family::kLlama},
+    {"MistralForCausalLM", "mistral", Family::kMistral},
+    {"Qwen2ForCausalLM", "qwen2", Family::kQwen2},
+    {"Qwen3ForCausalLM", "qwen3", Family::kQwen3},
+};
+
+const Architecture& find_architecture(const json& config, const std::string& where) {
+  const auto listed = config.find("architectures");
+  const bool has_list = listed != config.end() && !listed->is_null();
+  std::string name;
+  if (has_list) {
+    const bool usable = listed->is_array() && !listed->empty() && (*listed)[0].is_string();
+    if (!usable) fail_field(where, "architectures", *listed, "an array with a name");
+    name = (*listed)[0].get<std::string>();
+  } else {
+    name = get_string(config, "model_type", where);
+  }
+  for (const Architecture& known : kArchitectures) {
+    if (name == (has_list ? known.name : known.model_type)) return known;
+  }
+  fail(ErrorCategory::kUnsupported,
+       text(where, has_list ? ": architectures[0] is \"" : ": model_type is \"", name.substr(0, 60),
+            "\"; supported: LlamaForCausalLM, MistralForCausalLM, Qwen2ForCausalLM, Qwen3ForCausalLM"));
+}
+
+std::int32_t get_extent(const json& config, const char* field, const std::string& where) {
+  return static_cast<std::int32_t>(get_int(config, field, where, 1, kMaxExtent));
+}
+
+void refuse_what_is_not_computed(const json& config, const std::string& where) {
+  for (const char* field : {"quantization_config", "compression_config"}) {
+    const auto found = config.find(field);
+    if (found == config.end() || found->is_null()) continue;
+    const auto method = found->is_object() ? found->find("quant_method") : found->end();
+    const bool named = found->is_object() && method != found->end() && method->is_string();
+    fail(ErrorCategory::kUnsupported,
+         text(where, ": ", field, " (quant_method ", named ? method->get<std::string>().substr(0, 40) : "not named",
+              "): quantised weights are not supported; use the bf16, fp16 or fp32 checkpoint"));
+  }
+  const std::string activation = get_optional_string(config, "hidden_act", where).value_or("silu");
+  check_supported(activation == "silu" || activation == "swish", where, ": hidden_act is \"", activation.substr(0, 40),
+                  "\"; supported: silu");
+  const double rotary = get_optional_number(config, "partial_rotary_factor", where, 0, 1).value_or(1);
+  check_supported(rotary == 1, where, ": partial_rotary_factor is ", rotary, "; supported: 1");
+}
+
+void read_shape(const json& config, Family family, const std::string& where, ModelConfig& out) {
+  out.hidden_size = get_extent(config, "hidden_size", where);
+  out.num_layers = static_cast<std::int32_t>(get_int(config, "num_hidden_layers", where, 1, 4096));
+  out.num_heads = static_cast<std::int32_t>(get_int(config, "num_attention_heads", where, 1, 4096));
+  out.intermediate_size = get_extent(config, "intermediate_size", where);
+  out.vocab_size = get_extent(config, "vocab_size", where);
+
+  // The defaults are those of the architectures' configuration classes in Transformers.
+  const std::int32_t default_kv_heads = family == Family::kMistral ? 8 : family == Family::kLlama ? out.num_heads : 32;
+  const bool is_null = config.contains("num_key_value_heads") && config["num_key_value_heads"].is_null();
+  out.num_kv_heads = static_cast<std::int32_t>(get_optional_int(config, "num_key_value_heads", where, 1, out.num_heads)
+                                                   .value_or(is_null ? out.num_heads : default_kv_heads));
+  if (out.num_kv_heads > out.num_heads || out.num_heads % out.num_kv_heads != 0) {
+    fail(ErrorCategory::kBadFile, text(where, ": num_key_value_heads is ", out.num_kv_heads,
+                                       "; expected a divisor of num_attention_heads, ", out.num_heads));
+  }
+
+  const auto head_dim = get_optional_int(config, "head_dim", where, 2, 1024);
+  if (!head_dim && family != Family::kQwen3 && out.hidden_size % out.num_heads != 0) {
+    fail(ErrorCategory::kBadFile,
+         text(where, ": hidden_size ", out.hidden_size, " is no multiple of num_attention_heads ", out.num_heads,
+              ", and head_dim is missing"));
+  }
+  out.head_dim =
+      static_cast<std::int32_t>(head_dim.value_or(family == Family::kQwen3 ? 128 : out.hidden_size / out.num_heads));
+  if (out.head_dim % 2 != 0) {
+    fail(ErrorCategory::kBadFile, text(where, ": head_dim is ", out.head_dim, "; expected an even number"));
+  }
+  const std::int64_t default_max = family == Family::kMistral ? 131072 : family == Family::kLlama ? 2048 : 32768;
+  out.max_position =
+      get_optional_int(config, "max_position_embeddings", where, 1, std::int64_t{1} << 31).value_or(default_max);
+  out.rms_norm_eps = get_optional_number(config, "rms_norm_eps", where, 0, 1).value_or(1e-6);
+  out.tie_word_embeddings = get_optional_bool(config, "tie_word_embeddings", where).value_or(false);
+}
+
+void read_biases(const json& config, Family family, const std::string& where, ModelConfig& out) {
+  const bool attention_bias = get_optional_bool(config, "attention_bias", where).value_or(false);
+  const bool has_option = family == Family::kLlama || family == Family::kQwen3;
+  out.qkv_bias = family == Family::kQwen2 || (has_option && attention_bias);
+  out.out_bias = has_option && attention_bias;
+  out.mlp_bias = family == Family::kLlama && get_optional_bool(config, "mlp_bias", where).value_or(false);
+  out.qk_norm = family == Family::kQwen3;
+}
+
+// Whether layer_types has layers with a sliding window; nothing when it is not there.
+std::optional<bool> layers_slide(const json& config, const ModelConfig& model, const std::string& where) {
+  const auto types = config.find("layer_types");
+  if (types == config.end() || types->is_null()) return std::nullopt;
+  if (!types->is_array() || types->size() != static_cast<std::size_t>(model.num_layers)) {
+    fail_field(where, "layer_types", *types, text("an array with one name for each of ", model.num_layers, " layers"));
+  }
+  bool slide = false;
+  for (const json& type : *types) {
+    const std::string name = type.is_string() ? type.get<std::string>() : type.dump();
+    check_supported(name == "full_attention" || name == "sliding_attention", where, ": layer_types has \"",
+                    name.substr(0, 40), "\"; supported: full_attention, sliding_attention");
+    slide |= name == "sliding_attention";
+  }
+  return slide;
+}
+
+void read_sliding_window(const json& config, Family family, const std::string& where, ModelConfig& out) {
+  constexpr std::int64_t kDefault = 4096;
+  if (family == Family::kLlama) return;
+  const bool is_null = config.contains("sliding_window") && config["sliding_window"].is_null();
+  auto window = get_optional_int(config, "sliding_window", where, 1, std::int64_t{1} << 31);
+  if (!window && !is_null) window = kDefault;
+  if (family == Family::kMistral) {
+    out.sliding_window = window;
+    return;
+  }
+  const auto by_type = layers_slide(config, out, where);
+  if (!get_optional_bool(config, "use_sliding_window", where).value_or(false)) return;
+  // Layers from max_window_layers on slide.
+  const std::int64_t first = get_optional_int(config, "max_window_layers", where, 0, 1 << 20).value_or(28);
+  if (by_type.value_or(first < out.num_layers)) out.sliding_window = window;
+}
+
+std::optional<DType> read_dtype(const json& config, const std::string& where) {
+  for (const char* field : {"dtype", "torch_dtype"}) {
+    const auto name = get_optional_string(config, field, where);
+    if (!name) continue;
+    if (*name == "bfloat16") return DType::kBF16;
+    if (*name == "float16") return DType::kF16;
+    if (*name == "float32") return DType::kF32;
+    fail(ErrorCategory::kUnsupported,
+         text(where, ": ", field, " is \"", name->substr(0, 40), "\"; supported: bfloat16, float16, float32"));
+  }
+  return std::nullopt;
+}
+
+// Adds the ids of a field that holds one id, several or none.
+void add_ids(const json& config, const char* field, const std::string& where, std::int32_t vocab_size,
+             std::vector<std::int32_t>& ids) {
+  const auto value = config.find(field);
+  if (value == config.end() || value->is_null()) return;
+  for (const json& id : value->is_array() ? *value : json::array({*value})) {
+    if (!id.is_number_unsigned() || id.get<std::uint64_t>() >= static_cast<std::uint64_t>(vocab_size)) {
+      fail_field(where, field, id, text("a token id in [0, ", vocab_size, "), or an array of such"));
+    }
+    const auto token = id.get<std::int32_t>();
+    if (std::find(ids.begin(), ids.end(), token) == ids.end()) ids.push_back(token);
+  }
+}
+
+void read_tokens(const json& config, const std::string& where, ModelConfig& out) {
+  add_ids(config, "eos_token_id", where, out.vocab_size, out.eos_tokens);
+  std::vector<std::int32_t> bos;
+  add_ids(config, "bos_token_id", where, out.vocab_size, bos);
+  if (!out.bos_token && !bos.empty()) out.bos_token = bos.front();
+}
+
+json read_object(const std::string& path) {
+  json config = parse_json(read_file(path, kMaxFileBytes), path);
+  if (!config.is_object()) fail(ErrorCategory::kBadFile, path + ": expected a JSON object");
+  return config;
+}
+
+}  // namespace
+
+ModelConfig ModelConfig::load(const std::string& dir) {
+  const std::string path = dir + "/config.json";
+  const json config = read_object(path);
+  const Architecture& architecture = find_architecture(config, path);
+  ModelConfig result;
+  result.architecture = architecture.name;
+  refuse_what_is_not_computed(config, path);
+  read_shape(config, architecture.family, path, result);
+  read_biases(config, architecture.family, path, result);
+  read_sliding_window(config, architecture.family, path, result);
+  result.dtype = read_dtype(config, path).value_or(result.dtype);
+  result.rope = read_rope(config, result.max_position, path);
+  read_tokens(config, path, result);
+  const std::string generation = dir + "/generation_config.json";
+  std::error_code ignored;
+  if (std::filesystem::exists(generation, ignored)) read_tokens(read_object(generation), generation, result);
+  return result;
+}
+
+}  // namespace tca::runtime

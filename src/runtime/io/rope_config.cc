@@ -1,0 +1,122 @@
+#include "runtime/io/rope_config.h"
+
+#include "core/check.h"
+#include "core/json.h"
+
+namespace tca::runtime {
+namespace {
+
+using nlohmann::json;
+
+constexpr double kMaxTheta = 1e15;
+constexpr double kMaxFactor = 1e6;
+constexpr double kMaxPosition = 1e12;
+
+// The object that describes scaling, and its name for messages; an empty one when there is none.
+std::pair<json, std::string> find_parameters(const json& config, const std::string& where) {
+  for (const char* field : {"rope_scaling", "rope_parameters"}) {
+    const auto found = config.find(field);
+    if (found == config.end() || found->is_null()) continue;
+    if (!found->is_object()) fail_field(where, field, *found, "an object or null");
+    if (!found->empty()) return {*found, text(where, ": ", field, ".")};
+  }
+  return {json::object(), where};
+}
+
+double get_above(const json& object, const char* field, const std::string& where, double low, double high) {
+  const double value = get_number(object, field, where, low, high);
+  if (value <= low) fail_field(where, field, value, text("a number above ", low));
+  return value;
+}
+
+std::optional<double> get_optional_above(const json& object, const char* field, const std::string& where, double low,
+                                         double high) {
+  const auto found = object.find(field);
+  if (found == object.end() || found->is_null()) return std::nullopt;
+  return get_above(object, field, where, low, high);
+}
+
+// Transformers takes 0 for these as "not given".
+std::optional<double> get_if_not_zero(const json& object, const char* field, const std::string& where) {
+  const auto value = get_optional_number(object, field, where, 0, kMaxFactor);
+  return value && *value != 0 ? value : std::nullopt;
+}
+
+void read_llama3(const json& rope, const std::string& where, RopeConfig& out) {
+  out.factor = get_number(rope, "factor", where, 1, kMaxFactor);
+  out.low_freq_factor = get_above(rope, "low_freq_factor", where, 0, kMaxFactor);
+  out.high_freq_factor = get_above(rope, "high_freq_factor", where, out.low_freq_factor, kMaxFactor);
+}
+
+void read_yarn(const json& rope, std::int64_t max_position, const std::string& where, RopeConfig& out) {
+  const bool derived = rope.contains("factor") && rope["factor"].is_null();
+  out.factor = derived ? static_cast<double>(max_position) / out.original_max_position
+                       : get_number(rope, "factor", where, 1, kMaxFactor);
+  out.beta_fast = get_if_not_zero(rope, "beta_fast", where).value_or(32);
+  out.beta_slow = get_if_not_zero(rope, "beta_slow", where).value_or(1);
+  out.attention_factor = get_optional_above(rope, "attention_factor", where, 0, kMaxFactor);
+  out.mscale = get_if_not_zero(rope, "mscale", where);
+  out.mscale_all_dim = get_if_not_zero(rope, "mscale_all_dim", where);
+  out.truncate = get_optional_bool(rope, "truncate", where).value_or(true);
+}
+
+}  // namespace
+
+RopeConfig read_rope(const json& config, std::int64_t max_position, const std::string& file) {
+  const auto [rope, where] = find_parameters(config, file);
+  for (const auto& [key, value] : rope.items()) {
+    check_supported(!value.is_object(), where, key.substr(0, 40),
+                    " is an object: one rotary embedding for each layer type is not supported");
+  }
+  RopeConfig out;
+  out.theta = get_optional_above(rope, "rope_theta", where, 1, kMaxTheta)
+                  .value_or(get_optional_above(config, "rope_theta", file, 1, kMaxTheta).value_or(out.theta));
+  const double rotary = get_optional_number(rope, "partial_rotary_factor", where, 0, 1).value_or(1);
+  check_supported(rotary == 1, where, "partial_rotary_factor is ", rotary, "; supported: 1");
+
+  const auto named = get_optional_string(rope, "rope_type", where);
+  const std::string type = named ? *named : get_optional_string(rope, "type", where).value_or("default");
+  if (type == "llama3" || type == "yarn") {
+    const double own = get_optional_above(rope, "original_max_position_embeddings", where, 0, kMaxPosition)
+                           .value_or(static_cast<double>(max_position));
+    out.original_max_position =
+        get_optional_above(config, "original_max_position_embeddings", file, 0, kMaxPosition).value_or(own);
+  }
+  if (type == "linear") {
+    out.scaling = RopeScaling::kLinear;
+    out.factor = get_number(rope, "factor", where, 1, kMaxFactor);
+  } else if (type == "llama3") {
+    out.scaling = RopeScaling::kLlama3;
+    read_llama3(rope, where, out);
+  } else if (type == "yarn") {
+    out.scaling = RopeScaling::kYarn;
+    read_yarn(rope, max_position, where, out);
+  } else {
+    check_supported(type == "default", where, named ? "rope_type" : "type", " is \"", type.substr(0, 40),
+                    "\"; supported: default, linear, llama3, yarn");
+  }
+  return out;
+}
+
+std::string RopeConfig::describe() const {
+  const auto optional = [](const char* name, const std::optional<double>& value) {
+    return value ? text(" ", name, "=", *value) : std::string();
+  };
+  switch (scaling) {
+    case RopeScaling::kNone:
+      return text("default theta=", theta);
+    case RopeScaling::kLinear:
+      return text("linear factor=", factor, " theta=", theta);
+    case RopeScaling::kLlama3:
+      return text("llama3 factor=", factor, " low_freq_factor=", low_freq_factor,
+                  " high_freq_factor=", high_freq_factor, " original_max_position=", original_max_position,
+                  " theta=", theta);
+    case RopeScaling::kYarn:
+      return text("yarn factor=", factor, " original_max_position=", original_max_position, " beta_fast=", beta_fast,
+                  " beta_slow=", beta_slow, optional("attention_factor", attention_factor), optional("mscale", mscale),
+                  optional("mscale_all_dim", mscale_all_dim), truncate ? "" : " truncate=false", " theta=", theta);
+  }
+  return {};
+}
+
+}  // namespace tca::runtime
