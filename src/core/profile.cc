@@ -54,7 +54,7 @@ double BlockShares::kept_share() const {
 
 std::string ModelFingerprint::describe() const {
   return text(architecture, ", ", num_layers, " layers, ", num_heads, " heads, ", num_kv_heads, " KV heads, head_dim ",
-              head_dim, ", rope ", rope, ", vocabulary ", vocab_size, ", weights ", weights_sha256.substr(0, 16));
+              head_dim, ", rope ", rope, ", vocabulary ", vocab_size, ", weights ", weights_sha256);
 }
 
 Profile Profile::load(const std::string& path) { return parse(read_file(path, kMaxProfileBytes), path); }

@@ -108,7 +108,9 @@ BlockShares parse_shares(const json& head, const char* field, const std::string&
     shares.share.push_back(array[i].get<double>());
     sum += shares.share.back();
   }
-  if (std::abs(sum - 1) > kShareTolerance) fail_field(where, text("the sum of ", field), sum, "1 within 1e-6");
+  if (std::abs(sum - 1) > kShareTolerance) {
+    fail(ErrorCategory::kBadFile, text(where, field, " sums to ", sum, "; expected 1 within 1e-6"));
+  }
   return shares;
 }
 
