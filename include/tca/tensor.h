@@ -58,6 +58,7 @@ struct MutableTensorView {
     view.num_tokens = count;
     return view;
   }
+  // NOLINTNEXTLINE(google-explicit-constructor): what can be written can be read
   operator TensorView() const { return {data, dtype, num_tokens, num_heads, head_dim, token_stride, head_stride}; }
 };
 
