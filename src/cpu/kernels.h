@@ -1,0 +1,101 @@
+// The seam between the drivers (schedule, key lists, merging: plain C++, compiled once) and the instruction-set paths.
+// A path fills these tables; drivers pick one when a backend is created and call it per block and tile, thousands of
+// multiply-adds a call, so that no inner loop dispatches.
+//
+// Everything is transposed: query rows run along vector lanes and keys are broadcast. Softmax then needs no horizontal
+// operation, K needs no transposition (a tile is its rows at a fixed stride), and only Q and the result, touched once a
+// query tile, are turned around. The same layout suits tile units: K rows are their A operand, packed Q and the weights
+// their B operand.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+#include "tca/kv_cache.h"
+#include "tca/tensor.h"
+
+namespace tca::cpu {
+
+inline constexpr std::int32_t kTileKeys = 64;     // keys of a tile: those of a cache page
+inline constexpr std::int32_t kHeadDimStep = 16;  // head_dim is a multiple: whole vectors on every target
+inline constexpr std::int32_t kMaxHeadDim = 256;
+inline constexpr std::size_t kAlignment = 64;  // of every buffer below: a cache line and the widest vector
+static_assert(kTileKeys == kPageTokens);
+
+/// What of a block and a tile is filled: rows in [1, block_rows], keys in [1, kTileKeys].
+struct TileShape {
+  std::int32_t rows = 0;
+  std::int32_t keys = 0;
+  std::int32_t head_dim = 0;
+};
+
+/// A query at position i sees a key at position p when i - reach < p <= i - lag.
+struct Visibility {
+  std::int32_t reach = 0;
+  std::int32_t lag = 0;
+};
+
+/// Attention of many rows. A block is block_rows query rows (R below) of one KV head; the last block of a query tile
+/// may hold fewer, the rest is then undefined but harmless. Scores and weights are [kTileKeys][R].
+struct TileKernels {
+  std::int32_t block_rows = 0;
+  std::size_t key_tile_bytes = 0;  // also of a value tile
+  std::size_t (*query_block_bytes)(std::int32_t head_dim) = nullptr;
+
+  void (*pack_queries)(const void* const* rows, std::int32_t count, DType dtype, std::int32_t head_dim,
+                       void* packed) = nullptr;
+  void (*pack_keys)(const void* const* rows, std::int32_t count, DType dtype, std::int32_t head_dim,
+                    void* packed) = nullptr;
+  void (*pack_values)(const void* const* rows, std::int32_t count, DType dtype, std::int32_t head_dim,
+                      void* packed) = nullptr;
+
+  /// scores[j][r] = q_r . k_j, unscaled; tile_max[r] = their maximum over the tile's keys.
+  void (*score)(const void* queries, const void* keys, const TileShape& shape, float* scores,
+                float* tile_max) = nullptr;
+  /// Sets scores of keys that a row does not see to -infinity and takes tile_max again.
+  void (*mask)(const std::int32_t* row_positions, const std::int32_t* key_positions, const Visibility& visibility,
+               const TileShape& shape, float* scores, float* tile_max) = nullptr;
+  /// Turns scores into weights 2^((score - max) * log2_scale), in place and in the form accumulate() wants, and brings
+  /// max[r] and sum[r] up to date. max only rises when it falls behind by a factor of 2^8 in weight, which makes that
+  /// rare. Returns whether any did: factors[r] is then what the block's earlier result is to be multiplied with.
+  bool (*softmax)(const TileShape& shape, float log2_scale, const float* tile_max, float* scores, float* max,
+                  float* sum, float* factors) = nullptr;
+  /// out[c][r] = out[c][r] * factors[r] + sum over j of weights[j][r] * v[j][c]. Null factors are ones. out is
+  /// [head_dim][R].
+  void (*accumulate)(const float* weights, const void* values, const TileShape& shape, const float* factors,
+                     float* out) = nullptr;
+  /// sums[j] = sum over rows of exp(scores[j][r] * scale - lse[r]); lse has +infinity for rows beyond the block's.
+  void (*column_sums)(const float* scores, const TileShape& shape, float scale, const float* lse,
+                      float* sums) = nullptr;
+  /// rows[r][c] = out[c][r] * factors[r] in dtype.
+  void (*store_rows)(const float* out, const float* factors, const TileShape& shape, DType dtype,
+                     void* const* rows) = nullptr;
+};
+
+inline constexpr std::int32_t kMaxFewRows = 8;
+
+/// Attention of few rows (decode), which is bound by memory: keys and values are read once from their page and widened
+/// in registers.
+struct RowKernels {
+  /// q: [rows][head_dim] in fp32. Row r sees the first visible[r] slots of the page. max, sum: [rows]; out:
+  /// [rows][head_dim].
+  void (*attend_page)(const float* q, std::int32_t rows, std::int32_t head_dim, const KvPageView& page, DType dtype,
+                      const std::int32_t* visible, float log2_scale, float* max, float* sum, float* out) = nullptr;
+  /// ||row||^2
+  float (*squared_norm)(const void* row, DType dtype, std::int32_t head_dim) = nullptr;
+};
+
+/// One instruction-set path.
+struct KernelSet {
+  std::string_view name;
+  const TileKernels* tiles = nullptr;       // any dtype, computes in fp32
+  const TileKernels* tiles_bf16 = nullptr;  // bf16 queries, keys and values; null: tiles serves them
+  const RowKernels* rows = nullptr;
+
+  const TileKernels& tiles_for(DType dtype) const {
+    return dtype == DType::kBF16 && tiles_bf16 != nullptr ? *tiles_bf16 : *tiles;
+  }
+};
+
+}  // namespace tca::cpu

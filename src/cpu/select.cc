@@ -1,0 +1,145 @@
+#include <algorithm>
+#include <vector>
+
+#include "core/validate_params.h"
+#include "cpu/attend_rows.h"
+#include "cpu/kept_tokens.h"
+#include "cpu/operations.h"
+#include "cpu/split.h"
+
+namespace tca::cpu {
+namespace {
+
+QueryRows probe_rows(const ProbeParams& params, std::int32_t kv_head) {
+  QueryRows rows;
+  rows.q = &params.q;
+  rows.kv_head = kv_head;
+  rows.group = params.q.num_heads / params.k.num_heads;
+  rows.first_position = params.k.num_tokens - params.q.num_tokens;
+  return rows;
+}
+
+/// Softmax denominators of the probes over past and segment: [P, Hq].
+std::vector<float> probe_denominators(const KernelSet& kernels, ThreadPool& pool, const ProbeParams& params,
+                                      float scale) {
+  std::vector<float> lse(static_cast<std::size_t>(params.q.num_tokens * params.q.num_heads));
+  std::vector<RowsJob> jobs;
+  for (std::int32_t h = 0; h < params.k.num_heads; ++h) {
+    RowsJob job;
+    job.rows = probe_rows(params, h);
+    job.num_rows = params.q.num_tokens * job.rows.group;
+    job.num_heads = params.k.num_heads;
+    job.keys = [&params, h](std::int32_t first, std::int32_t last) {
+      KeyPlan plan;
+      add_past(params.past, h, plan);
+      add_segment({&params.k, nullptr, h}, nullptr, 0, 0, first, last, plan);
+      return plan;
+    };
+    job.scale = scale;
+    job.lse = lse;
+    jobs.push_back(std::move(job));
+  }
+  attend_rows(kernels, pool, jobs);
+  return lse;
+}
+
+/// One KV head's key range [range.begin, range.end) in tiles of the segment: the probability that all probes together
+/// gave to each key.
+void add_probe_mass(TileAttention& worker, const ProbeParams& params, std::int32_t kv_head, const KeyPlan& plan,
+                    TileRange range, float scale, std::span<const float> lse, float* out) {
+  QueryRows rows = probe_rows(params, kv_head);
+  const std::int64_t total = params.q.num_tokens * rows.group;
+  for (rows.first = 0; rows.first < total; rows.first += kMaxQueryRows) {
+    rows.count = static_cast<std::int32_t>(std::min<std::int64_t>(kMaxQueryRows, total - rows.first));
+    worker.load(rows);
+    worker.add_column_sums(plan, range, scale, lse, out);
+  }
+}
+
+/// Raw sums in out, [Hk][L].
+void probe_mass(const KernelSet& kernels, ThreadPool& pool, const ProbeParams& params, std::span<float> out) {
+  const float scale = resolve_scale(params.scale, params.q.head_dim);
+  const std::vector<float> lse = probe_denominators(kernels, pool, params, scale);
+  const std::int64_t tokens = params.k.num_tokens, heads = params.k.num_heads;
+  const auto num_tiles = static_cast<std::int32_t>(divide_up(tokens, kTileKeys));
+  const std::int32_t parts = key_splits(heads, num_tiles);
+  const TileKernels& tiles = kernels.tiles_for(params.q.dtype);
+  std::vector<TileAttention> workers;
+  for (int w = 0; w < pool.num_threads(); ++w) workers.emplace_back(tiles, params.q.head_dim);
+  std::fill(out.begin(), out.end(), 0.0f);
+  pool.parallel_for(heads * parts, [&](std::int64_t i, int w) {
+    const auto head = static_cast<std::int32_t>(i / parts);
+    const TileRange range = split_tiles(num_tiles, static_cast<std::int32_t>(i % parts), parts);
+    KeyPlan plan;
+    plan.add_range({&params.k, nullptr, head}, 0, tokens, {.reach = kNoReachLimit, .lag = 0});
+    float* const first = out.data() + head * tokens + std::int64_t{range.begin} * kTileKeys;
+    add_probe_mass(workers[static_cast<std::size_t>(w)], params, head, plan, range, scale, lse, first);
+  });
+}
+
+void finish_scores(const ProbeParams& params, std::span<float> head_scores) {
+  max_pool(head_scores, params.pool_width);
+  normalise(head_scores, params.q.num_tokens * (params.q.num_heads / params.k.num_heads));
+}
+
+}  // namespace
+
+void probe_scores(const KernelSet& kernels, ThreadPool& pool, const ProbeParams& params, std::span<float> out) {
+  if (params.k.num_tokens == 0) return;
+  probe_mass(kernels, pool, params, out);
+  const auto tokens = static_cast<std::size_t>(params.k.num_tokens);
+  pool.parallel_for(params.k.num_heads, [&](std::int64_t head, int) {
+    finish_scores(params, out.subspan(static_cast<std::size_t>(head) * tokens, tokens));
+  });
+}
+
+KeptSet select(const KernelSet& kernels, ThreadPool& pool, const SelectParams& params) {
+  const std::int64_t tokens = params.k.num_tokens;
+  const auto heads = static_cast<std::size_t>(params.k.num_heads);
+  const ProbeParams probe{
+      .q = params.q, .k = params.k, .past = params.past, .pool_width = params.rule.pool_width, .scale = params.scale};
+  std::vector<float> scores(heads * static_cast<std::size_t>(tokens));
+  if (tokens > 0) probe_mass(kernels, pool, probe, scores);
+  const std::int32_t sinks = past_tokens(params.past) > 0 ? 0 : params.rule.sinks;
+  std::vector<std::vector<std::int32_t>> positions(heads);
+  pool.parallel_for(params.k.num_heads, [&](std::int64_t head, int) {
+    const auto h = static_cast<std::size_t>(head);
+    const auto size = static_cast<std::size_t>(tokens);
+    const std::span<float> head_scores = std::span(scores).subspan(h * size, size);
+    if (tokens > 0) finish_scores(probe, head_scores);
+    positions[h] = kept_tokens(head_scores, params.shares[h], params.rule, sinks);
+  });
+  KeptSet kept{.num_tokens = tokens, .offsets = {0}, .positions = {}};
+  for (const std::vector<std::int32_t>& head : positions) {
+    kept.positions.insert(kept.positions.end(), head.begin(), head.end());
+    kept.offsets.push_back(static_cast<std::int64_t>(kept.positions.size()));
+  }
+  return kept;
+}
+
+void tail_scores(const KernelSet& kernels, ThreadPool& pool, std::span<const TailScoreParams> batch) {
+  // The tail is a few blocks a head: one item each. Shapes may differ, so every item has an engine of its own.
+  pool.parallel_for(static_cast<std::int64_t>(batch.size()), [&](std::int64_t i, int) {
+    const TailScoreParams& p = batch[static_cast<std::size_t>(i)];
+    if (p.count == 0) return;
+    QueryRows rows;
+    rows.q = &p.q;
+    rows.kv_head = p.kv_head;
+    rows.group = p.q.num_heads / p.cache->shape().num_kv_heads;
+    KeyPlan plan;
+    const std::int64_t begin = p.cache->tail_begin(p.layer, p.kv_head);
+    plan.add_slots(*p.cache, p.layer, p.kv_head, begin, begin + p.count, true);
+    const std::int64_t total = p.q.num_tokens * rows.group;
+    const float scale = resolve_scale(p.scale, p.q.head_dim);
+    TileAttention worker(kernels.tiles_for(p.q.dtype), p.q.head_dim);
+    std::fill(p.out.begin(), p.out.end(), 0.0f);
+    for (rows.first = 0; rows.first < total; rows.first += kMaxQueryRows) {
+      rows.count = static_cast<std::int32_t>(std::min<std::int64_t>(kMaxQueryRows, total - rows.first));
+      worker.load(rows);
+      worker.add_column_sums(plan, {0, plan.num_tiles()}, scale, p.lse, p.out.data());
+    }
+    for (float& score : p.out) score /= static_cast<float>(total);
+  });
+}
+
+}  // namespace tca::cpu

@@ -1,0 +1,46 @@
+#include "cpu/targets.h"
+
+#include "core/check.h"
+#include "hwy/highway.h"
+#include "hwy/targets.h"
+
+namespace tca::cpu {
+namespace {
+
+std::vector<KernelSet> detect_targets() {
+  std::vector<KernelSet> sets;
+  // Highway numbers better targets lower.
+  const std::int64_t supported = hwy::SupportedTargets() | HWY_STATIC_TARGET;
+  for (int bit = 0; bit < 63; ++bit) {
+    const std::int64_t target = std::int64_t{1} << bit;
+    const TileKernels* const tiles = tile_kernels(target);
+    const RowKernels* const rows = row_kernels(target);
+    if ((supported & target) == 0 || tiles == nullptr || rows == nullptr) continue;
+    sets.push_back({.name = hwy::TargetName(target), .tiles = tiles, .rows = rows});
+  }
+  if (const TileKernels* const bf16 = avx512_bf16_tile_kernels(); bf16 != nullptr) {
+    KernelSet best = sets.front();
+    best.name = "AVX512_BF16";
+    best.tiles_bf16 = bf16;
+    sets.insert(sets.begin(), best);
+  }
+  return sets;
+}
+
+}  // namespace
+
+const std::vector<KernelSet>& usable_targets() {
+  static const std::vector<KernelSet> targets = detect_targets();
+  return targets;
+}
+
+const KernelSet& find_target(const std::string& name) {
+  std::string usable;
+  for (const KernelSet& set : usable_targets()) {
+    if (set.name == name) return set;
+    usable += text(usable.empty() ? "" : ", ", set.name);
+  }
+  fail(ErrorCategory::kUnsupported, text("CPU target '", name, "' is not usable here; usable: ", usable));
+}
+
+}  // namespace tca::cpu
