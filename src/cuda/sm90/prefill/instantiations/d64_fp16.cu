@@ -1,0 +1,3 @@
+#include "cuda/sm90/prefill/prefill.cuh"
+
+template cudaError_t tca::cuda::sm90::prefill<64, __half>(const tca::cuda::PrefillArgs&, cudaStream_t);
