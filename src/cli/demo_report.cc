@@ -52,6 +52,7 @@ Cell verdict_cell(const std::string& answer, const evaluation::Fact& fact) {
 
 // "2.5x faster", or the truth where it is not.
 Cell ratio_cell(double ratio, const char* better, const char* worse) {
+  if (!(ratio > 0)) return {};
   if (ratio >= 1) return {fmt::format("{:.1f}x {}", ratio, better), CellStyle::kGood};
   return {fmt::format("{:.1f}x {}", 1 / ratio, worse), CellStyle::kBad};
 }

@@ -28,7 +28,9 @@ struct DemoRun {
   double kept_share = 1;
   std::vector<std::string> answers;  // one a fact
 
-  double tokens_per_second() const { return static_cast<double>(generated_tokens) / generate_seconds; }
+  double tokens_per_second() const {
+    return generate_seconds > 0 ? static_cast<double>(generated_tokens) / generate_seconds : 0;
+  }
 };
 
 /// Exact but for space around it.

@@ -96,6 +96,13 @@ Json budget_json(const ProfileBudget& budget) {
           {"kept_by_layer", kept_by_layer(budget)}};
 }
 
+Json fingerprint_json(const ModelFingerprint& model) {
+  return {{"architecture", model.architecture}, {"num_layers", model.num_layers},
+          {"num_heads", model.num_heads},       {"num_kv_heads", model.num_kv_heads},
+          {"head_dim", model.head_dim},         {"rope", model.rope},
+          {"vocab_size", model.vocab_size},     {"weights_sha256", model.weights_sha256}};
+}
+
 Json profile_json(const Profile& profile) {
   Json budgets = Json::array();
   for (const ProfileBudget& budget : profile.budgets) {
@@ -115,15 +122,7 @@ Json profile_json(const Profile& profile) {
     object["layers"] = std::move(layers);
     budgets.push_back(std::move(object));
   }
-  return {{"model",
-           {{"architecture", profile.model.architecture},
-            {"num_layers", profile.model.num_layers},
-            {"num_heads", profile.model.num_heads},
-            {"num_kv_heads", profile.model.num_kv_heads},
-            {"head_dim", profile.model.head_dim},
-            {"rope", profile.model.rope},
-            {"vocab_size", profile.model.vocab_size},
-            {"weights_sha256", profile.model.weights_sha256}}},
+  return {{"model", fingerprint_json(profile.model)},
           {"calibration_tokens", profile.calibration_tokens},
           {"text_sha256", profile.text_sha256},
           {"seed", profile.seed},

@@ -18,6 +18,8 @@ HeatMap budget_map(const ProfileBudget& budget);
 /// Mean kept share of each layer's heads.
 std::vector<double> kept_by_layer(const ProfileBudget& budget);
 
+/// Field by field.
+Json fingerprint_json(const ModelFingerprint& model);
 /// Without heads: {"objective", "budget", "kept_share", "full_heads", "window_heads", "heads", "kept_by_layer"}.
 Json budget_json(const ProfileBudget& budget);
 /// The whole profile, kept shares and risks of every head included.

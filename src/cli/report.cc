@@ -41,16 +41,13 @@ Json memory_json(const LoadedModel& loaded) {
 
 Json attention_json(const runtime::Session& session, const std::string& profile) {
   const runtime::SessionOptions& options = session.options();
-  Json object = {{"mode", attention_name(options.attention)}};
-  object["profile"] = options.profile ? Json(profile) : Json();
-  if (options.profile) {
-    const ProfileBudget& budget = options.profile->pick(options.keep, options.objective);
-    object["objective"] = budget.objective;
-    object["keep"] = options.keep;
-    object["budget"] = budget.budget;
-    object["calibrated_share"] = budget.kept_share;
-  }
-  return object;
+  const ProfileBudget* budget = options.profile ? &options.profile->pick(options.keep, options.objective) : nullptr;
+  return {{"mode", attention_name(options.attention)},
+          {"profile", budget != nullptr ? Json(profile) : Json()},
+          {"objective", budget != nullptr ? Json(budget->objective) : Json()},
+          {"keep", budget != nullptr ? Json(options.keep) : Json()},
+          {"budget", budget != nullptr ? Json(budget->budget) : Json()},
+          {"calibrated_share", budget != nullptr ? Json(budget->kept_share) : Json()}};
 }
 
 Json certificate_json(const runtime::SessionCertificate& certificate) {

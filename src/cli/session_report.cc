@@ -9,7 +9,9 @@
 
 #include "cli/format.h"
 #include "cli/heat_map.h"
+#include "cli/profile_report.h"
 #include "cli/text_table.h"
+#include "core/json.h"
 #include "tca/version.h"
 
 namespace tca::cli {
@@ -33,6 +35,30 @@ ShapeKnown read_shape(const std::string& path) {
   throw Error(ErrorCategory::kBadFile, path + ": not a saved session");
 }
 
+// What the runtime wrote beside the cache.
+void read_metadata(const std::string& path, const std::string& metadata, SavedSession& saved) {
+  constexpr std::int64_t kMost = std::numeric_limits<std::int32_t>::max();
+  const nlohmann::json object = parse_json(metadata, path);
+  const std::string where = path + ": ";
+  const nlohmann::json& model = get_object(object, "model", where);
+  const std::string in_model = where + "model.";
+  const auto number = [&](const char* field) {
+    return static_cast<std::int32_t>(get_int(model, field, in_model, 0, kMost));
+  };
+  saved.model.architecture = get_string(model, "architecture", in_model);
+  saved.model.num_layers = number("num_layers");
+  saved.model.num_heads = number("num_heads");
+  saved.model.num_kv_heads = number("num_kv_heads");
+  saved.model.head_dim = number("head_dim");
+  saved.model.rope = get_string(model, "rope", in_model);
+  saved.model.vocab_size = number("vocab_size");
+  saved.model.weights_sha256 = get_string(model, "weights_sha256", in_model);
+  if (get_field(object, "profile", where).is_null()) return;
+  const nlohmann::json& profile = get_object(object, "profile", where);
+  saved.objective = get_string(profile, "objective", where + "profile.");
+  saved.budget = get_number(profile, "budget", where + "profile.", 0, 1);
+}
+
 }  // namespace
 
 double SavedSession::kept_share(std::size_t layer, std::size_t head) const {
@@ -49,10 +75,10 @@ double SavedSession::kept_share() const {
 }
 
 SavedSession read_saved_session(const std::string& path) {
-  ShapeKnown known = read_shape(path);
+  const ShapeKnown known = read_shape(path);
   SavedSession saved;
   saved.shape = known.shape;
-  saved.metadata = std::move(known.metadata);
+  read_metadata(path, known.metadata, saved);
   saved.file_bytes = std::filesystem::file_size(path);
   // The file bounds what is allocated; no budget beyond that.
   const auto pool = KvPool::create(std::numeric_limits<std::size_t>::max() / 2, saved.shape.head_dim, saved.shape.dtype,
@@ -80,6 +106,9 @@ std::string session_text(const std::string& path, const SavedSession& saved, con
     map.shares.push_back(std::move(shares));
   }
   std::string text = style.bold(path) + ": a saved session\n";
+  text += line("model", saved.model.describe());
+  text += line("attention", saved.objective.empty() ? "full, everything kept"
+                                                    : fmt::format("tca, {} {:.2f}", saved.objective, saved.budget));
   text += line("tokens", format_count(saved.num_tokens));
   text += line("cache", fmt::format("{} layers, {} KV heads, head_dim {}, {}", saved.shape.num_layers,
                                     saved.shape.num_kv_heads, saved.shape.head_dim, dtype_name(saved.shape.dtype)));
@@ -94,6 +123,9 @@ Json session_json(const std::string& path, const SavedSession& saved) {
           {"version", TCA_VERSION},
           {"kind", "session"},
           {"path", path},
+          {"model", fingerprint_json(saved.model)},
+          {"objective", saved.objective.empty() ? Json() : Json(saved.objective)},
+          {"budget", saved.budget},
           {"tokens", saved.num_tokens},
           {"num_layers", saved.shape.num_layers},
           {"num_kv_heads", saved.shape.num_kv_heads},

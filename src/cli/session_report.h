@@ -7,12 +7,15 @@
 #include "cli/output.h"
 #include "cli/terminal.h"
 #include "tca/kv_cache.h"
+#include "tca/profile.h"
 
 namespace tca::cli {
 
 struct SavedSession {
   KvShape shape;
-  std::string metadata;
+  ModelFingerprint model;
+  std::string objective;  // of the profile's configuration; empty: everything was kept
+  double budget = 1;
   std::int64_t num_tokens = 0;
   std::size_t kv_bytes = 0;
   std::uint64_t file_bytes = 0;

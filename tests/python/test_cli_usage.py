@@ -1,0 +1,241 @@
+"""What users get wrong, and what their machines do to them: one clear line, the right exit code, nothing left behind."""
+import json
+import os
+import pty
+import resource
+import shutil
+import subprocess
+
+import pytest
+
+from cli_program import MODEL, PROGRAM, environment, error_line, novel, tca, tca_json
+
+USAGE = [
+    [],
+    ["fly"],
+    ["run", "--no-such-option"],
+    ["run", "-p", "x", "--keep", "0"],
+    ["run", "-p", "x", "--keep", "nan"],
+    ["run", "-p", "x", "--keep", "1.5"],
+    ["run", "-p", "x", "--tolerance", "-0.1"],
+    ["run", "-p", "x", "--attention", "sparse"],
+    ["run", "-p", "x", "--compute", "int4"],
+    ["run", "-p", "x", "--threads", "-1"],
+    ["run", "-p", "x", "--threads", "many"],
+    ["run", "-p", "x", "--max-tokens", "-1"],
+    ["run", "-p", "x", "--kv-budget", "lots"],
+    ["run", "-p", "x", "--kv-budget", "-1G"],
+    ["run", "-p", "x", "--top-p", "0"],
+    ["run", "-p", "x", "-f", "y"],
+    ["run", "-p", "x", "--attention", "full", "--keep", "0.2"],
+    ["run", "-p", "x", "stray"],
+    ["run", "-p"],
+    ["chat", "--load", "a", "--document", "b"],
+    ["calibrate"],
+    ["calibrate", "-t", "x", "-o", "y", "--budgets", "0.1,2"],
+    ["bench", "--ctx", "0"],
+    ["bench", "--ctx", "1024,x"],
+    ["eval", "--documents", "0"],
+    ["demo", "--facts", "0"],
+]
+
+
+@pytest.mark.parametrize("arguments", USAGE, ids=" ".join)
+def test_usage_errors_exit_2(arguments):
+    done = tca(*arguments)
+    error_line(done, 2)
+    assert done.stdout == b""
+
+
+def test_usage_errors_are_json_too():
+    done = tca("run", "--keep", "7", "--json")
+    line = error_line(done, 2)
+    error = json.loads(done.stdout)["error"]
+    assert error["category"] == "usage"
+    assert line == "tca: error: " + error["message"]
+
+
+def test_help_and_version():
+    for arguments in (["--help"], ["--version"], *([c, "--help"] for c in
+                      ("run", "chat", "calibrate", "inspect", "eval", "demo", "bench"))):
+        done = tca(*arguments)
+        assert done.returncode == 0 and done.stderr == b"" and done.stdout, arguments
+    assert tca("--version").stdout.startswith(b"tca ")
+
+
+@pytest.mark.parametrize("arguments, parts", [
+    (["run", "-m", "no-such-model", "-p", "x"], ["no-such-model", "TCA_MODELS"]),
+    (["run", "-m", "/no/such/dir", "-p", "x"], ["/no/such/dir"]),
+    (["run", "-p", ""], ["prompt is empty"]),
+    (["run", "-f", "/no/such/file"], ["/no/such/file"]),
+    (["run", "-f", "/tmp"], ["/tmp"]),
+    (["run"], ["prompt is empty", "standard input"]),
+    (["run", "-p", novel(20000), "--ctx", "1024"], ["1024", "--ctx"]),
+    (["run", "-p", "x", "--ctx", "500000"], ["500000", "131072"]),
+    (["run", "-p", "x", "-q", "y", "--chat-template", "klingon"], ["klingon", "chatml", "llama3"]),
+    (["run", "-p", "x", "--backend", "abacus"], ["abacus", "cpu"]),
+    (["run", "-p", "x", "--profile", "/no/such/profile.json"], ["/no/such/profile.json"]),
+    (["chat", "--load", "/no/such/session"], ["/no/such/session"]),
+    (["inspect", "/no/such/thing"], ["/no/such/thing"]),
+    (["calibrate", "-t", "/no/such/text", "-o", "/tmp/tca-never-written.json"], ["/no/such/text"]),
+    (["calibrate", "-t", "x", "-o", "/no/such/dir/p.json"], ["/no/such/dir/p.json"]),
+    (["bench", "--ctx", "500000"], ["131072"]),
+    (["demo", "--ctx", "500000"], ["500000", "131072"]),
+], ids=lambda value: " ".join(value)[:60])
+def test_failures_exit_1_and_say_what(arguments, parts):
+    line = error_line(tca(*arguments), 1)
+    for part in parts:
+        assert part in line
+
+
+def test_failures_are_json_too():
+    done = tca("run", "-m", "/no/such/dir", "-p", "x", "--json")
+    line = error_line(done, 1)
+    error = json.loads(done.stdout)["error"]
+    assert error["category"] == "io" and line.endswith(error["message"])
+
+
+def test_no_prompt_on_a_terminal_is_a_usage_error():
+    main, terminal = pty.openpty()
+    try:
+        done = subprocess.run([PROGRAM, "run"], stdin=terminal, capture_output=True, timeout=60, env=environment(),
+                              check=False)
+    finally:
+        os.close(main)
+        os.close(terminal)
+    assert "--prompt-file" in error_line(done, 2)
+
+
+def test_closed_standard_input_is_a_failure_not_a_crash():
+    command = f'exec "{PROGRAM}" run <&-'
+    done = subprocess.run(["sh", "-c", command], capture_output=True, timeout=60, env=environment(), check=False)
+    assert "standard input" in error_line(done, 1)
+
+
+@pytest.mark.parametrize("redirection", [">&-", ">/dev/full"])
+def test_output_that_cannot_be_written_is_a_failure(redirection):
+    command = f'exec "{PROGRAM}" run -p "It was a dark night" -n 4 --quiet {redirection}'
+    done = subprocess.run(["sh", "-c", command], capture_output=True, timeout=60, env=environment(), check=False)
+    assert "standard output" in error_line(done, 1)
+
+
+def test_closed_standard_error_changes_nothing():
+    command = f'exec "{PROGRAM}" run -p "It was a dark night" -n 4 2>&-'
+    done = subprocess.run(["sh", "-c", command], stdout=subprocess.PIPE, timeout=60, env=environment(), check=False)
+    assert done.returncode == 0 and done.stdout
+
+
+def test_a_reader_that_leaves_is_no_error():
+    command = f'"{PROGRAM}" run -p "It was a dark night" -n 200 --quiet; echo "exit $?" >&2'
+    done = subprocess.run(["sh", "-c", f"({command}) | head -c 1"], capture_output=True, timeout=60,
+                          env=environment(), check=False)
+    assert done.stderr == b"exit 0\n"
+
+
+def test_prompt_that_is_not_utf8(tmp_path):
+    prompt = tmp_path / "latin1.txt"
+    prompt.write_bytes("Größe \0 und mehr".encode("latin-1") + bytes(range(256)))
+    done = tca("run", "-f", prompt, "-n", "4", "--quiet")
+    assert done.returncode == 0
+    assert "not UTF-8" in done.stderr.decode()
+    assert tca_json("run", "-f", prompt, "-n", "4")["prompt_tokens"] > 0
+
+
+def test_kv_budget_full():
+    done = tca("run", "-p", novel(20000), "--kv-budget", "1M", "--json")
+    error_line(done, 1)
+    assert json.loads(done.stdout)["error"]["category"] == "out_of_budget"
+
+
+def test_profile_of_another_model_names_both(profile, tmp_path):
+    other = json.loads(profile.read_text())
+    other["model"]["weights_sha256"] = "0" * 64
+    path = tmp_path / "other.json"
+    path.write_text(json.dumps(other))
+    line = error_line(tca("run", "-p", "x", "--profile", path), 1)
+    assert "0" * 8 in line
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"format": "tca-profile/1"}', "\0" * 100])
+def test_broken_profiles(content, tmp_path):
+    path = tmp_path / "broken.json"
+    path.write_text(content)
+    assert str(path) in error_line(tca("run", "-p", "x", "--profile", path), 1)
+
+
+def model_copy(folder):
+    """The model by links, so that single files can be changed."""
+    folder.mkdir()
+    for file in MODEL.iterdir():
+        if file.is_file():
+            (folder / file.name).symlink_to(file)
+    return folder
+
+
+def replace(folder, name, text):
+    (folder / name).unlink()
+    (folder / name).write_text(text)
+
+
+def test_unknown_chat_template_names_the_option(tmp_path):
+    model = model_copy(tmp_path / "model")
+    config = json.loads((model / "tokenizer_config.json").read_text())
+    config["chat_template"] = "{{ 'whatever' }}"
+    replace(model, "tokenizer_config.json", json.dumps(config))
+    assert "--chat-template" in error_line(tca("run", "-m", model, "-p", "x", "-q", "y"), 1)
+    done = tca("run", "-m", model, "-p", "x", "-q", "y", "--chat-template", "chatml", "-n", "2", "--quiet")
+    assert done.returncode == 0
+    assert tca("run", "-m", model, "-p", "x", "-n", "2", "--quiet").returncode == 0
+
+
+def test_keep_without_a_profile_says_how_to_make_one(tmp_path):
+    model = model_copy(tmp_path / "model")
+    (model / "profile.json").unlink(missing_ok=True)
+    for arguments in (["--keep", "0.2"], ["--attention", "tca"], ["--tolerance", "0.1"]):
+        assert "tca calibrate" in error_line(tca("run", "-m", model, "-p", "x", *arguments), 1)
+
+
+@pytest.mark.parametrize("name", ["config.json", "tokenizer.json", "model.safetensors.index.json"])
+def test_broken_model_files_are_named(name, tmp_path):
+    model = model_copy(tmp_path / "model")
+    replace(model, name, '{"broken": ')
+    assert name in error_line(tca("run", "-m", model, "-p", "x"), 1)
+
+
+def test_models_are_found_by_the_environment(tmp_path):
+    model_copy(tmp_path / "by-another-name")
+    env = environment(TCA_MODELS=str(tmp_path))
+    assert tca_json("run", "-m", "by-another-name", "-p", "x", "-n", "1", env=env)["model"]["name"] == "by-another-name"
+
+
+def test_no_compiled_in_paths(tmp_path):
+    """An installed program finds its model beside itself, a lone one says where it looked."""
+    (tmp_path / "bin").mkdir()
+    program = shutil.copy(PROGRAM, tmp_path / "bin" / "tca")
+    done = subprocess.run([program, "run", "-p", "x"], capture_output=True, timeout=60, env=environment(), check=False)
+    assert str(tmp_path / "share" / "tca" / "models") in error_line(done, 1)
+    (tmp_path / "share" / "tca" / "models").mkdir(parents=True)
+    (tmp_path / "share" / "tca" / "models" / "lookback-28m").symlink_to(MODEL)
+    done = subprocess.run([program, "run", "-p", "x", "-n", "1"], capture_output=True, timeout=60, env=environment(),
+                          check=False)
+    assert done.returncode == 0
+
+
+def limit_file_size(size):
+    return lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+
+
+def test_disk_full_while_saving_keeps_the_old_file(tmp_path):
+    saved = tmp_path / "talk.chat"
+    saved.write_text("old")
+    done = tca("chat", "--save", saved, "-n", "4", stdin=b"Hello there\n", preexec_fn=limit_file_size(1 << 14))
+    assert done.returncode == 1
+    assert str(saved) in done.stderr.decode().splitlines()[-1]
+    assert saved.read_text() == "old"
+    assert [p.name for p in tmp_path.iterdir()] == ["talk.chat"]
+
+
+def test_calibrate_replaces_only_when_told(profile):
+    before = profile.read_bytes()
+    assert "--force" in error_line(tca("calibrate", "-t", "michael-armstrong.txt", "-o", profile), 1)
+    assert profile.read_bytes() == before
