@@ -1,4 +1,252 @@
+// Tile kernels on AVX-512 bf16 dot products (VDPBF16PS): bf16 queries, keys and values as they are, weights rounded to
+// bf16, sums in fp32. Twice the multiply-adds of fp32 an instruction. Highway has no such operation; the rest is its
+// AVX3 target, so this file is compiled for that one alone, with the extension added.
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "cpu/avx512_bf16.cc"
+#include "hwy/foreach_target.h"
+//
 #include "cpu/targets.h"
+#include "cpu/tile-inl.h"
+
+#if HWY_TARGET == HWY_AVX3
+#include <immintrin.h>
+
+HWY_PUSH_ATTRIBUTES(HWY_TARGET_STR ",avx512bf16")
 namespace tca::cpu {
-const TileKernels* avx512_bf16_tile_kernels() { return nullptr; }
+namespace HWY_NAMESPACE {
+namespace {
+
+// bf16 elements from one key of a tile to the next, and pairs of elements from one pair of values to the next; see
+// tile_kernels.cc for why they are constants with odd numbers of cache lines.
+constexpr std::int32_t kKeyStride = kMaxHeadDim + 32;
+constexpr std::int32_t kValueStride = kMaxHeadDim + 16;
+static_assert(kKeyStride * sizeof(std::uint16_t) % 128 == 64 && kValueStride * sizeof(float) % 128 == 64);
+
+/// sum + a.lo * b.lo + a.hi * b.hi, by lane. Pairs of bf16 travel as the bits of floats.
+HWY_INLINE FloatVec dot_pairs(FloatVec sum, FloatVec a, FloatVec b) {
+  return FloatVec{_mm512_dpbf16_ps(sum.raw, reinterpret_cast<__m512bh>(a.raw), reinterpret_cast<__m512bh>(b.raw))};
+}
+
+/// [head_dim / 2][R] pairs.
+std::size_t query_block_bytes(std::int32_t head_dim) { return sizeof(float) * (head_dim / 2) * kBlockRows; }
+
+void pack_queries(const void* const* rows, std::int32_t count, DType, std::int32_t head_dim, void* packed) {
+  HWY_ALIGN static constexpr float kZeros[kMaxHeadDim / 2] = {};
+  for (std::int32_t r = 0; r < kBlockRows; r += kTurn) {
+    const float* pairs[kTurn];
+    for (std::int32_t i = 0; i < kTurn; ++i) pairs[i] = r + i < count ? static_cast<const float*>(rows[r + i]) : kZeros;
+    turn_rows_in(pairs, head_dim / 2, static_cast<float*>(packed) + r);
+  }
+}
+
+/// [kTileKeys][kKeyStride] bf16: the rows, moved together.
+void pack_keys(const void* const* rows, std::int32_t count, DType, std::int32_t head_dim, void* packed) {
+  const hn::CappedTag<std::uint16_t, kHeadDimStep> d16;
+  auto* tile = static_cast<std::uint16_t*>(packed);
+  for (std::int32_t j = 0; j < padded_keys(count); ++j, tile += kKeyStride) {
+    const auto* const row = static_cast<const std::uint16_t*>(j < count ? rows[j] : nullptr);
+    for (std::int32_t c = 0; c < head_dim; c += kHeadDimStep) {
+      hn::Store(row != nullptr ? hn::LoadU(d16, row + c) : hn::Zero(d16), d16, tile + c);
+    }
+  }
+}
+
+/// [kTileKeys / 2][kValueStride] pairs: element c of two values side by side.
+void pack_values(const void* const* rows, std::int32_t count, DType, std::int32_t head_dim, void* packed) {
+  const FloatTag df;
+  const hn::RebindToUnsigned<FloatTag> du32;
+  const hn::Rebind<std::uint16_t, FloatTag> du16;
+  auto* tile = static_cast<float*>(packed);
+  for (std::int32_t j = 0; j < count; j += 2, tile += kValueStride) {
+    const auto* const even = static_cast<const std::uint16_t*>(rows[j]);
+    const auto* const odd = static_cast<const std::uint16_t*>(j + 1 < count ? rows[j + 1] : nullptr);
+    for (std::int32_t c = 0; c < head_dim; c += kLanes) {
+      const auto low = hn::PromoteTo(du32, hn::LoadU(du16, even + c));
+      const auto high = odd != nullptr ? hn::PromoteTo(du32, hn::LoadU(du16, odd + c)) : hn::Zero(du32);
+      hn::Store(hn::BitCast(df, hn::Or(low, hn::ShiftLeft<16>(high))), df, tile + c);
+    }
+  }
+}
+
+template <int kVectors>
+void score_block(const float* HWY_RESTRICT queries, const float* HWY_RESTRICT keys, const TileShape& shape,
+                 float* HWY_RESTRICT scores, float* HWY_RESTRICT tile_max) {
+  constexpr std::int32_t kStride = kKeyStride / 2;  // pairs
+  const FloatTag df;
+  const FloatVec nothing = hn::Set(df, -std::numeric_limits<float>::infinity());
+  FloatVec top[kVectors];
+  for (int v = 0; v < kVectors; ++v) top[v] = nothing;
+  for (std::int32_t first = 0; first < shape.keys; first += kGroup) {
+    FloatVec sum[kGroup][kVectors];
+    HWY_UNROLL(8)
+    for (int j = 0; j < kGroup; ++j) {
+      HWY_UNROLL(3)
+      for (int v = 0; v < kVectors; ++v) sum[j][v] = hn::Zero(df);
+    }
+    const float* HWY_RESTRICT key = keys + first * kStride;
+    const float* HWY_RESTRICT query = queries;
+    for (std::int32_t c = 0; c < shape.head_dim / 2; ++c, ++key, query += kBlockRows) {
+      FloatVec q[kVectors];
+      HWY_UNROLL(3)
+      for (int v = 0; v < kVectors; ++v) q[v] = hn::Load(df, query + v * kLanes);
+      HWY_UNROLL(8)
+      for (int j = 0; j < kGroup; ++j) {
+        const FloatVec k = hn::Set(df, key[j * kStride]);
+        HWY_UNROLL(3)
+        for (int v = 0; v < kVectors; ++v) sum[j][v] = dot_pairs(sum[j][v], q[v], k);
+      }
+    }
+    HWY_UNROLL(8)
+    for (int j = 0; j < kGroup; ++j) {
+      const bool padding = first + j >= shape.keys;
+      HWY_UNROLL(3)
+      for (int v = 0; v < kVectors; ++v) {
+        const FloatVec score = padding ? nothing : sum[j][v];
+        hn::Store(score, df, scores + (first + j) * kBlockRows + v * kLanes);
+        top[v] = hn::Max(top[v], score);
+      }
+    }
+  }
+  for (int v = 0; v < kVectors; ++v) hn::Store(top[v], df, tile_max + v * kLanes);
+}
+
+void score(const void* queries, const void* keys, const TileShape& shape, float* scores, float* tile_max) {
+  with_row_vectors(shape.rows, [&](auto vectors) HWY_ATTR {
+    score_block<vectors.value>(static_cast<const float*>(queries), static_cast<const float*>(keys), shape, scores,
+                               tile_max);
+  });
+}
+
+/// Weights of two keys, rounded to the nearest bf16 (weights are positive and finite: half an ulp and a cut), as pairs.
+HWY_INLINE FloatVec pair_weights(FloatVec even, FloatVec odd, __m512i upper_halves) {
+  const hn::RebindToUnsigned<FloatTag> du32;
+  const auto half_ulp = hn::Set(du32, 0x8000u);
+  const auto low = hn::Add(hn::BitCast(du32, even), half_ulp), high = hn::Add(hn::BitCast(du32, odd), half_ulp);
+  return FloatVec{_mm512_castsi512_ps(_mm512_permutex2var_epi16(low.raw, upper_halves, high.raw))};
+}
+
+template <int kVectors>
+bool softmax_block(const TileShape& shape, float log2_scale, const float* HWY_RESTRICT tile_max, float* scores,
+                   float* HWY_RESTRICT max, float* HWY_RESTRICT sum, float* HWY_RESTRICT factors) {
+  const FloatTag df;
+  const FloatVec scale = hn::Set(df, log2_scale);
+  RowMaximum<kVectors> maximum;
+  raise_maximum(log2_scale, tile_max, max, factors, maximum);
+  // 16-bit element 2 i of a pair vector is the upper half of lane i of the first operand, 2 i + 1 of the second.
+  const __m512i first_upper = _mm512_set1_epi32(0x00210001);
+  const __m512i lane = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
+  const __m512i upper_halves = _mm512_add_epi32(first_upper, _mm512_mullo_epi32(lane, _mm512_set1_epi32(0x00020002)));
+  FloatVec sums[kVectors];
+  for (int v = 0; v < kVectors; ++v) sums[v] = hn::Zero(df);
+  const auto weigh = [&](const float* from, int v)
+                         HWY_ATTR { return exp2<4>(df, hn::Mul(hn::Sub(hn::Load(df, from), maximum.max[v]), scale)); };
+  // Pairs of rows shrink to one: what is written was read before. An odd last key has a padding of -infinity after it.
+  for (std::int32_t j = 0; j < shape.keys; j += 2) {
+    HWY_UNROLL(3)
+    for (int v = 0; v < kVectors; ++v) {
+      const float* const from = scores + j * kBlockRows + v * kLanes;
+      const FloatVec even = weigh(from, v), odd = weigh(from + kBlockRows, v);
+      sums[v] = hn::Add(sums[v], hn::Add(even, odd));
+      hn::Store(pair_weights(even, odd, upper_halves), df, scores + j / 2 * kBlockRows + v * kLanes);
+    }
+  }
+  update_sums(maximum, sums, sum);
+  return maximum.changed;
+}
+
+bool softmax(const TileShape& shape, float log2_scale, const float* tile_max, float* scores, float* max, float* sum,
+             float* factors) {
+  bool changed = false;
+  with_row_vectors(shape.rows, [&](auto vectors) HWY_ATTR {
+    changed = softmax_block<vectors.value>(shape, log2_scale, tile_max, scores, max, sum, factors);
+  });
+  return changed;
+}
+
+template <int kVectors>
+void accumulate_block(const float* HWY_RESTRICT weights, const float* HWY_RESTRICT values, const TileShape& shape,
+                      const float* HWY_RESTRICT factors, float* HWY_RESTRICT out) {
+  const FloatTag df;
+  for (std::int32_t first = 0; first < shape.head_dim; first += kGroup) {
+    float* HWY_RESTRICT to = out + first * kBlockRows;
+    FloatVec sum[kGroup][kVectors];
+    HWY_UNROLL(8)
+    for (int c = 0; c < kGroup; ++c) {
+      HWY_UNROLL(3)
+      for (int v = 0; v < kVectors; ++v) sum[c][v] = hn::Load(df, to + c * kBlockRows + v * kLanes);
+    }
+    if (factors != nullptr) {
+      HWY_UNROLL(3)
+      for (int v = 0; v < kVectors; ++v) {
+        const FloatVec factor = hn::Load(df, factors + v * kLanes);
+        HWY_UNROLL(8)
+        for (int c = 0; c < kGroup; ++c) sum[c][v] = hn::Mul(sum[c][v], factor);
+      }
+    }
+    const float* HWY_RESTRICT value = values + first;
+    const float* HWY_RESTRICT weight = weights;
+    for (std::int32_t j = 0; j < shape.keys; j += 2, value += kValueStride, weight += kBlockRows) {
+      FloatVec w[kVectors];
+      HWY_UNROLL(3)
+      for (int v = 0; v < kVectors; ++v) w[v] = hn::Load(df, weight + v * kLanes);
+      HWY_UNROLL(8)
+      for (int c = 0; c < kGroup; ++c) {
+        const FloatVec x = hn::Set(df, value[c]);
+        HWY_UNROLL(3)
+        for (int v = 0; v < kVectors; ++v) sum[c][v] = dot_pairs(sum[c][v], w[v], x);
+      }
+    }
+    HWY_UNROLL(8)
+    for (int c = 0; c < kGroup; ++c) {
+      HWY_UNROLL(3)
+      for (int v = 0; v < kVectors; ++v) hn::Store(sum[c][v], df, to + c * kBlockRows + v * kLanes);
+    }
+  }
+}
+
+void accumulate(const float* weights, const void* values, const TileShape& shape, const float* factors, float* out) {
+  with_row_vectors(shape.rows, [&](auto vectors) HWY_ATTR {
+    accumulate_block<vectors.value>(weights, static_cast<const float*>(values), shape, factors, out);
+  });
+}
+
+}  // namespace
+
+constexpr std::size_t kTileBytes =
+    std::max(sizeof(std::uint16_t) * kTileKeys * kKeyStride, sizeof(float) * kTileKeys / 2 * kValueStride);
+
+constexpr TileKernels kBf16TileKernels = {.block_rows = kBlockRows,
+                                          .key_tile_bytes = kTileBytes,
+                                          .query_block_bytes = query_block_bytes,
+                                          .pack_queries = pack_queries,
+                                          .pack_keys = pack_keys,
+                                          .pack_values = pack_values,
+                                          .score = score,
+                                          .mask = mask_tile,
+                                          .softmax = softmax,
+                                          .accumulate = accumulate,
+                                          .column_sums = sum_columns,
+                                          .store_rows = store_block};
+
+}  // namespace HWY_NAMESPACE
 }  // namespace tca::cpu
+HWY_POP_ATTRIBUTES
+#endif
+
+#if HWY_ONCE
+#include "hwy/targets.h"
+
+namespace tca::cpu {
+
+const TileKernels* avx512_bf16_tile_kernels() {
+#if HWY_TARGETS & HWY_AVX3
+  // Both ask the operating system too: whether it saves the AVX-512 registers.
+  if ((hwy::SupportedTargets() & HWY_AVX3) != 0 && __builtin_cpu_supports("avx512bf16")) {
+    return &N_AVX3::kBf16TileKernels;
+  }
+#endif
+  return nullptr;
+}
+
+}  // namespace tca::cpu
+#endif
