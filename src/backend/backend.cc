@@ -3,6 +3,7 @@
 #include <cstdlib>
 
 #include "core/check.h"
+#include "cpu/cpu_backend.h"
 #include "reference/reference_backend.h"
 
 namespace tca {
@@ -15,6 +16,7 @@ struct Entry {
 
 /// Fastest first: the first one is what "auto" means.
 constexpr Entry kBackends[] = {
+    {"cpu", create_cpu_backend},
     {"reference", [](ThreadPool&) { return create_reference_backend(); }},
 };
 

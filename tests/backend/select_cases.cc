@@ -1,0 +1,107 @@
+#include <algorithm>
+#include <string_view>
+
+#include "backend/backend_cases.h"
+#include "core/check.h"
+
+namespace tca::backend_test {
+namespace {
+
+constexpr DType kDTypes[] = {DType::kF32, DType::kBF16, DType::kF16};
+
+std::string_view name_of(Shares shares) {
+  constexpr std::string_view kNames[] = {"full", "window", "loggaussian", "ragged"};
+  return kNames[static_cast<int>(shares)];
+}
+
+class Table {
+ public:
+  /// Dtypes take turns: selection reads q and k through the same conversion for every shape.
+  void add(const char* group, SelectCase c) {
+    c.inputs.group = group;
+    c.inputs.seed = 1000 + cases_.size();
+    c.inputs.dtype = kDTypes[cases_.size() % 3];
+    c.inputs.queries = std::min<std::int64_t>(c.inputs.tokens, c.rule.probe_queries);
+    cases_.push_back(std::move(c));
+  }
+  std::vector<SelectCase> take() { return std::move(cases_); }
+
+ private:
+  std::vector<SelectCase> cases_;
+};
+
+void add_shapes(Table& table) {
+  for (const std::int64_t length : {1, 2, 15, 16, 17, 63, 64, 65, 127, 128, 129, 255, 256, 257, 511, 512, 513, 2007}) {
+    table.add("lengths", {.inputs = {.tokens = length}});
+  }
+  table.add("empty", {.inputs = {.tokens = 0}});
+  for (const std::int32_t probes : {1, 2, 31, 33, 90, 200}) {  // 200: more than there are tokens
+    table.add("probes", {.inputs = {.tokens = 90}, .rule = {.probe_queries = probes}});
+  }
+  for (const std::int32_t head_dim : {64, 96, 128, 256}) {
+    table.add("headdim", {.inputs = {.tokens = 150, .head_dim = head_dim}});
+  }
+  constexpr std::pair<int, int> kHeads[] = {{8, 8}, {4, 2}, {6, 2}, {8, 2}, {5, 1}, {6, 1}, {28, 4}, {8, 1}};
+  for (const auto& [heads, kv_heads] : kHeads) {
+    table.add("gqa",
+              {.inputs = {.tokens = 140, .num_heads = heads, .num_kv_heads = kv_heads}, .shares = Shares::kRagged});
+  }
+}
+
+void add_rules(Table& table) {
+  for (const BlockOrder order : {BlockOrder::kMassDispersion, BlockOrder::kSimpson}) {
+    const char* group = order == BlockOrder::kSimpson ? "simpson" : "massdispersion";
+    for (const std::int32_t block_size : {8, 16, 32, 64, 128, 256}) {
+      table.add(group, {.inputs = {.tokens = 600, .values = Values::kPeaked},
+                        .rule = {.block_size = block_size, .order = order}});
+    }
+    for (const Shares shares : {Shares::kFull, Shares::kWindow, Shares::kLogGaussian, Shares::kRagged}) {
+      table.add(group, {.inputs = {.tokens = 1030, .num_heads = 4, .num_kv_heads = 4},
+                        .rule = {.block_size = 16, .order = order},
+                        .shares = shares});
+    }
+  }
+  for (const std::int32_t pool_width : {1, 3, 31, 1001}) {
+    table.add("pool", {.inputs = {.tokens = 200}, .rule = {.pool_width = pool_width}});
+  }
+  for (const std::int32_t sinks : {0, 1, 64, 500}) {
+    table.add("sinks", {.inputs = {.tokens = 200}, .rule = {.sinks = sinks}, .shares = Shares::kWindow});
+  }
+}
+
+void add_inputs(Table& table) {
+  for (const Values values : {Values::kPeaked, Values::kHuge, Values::kEqual, Values::kDominating}) {
+    for (const BlockOrder order : {BlockOrder::kMassDispersion, BlockOrder::kSimpson}) {
+      table.add("values", {.inputs = {.tokens = 333, .values = values}, .rule = {.block_size = 32, .order = order}});
+    }
+  }
+  for (const Memory memory : {Memory::kHeadMajor, Memory::kPadded}) {
+    table.add("memory", {.inputs = {.tokens = 140, .num_heads = 6, .num_kv_heads = 3, .memory = memory}});
+  }
+  for (const PastKind past :
+       {PastKind::kUnused, PastKind::kDense, PastKind::kThinned, PastKind::kFork, PastKind::kEmptyHeads}) {
+    for (const std::int64_t tokens : {20, 140}) {
+      table.add("past", {.inputs = {.tokens = tokens,
+                                    .past = past,
+                                    .past_tokens = past == PastKind::kUnused ? 0 : 150,
+                                    .num_heads = 4,
+                                    .num_kv_heads = 2}});
+    }
+  }
+}
+
+}  // namespace
+
+std::string SelectCase::name() const {
+  return text(inputs.name(), "_", name_of(shares), "_b", rule.block_size, "_p", rule.pool_width, "_s", rule.sinks);
+}
+
+std::vector<SelectCase> select_cases() {
+  Table table;
+  add_shapes(table);
+  add_rules(table);
+  add_inputs(table);
+  return table.take();
+}
+
+}  // namespace tca::backend_test
