@@ -22,7 +22,7 @@ struct RopeConfig {
   double original_max_position = 0;
   // yarn
   double beta_fast = 32, beta_slow = 1;
-  std::optional<double> attention_factor, mscale, mscale_all_dim;
+  std::optional<double> attention_factor = {}, mscale = {}, mscale_all_dim = {};
   bool truncate = true;
   std::string describe() const;  // for fingerprints
 };

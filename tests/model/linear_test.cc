@@ -1,0 +1,112 @@
+// oneDNN products cut into pieces: right, and the same bits for any number of threads and any place in a segment.
+#include "runtime/model/linear.h"
+
+#include <gtest/gtest.h>
+#include <omp.h>
+
+#include <cmath>
+#include <cstring>
+
+#include "model/test_data.h"
+
+namespace tca::runtime {
+namespace {
+
+using test::Elements;
+using test::kFloatRoundoff;
+using test::random_floats;
+using test::roundoff;
+
+struct Case {
+  std::int64_t rows, in, out;
+  DType dtype, out_dtype;
+  bool add, bias;
+};
+
+struct Data {
+  Elements x, weight, result;
+  Linear linear;
+
+  explicit Data(const Case& c)
+      : x(random_floats(c.rows * c.in, 1), c.dtype),
+        weight(random_floats(c.in * c.out, 2), c.dtype),
+        result(random_floats(c.rows * c.out, 3), c.out_dtype) {
+    linear = {.weight = weight.data(), .dtype = c.dtype, .in = c.in, .out = c.out, .bias = {}};
+    if (c.bias) linear.bias = random_floats(c.out, 4);
+  }
+  Product product(const Case& c) {
+    return {.linear = &linear, .x = x.data(), .out = result.data(), .out_dtype = c.out_dtype, .add = c.add};
+  }
+};
+
+Elements multiply(const Case& c, int threads) {
+  Data data(c);
+  ThreadPool pool(threads);
+  MatrixProducts products;
+  products.run(c.rows, std::array{data.product(c)}, pool);
+  return data.result;
+}
+
+std::vector<Case> cases() {
+  std::vector<Case> all;
+  for (const std::int64_t rows : {1, 8, 9, 255, 300, 513}) {
+    for (const auto& [in, out] : {std::pair<std::int64_t, std::int64_t>{48, 40}, {96, 1100}, {33, 7}}) {
+      all.push_back({rows, in, out, DType::kF32, DType::kF32, false, false});
+      all.push_back({rows, in, out, DType::kF32, DType::kF32, true, true});
+      if (!has_bf16_products()) continue;
+      all.push_back({rows, in, out, DType::kBF16, DType::kBF16, false, true});
+      all.push_back({rows, in, out, DType::kBF16, DType::kF32, true, false});
+    }
+  }
+  return all;
+}
+
+TEST(Linear, IsTheProduct) {
+  for (const Case& c : cases()) {
+    Data data(c);
+    const Elements before = data.result, result = multiply(c, 2);
+    for (std::int64_t r = 0; r<c.rows; r += c.rows> 16 ? 17 : 1) {
+      for (std::int64_t o = 0; o<c.out; o += c.out> 64 ? 37 : 1) {
+        double sum = c.add ? before[r * c.out + o] : 0, magnitude = 2;
+        for (std::int64_t i = 0; i < c.in; ++i) {
+          const double product = static_cast<double>(data.x[r * c.in + i]) * data.weight[o * c.in + i];
+          sum += product;
+          magnitude += std::abs(product);
+        }
+        if (c.bias) sum += data.linear.bias[static_cast<std::size_t>(o)];
+        const double bound =
+            static_cast<double>(c.in + 3) * kFloatRoundoff * magnitude + roundoff(c.out_dtype) * std::abs(sum) * 1.01;
+        ASSERT_NEAR(result[r * c.out + o], sum, bound)
+            << c.rows << " rows, " << c.in << " in, " << c.out << " out, " << dtype_name(c.dtype) << " to "
+            << dtype_name(c.out_dtype) << ", row " << r << " column " << o;
+      }
+    }
+  }
+}
+
+TEST(Linear, ThreadsMakeNoBitOfDifference) {
+  for (const Case& c : cases()) {
+    const Elements one = multiply(c, 1);
+    for (const int threads : {2, 3}) ASSERT_EQ(multiply(c, threads).bytes, one.bytes) << c.rows << " rows";
+  }
+}
+
+TEST(Linear, SeveralProductsAtOnceAreEachTheSame) {
+  const Case first{300, 96, 40, DType::kF32, DType::kF32, false, true},
+      second{300, 48, 700, DType::kF32, DType::kF32, true, false};
+  Data a(first), b(second);
+  ThreadPool pool(2);
+  MatrixProducts products;
+  products.run(300, std::array{a.product(first), b.product(second)}, pool);
+  EXPECT_EQ(a.result.bytes, multiply(first, 1).bytes);
+  EXPECT_EQ(b.result.bytes, multiply(second, 1).bytes);
+}
+
+TEST(Linear, TheApplicationsOpenMpSettingComesBack) {
+  omp_set_num_threads(3);
+  multiply({300, 48, 40, DType::kF32, DType::kF32, false, false}, 2);
+  EXPECT_EQ(omp_get_max_threads(), 3);
+}
+
+}  // namespace
+}  // namespace tca::runtime
