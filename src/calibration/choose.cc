@@ -23,8 +23,8 @@ std::vector<std::size_t> hull(std::span<const double> risk, std::span<const doub
     while (vertices.size() >= 2) {
       const std::size_t a = vertices[vertices.size() - 2];
       const std::size_t b = vertices.back();
-      // b stays when the way to it is steeper than the way from it to i.
-      if ((risk[a] - risk[b]) * (cost[i] - cost[b]) > (risk[b] - risk[i]) * (cost[b] - cost[a])) break;
+      // b stays when the way to it is no flatter than the way from it to i.
+      if ((risk[a] - risk[b]) * (cost[i] - cost[b]) >= (risk[b] - risk[i]) * (cost[b] - cost[a])) break;
       vertices.pop_back();
     }
     if (vertices.size() == 1 && cost[i] <= cost[vertices[0]]) vertices.clear();  // as cheap and less risky

@@ -49,7 +49,7 @@ Method parse_method(const std::string& form, const runtime::SessionOptions& base
   if (kind == "window") {
     method.options.profile = window_profile(model, std::llround(share * static_cast<double>(context_tokens)));
     method.options.objective = "window";
-    method.options.keep = 0;
+    method.options.keep = 1;  // the only budget there is
     return method;
   }
   check_argument(base.profile != nullptr, "the method '", form, "' needs a profile");
