@@ -13,9 +13,9 @@ namespace tca::runtime {
 
 struct GenerateOptions {
   std::int64_t max_tokens = 256;
-  std::vector<std::int32_t> stop_ids;  // ends before they are shown; they are read into the session
-  SamplingOptions sampling;
-  std::function<bool(const std::string& text)> on_text;  // after every token, possibly with no text; false stops
+  std::vector<std::int32_t> stop_ids = {};  // ends before they are shown; they are read into the session
+  SamplingOptions sampling = {};
+  std::function<bool(const std::string& text)> on_text = {};  // after every token, possibly with no text; false stops
 };
 
 struct GenerateResult {

@@ -60,7 +60,7 @@ void Sampler::penalise(std::span<const std::int32_t> recent) {
 void Sampler::keep_top_k() {
   const auto k = static_cast<std::ptrdiff_t>(options_.top_k);
   if (k == 0 || k >= std::ssize(candidates_)) return;
-  std::nth_element(candidates_.begin(), candidates_.begin() + k, candidates_.end(), before);
+  std::partial_sort(candidates_.begin(), candidates_.begin() + k, candidates_.end(), before);
   candidates_.resize(static_cast<std::size_t>(k));
 }
 

@@ -22,14 +22,14 @@ enum class AttentionMode {
 
 struct SessionOptions {
   AttentionMode attention = AttentionMode::kAuto;
-  std::shared_ptr<const Profile> profile;  // validated against the model
-  double keep = 0.2;                       // picks the profile's configuration
+  std::shared_ptr<const Profile> profile = {};  // validated against the model
+  double keep = 0.2;                            // picks the profile's configuration
   std::string objective = "tail-risk";
-  std::int64_t max_context = 0;     // tokens; 0: the model's
-  std::size_t kv_budget_bytes = 0;  // 0: twice what max_context needs in full, so that a read beside its past fits
-  std::shared_ptr<KvPool> kv_pool;  // shared between sessions; null: one of its own
-  std::optional<double> tolerance;  // heads whose p95 dropped mass exceeds this get richer configurations
-  bool certify = false;             // measure dropped mass on sampled rows
+  std::int64_t max_context = 0;          // tokens; 0: the model's
+  std::size_t kv_budget_bytes = 0;       // 0: twice what max_context needs in full, so that a read beside its past fits
+  std::shared_ptr<KvPool> kv_pool = {};  // shared between sessions; null: one of its own
+  std::optional<double> tolerance = {};  // heads whose p95 dropped mass exceeds this get richer configurations
+  bool certify = false;                  // measure dropped mass on sampled rows
   std::int32_t certify_rows = 64;
   std::int64_t chunk_tokens = 8192;  // activations of projections and MLP held at once
 };
