@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include <cstddef>
-#include <cstdint>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -15,7 +14,9 @@ namespace tca::fuzz {
 class Scratch {
  public:
   Scratch() {
-    std::string name = (std::filesystem::temp_directory_path() / "tca-fuzz-XXXXXX").string();
+    const std::filesystem::path memory = "/dev/shm";  // where there is one, nothing goes to a disk
+    const auto parent = std::filesystem::is_directory(memory) ? memory : std::filesystem::temp_directory_path();
+    std::string name = (parent / "tca-fuzz-XXXXXX").string();
     if (mkdtemp(name.data()) == nullptr) std::abort();
     folder_ = name;
   }
@@ -27,10 +28,9 @@ class Scratch {
   Scratch& operator=(const Scratch&) = delete;
 
   std::string folder() const { return folder_.string(); }
-  std::string write(const std::string& name, const std::uint8_t* data, std::size_t size) const {
+  std::string write(const std::string& name, const void* data, std::size_t size) const {
     const std::filesystem::path path = folder_ / name;
-    std::ofstream(path, std::ios::binary)
-        .write(reinterpret_cast<const char*>(data), static_cast<std::streamsize>(size));
+    std::ofstream(path, std::ios::binary).write(static_cast<const char*>(data), static_cast<std::streamsize>(size));
     return path.string();
   }
 
