@@ -79,14 +79,14 @@ std::optional<std::size_t> AddedTokens::Trie::match(std::string_view text, std::
   return longest;
 }
 
-AddedTokens AddedTokens::parse(const json& config, const Normalizer& normalizer, const std::string& where) {
+AddedTokens AddedTokens::parse(const json& config, const Normalizer& normalizer, const std::string& file) {
   AddedTokens result;
   if (config.is_null()) return result;
-  if (!config.is_array()) fail_field(where, "added_tokens", config, "an array");
+  if (!config.is_array()) fail_field(file, "added_tokens", config, "an array");
   std::unordered_set<std::int32_t> ids;
   std::unordered_set<std::string> contents;
   for (std::size_t i = 0; i < config.size(); ++i) {
-    const std::string field = text(where, "added_tokens[", i, "].");
+    const std::string field = text(file, ": added_tokens[", i, "].");
     AddedToken token = parse_token(config[i], field);
     if (token.content.empty()) continue;  // matches nothing
     if (!ids.insert(token.id).second) fail_field(field, "id", token.id, "an id that no other added token has");

@@ -30,7 +30,7 @@ struct AddedSplit {
 
 class AddedTokens {
  public:
-  static AddedTokens parse(const nlohmann::json& config, const Normalizer& normalizer, const std::string& where);
+  static AddedTokens parse(const nlohmann::json& config, const Normalizer& normalizer, const std::string& file);
 
   const std::vector<AddedToken>& tokens() const { return tokens_; }
   /// Cuts text at the tokens that are looked for before normalisation (normalized false) or after it (true).

@@ -127,8 +127,8 @@ Regex Regex::parse(std::string_view pattern, const std::string& where) {
 Regex Regex::literal(std::string_view text) { return Regex(quote_for_pcre2(text), "literal"); }
 
 Regex Regex::word_character() {
-  return Regex("[" + newer_members("L") + newer_members("M") + newer_members("Nd") +
-                   "\\x{200C}\\x{200D}\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}]",
+  return Regex(text("[", newer_members("L"), newer_members("M"), newer_members("Nd"),
+                    "\\x{200C}\\x{200D}\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}]"),
                "word character");
 }
 

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <mutex>
+#include <unordered_map>
+#include <utility>
 
 #include "core/check.h"
 #include "core/file.h"
@@ -41,30 +43,32 @@ struct Tokenizer::Impl {
   PostProcessor post_processor;
   Decoder decoder;
   std::vector<Token> tokens;  // by id
+  std::unordered_map<std::string, std::int32_t> added_ids;
   mutable std::mutex cache_mutex;
   mutable WordCache shared_cache;
 
-  Impl(const json& config, const std::string& where);
-  void index_tokens(const std::string& where);
+  Impl(const json& config, const std::string& file);
+  void index_tokens(const std::string& file);
   std::vector<std::int32_t> encode(std::string_view bytes, bool specials, TextStart start) const;
   void encode_stretch(std::string_view text, TextStart start, WordCache& cache, std::vector<std::int32_t>& ids) const;
 };
 
-Tokenizer::Impl::Impl(const json& config, const std::string& where) {
-  if (!config.is_object()) fail(ErrorCategory::kBadFile, where + "expected an object");
-  const std::string version = get_optional_string(config, "version", where).value_or("1.0");
-  check_supported(version == "1.0", where, "version is \"", version.substr(0, 40), "\"; supported: 1.0");
-  normalizer = Normalizer::parse(field_or_null(config, "normalizer"), where + "normalizer.");
-  added = AddedTokens::parse(field_or_null(config, "added_tokens"), normalizer, where);
-  pre_tokenizer = PreTokenizer::parse(field_or_null(config, "pre_tokenizer"), where + "pre_tokenizer.");
-  model = Bpe::parse(get_object(config, "model", where), pre_tokenizer.byte_level(), where + "model.");
-  index_tokens(where);
+Tokenizer::Impl::Impl(const json& config, const std::string& file) {
+  if (!config.is_object()) fail(ErrorCategory::kBadFile, file + ": expected a JSON object");
+  const std::string version = get_optional_string(config, "version", file).value_or("1.0");
+  check_supported(version == "1.0", file, ": version is \"", version.substr(0, 40), "\"; supported: 1.0");
+  const auto field = [&](const char* name) { return text(file, ": ", name, "."); };
+  normalizer = Normalizer::parse(field_or_null(config, "normalizer"), field("normalizer"));
+  added = AddedTokens::parse(field_or_null(config, "added_tokens"), normalizer, file);
+  pre_tokenizer = PreTokenizer::parse(field_or_null(config, "pre_tokenizer"), field("pre_tokenizer"));
+  model = Bpe::parse(get_object(config, "model", file), pre_tokenizer.byte_level(), field("model"));
+  index_tokens(file);
   post_processor = PostProcessor::parse(field_or_null(config, "post_processor"),
-                                        static_cast<std::int32_t>(tokens.size()), where + "post_processor.");
-  decoder = Decoder::parse(field_or_null(config, "decoder"), where + "decoder.");
+                                        static_cast<std::int32_t>(tokens.size()), field("post_processor"));
+  decoder = Decoder::parse(field_or_null(config, "decoder"), field("decoder"));
 }
 
-void Tokenizer::Impl::index_tokens(const std::string& where) {
+void Tokenizer::Impl::index_tokens(const std::string& file) {
   const auto at = [&](std::int32_t id) -> Token& {
     const auto index = static_cast<std::size_t>(id);
     if (index >= tokens.size()) tokens.resize(index + 1);
@@ -78,13 +82,14 @@ void Tokenizer::Impl::index_tokens(const std::string& where) {
     Token& entry = at(token.id);
     const bool agrees = known == vocabulary.end() ? !entry.exists : known->second == token.id;
     if (!agrees) {
-      fail_field(where, "added_tokens: the id of " + json(token.content).dump(-1, ' ', true), token.id,
+      fail_field(file, "added_tokens: the id of " + json(token.content).dump(-1, ' ', true), token.id,
                  "the id that model.vocab gives this token, or one that it gives to no other");
     }
+    added_ids.emplace(token.content, token.id);
     // A token that is found after normalisation is decoded from its normalised form.
     entry = {token.normalized ? normalizer.apply(token.content, true) : token.content, true, true, token.special};
   }
-  if (tokens.empty()) fail(ErrorCategory::kBadFile, where + "model.vocab has no token");
+  if (tokens.empty()) fail(ErrorCategory::kBadFile, file + ": model.vocab has no token");
 }
 
 std::vector<std::int32_t> Tokenizer::Impl::encode(std::string_view bytes, bool specials, TextStart start) const {
@@ -138,7 +143,7 @@ Tokenizer Tokenizer::load(const std::string& dir) {
 }
 
 Tokenizer Tokenizer::parse(const std::string& content, const std::string& name_for_errors) {
-  return Tokenizer(std::make_unique<Impl>(parse_json(content, name_for_errors), name_for_errors + ": "));
+  return Tokenizer(std::make_unique<Impl>(parse_json(content, name_for_errors), name_for_errors));
 }
 
 std::vector<std::int32_t> Tokenizer::encode(std::string_view text, bool add_special_tokens) const {
@@ -166,9 +171,8 @@ std::int32_t Tokenizer::vocab_size() const { return static_cast<std::int32_t>(im
 
 std::optional<std::int32_t> Tokenizer::token_id(std::string_view token) const {
   const std::string name(token);
-  for (const AddedToken& added : impl_->added.tokens()) {
-    if (added.content == name) return added.id;
-  }
+  const auto added = impl_->added_ids.find(name);
+  if (added != impl_->added_ids.end()) return added->second;
   const auto found = impl_->model.vocabulary().find(name);
   return found == impl_->model.vocabulary().end() ? std::nullopt : std::optional(found->second);
 }

@@ -71,7 +71,7 @@ std::string newer_members(std::string_view name) {
     const bool belongs = newer.name == name || (name.size() == 1 && newer.name.size() == 2 && newer.name[0] == name[0]);
     if (!belongs) continue;
     ranges += hex_escape(newer.first);
-    if (newer.last > newer.first) ranges += "-" + hex_escape(newer.last);
+    if (newer.last > newer.first) ranges += text("-", hex_escape(newer.last));
   }
   return ranges;
 }
