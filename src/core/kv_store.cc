@@ -5,6 +5,7 @@
 
 #include "core/check.h"
 #include "core/half.h"
+#include "core/kept_set.h"
 #include "core/kv_cache_impl.h"
 #include "tca/attention.h"
 
@@ -48,25 +49,6 @@ void check_view(const char* name, const TensorView& view, const KvShape& shape) 
                  view.token_stride, "; expected at least head_dim = ", view.head_dim);
   check_argument(view.num_heads == 1 || view.head_stride >= view.head_dim, "store: ", name, ".head_stride is ",
                  view.head_stride, "; expected at least head_dim = ", view.head_dim);
-}
-
-void check_kept(const KeptSet& kept, std::int64_t num_tokens, std::int32_t num_kv_heads) {
-  check_argument(kept.num_tokens == num_tokens, "store: kept.num_tokens is ", kept.num_tokens, "; the segment has ",
-                 num_tokens);
-  check_argument(kept.num_kv_heads() == num_kv_heads, "store: kept has ", kept.num_kv_heads(), " heads; expected ",
-                 num_kv_heads);
-  const auto size = static_cast<std::int64_t>(kept.positions.size());
-  const bool ends = kept.offsets.front() == 0 && kept.offsets.back() == size;
-  check_argument(ends && std::is_sorted(kept.offsets.begin(), kept.offsets.end()),
-                 "store: kept.offsets must ascend from 0 to the number of positions, ", size);
-  for (std::int32_t h = 0; h < num_kv_heads; ++h) {
-    std::int64_t before = -1;
-    for (const std::int32_t position : kept.head(h)) {
-      check_argument(position > before && position < num_tokens, "store: kept position ", position, " of head ", h,
-                     " follows ", before, "; expected ascending positions in [0, ", num_tokens, ")");
-      before = position;
-    }
-  }
 }
 
 void convert(const void* from, DType from_dtype, std::byte* to, DType to_dtype, std::int32_t count) {
@@ -140,7 +122,7 @@ void KvCache::store(std::int32_t layer, const TensorView& k, const TensorView& v
   check_view("v", v, impl_->shape);
   if (kept != nullptr) {
     check_argument(window >= 0, "store: window is ", window, "; expected 0 or more");
-    check_kept(*kept, n, impl_->shape.num_kv_heads);
+    validate_kept_set(*kept, n, impl_->shape.num_kv_heads, "store: kept");
   }
 
   const Segment segment{k, v, kept, window};

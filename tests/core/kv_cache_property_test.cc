@@ -47,28 +47,15 @@ class Player {
 
   std::string one_step() {
     Pair& pair = caches_[pick(static_cast<std::uint32_t>(caches_.size()))];
-    switch (pick(12)) {
-      case 0:
-      case 1:
-        return store(pair, 1 + pick(150), false);
-      case 2:
-      case 3:
-        return store(pair, 1 + pick(150), true);
-      case 4:
-      case 5:
-        return store(pair, 1, false);
-      case 6:
-        return store_all_layers(pair);
-      case 7:
-      case 8:
-        return thin(pair);
-      case 9:
-        return fork(pair);
-      case 10:
-        return drop(pair);
-      default:
-        return save_and_load(pair);
-    }
+    const std::uint32_t dice = pick(24);
+    if (dice < 4) return store(pair, 1 + pick(150), false);
+    if (dice < 8) return store(pair, 1 + pick(150), true);
+    if (dice < 12) return store(pair, 1, false);
+    if (dice < 14) return store_all_layers(pair);
+    if (dice < 19) return thin(pair);
+    if (dice < 21) return fork(pair);
+    if (dice < 23) return drop(pair);
+    return save_and_load(pair);
   }
 
   // Runs an operation that may be over budget: then nothing may have changed.

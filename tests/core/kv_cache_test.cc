@@ -229,13 +229,13 @@ TEST(KvCache, StoreRefusesWhatDoesNotFitItsShape) {
   };
   refuse_kept("window is -1", {5, {0, 0, 0}, {}}, -1);
   refuse_kept("kept.num_tokens is 4", {4, {0, 0, 0}, {}}, 1);
-  refuse_kept("kept has 1 heads", {5, {0, 0}, {}}, 1);
-  refuse_kept("kept has -1 heads", {5, {}, {}}, 1);
+  refuse_kept("kept.offsets has 2 entries; 2 KV heads need 3", {5, {0, 0}, {}}, 1);
+  refuse_kept("kept.offsets has 0 entries", {5, {}, {}}, 1);
   refuse_kept("kept.offsets", {5, {0, 2, 1}, {0}}, 1);
   refuse_kept("kept.offsets", {5, {0, 1, 3}, {0, 1}}, 1);
-  refuse_kept("kept position 5 of head 1", {5, {0, 1, 2}, {0, 5}}, 1);
-  refuse_kept("kept position 2 of head 0 follows 2", {5, {0, 2, 2}, {2, 2}}, 1);
-  refuse_kept("kept position -1", {5, {0, 1, 1}, {-1}}, 1);
+  refuse_kept("kept.positions of head 1 has 5 after -1", {5, {0, 1, 2}, {0, 5}}, 1);
+  refuse_kept("kept.positions of head 0 has 2 after 2", {5, {0, 2, 2}, {2, 2}}, 1);
+  refuse_kept("kept.positions of head 0 has -1", {5, {0, 1, 1}, {-1}}, 1);
   EXPECT_EQ(cache.num_tokens(0), 0);
   EXPECT_EQ(cache.bytes_used(), 0u);
 }
