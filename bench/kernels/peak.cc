@@ -26,7 +26,9 @@ double fma_gflops() {
   double best = 0;
   for (int repeat = 0; repeat < 8; ++repeat) {
     const auto x = hn::Set(df, 0.5f), y = hn::Set(df, 1e-9f);
-    auto a = x, b = x, c = x, d = x, e = x, f = x, g = x, h = x, i = x, j = x;  // 10 chains: latency x throughput
+    // 10 chains cover latency x throughput; different, so that none is another.
+    auto a = hn::Iota(df, 0), b = hn::Iota(df, 1), c = hn::Iota(df, 2), d = hn::Iota(df, 3), e = hn::Iota(df, 4);
+    auto f = hn::Iota(df, 5), g = hn::Iota(df, 6), h = hn::Iota(df, 7), i = hn::Iota(df, 8), j = hn::Iota(df, 9);
     const Clock::time_point start = Clock::now();
     for (std::int64_t round = 0; round < kRounds; ++round) {
       a = hn::MulAdd(x, y, a), b = hn::MulAdd(x, y, b), c = hn::MulAdd(x, y, c), d = hn::MulAdd(x, y, d);

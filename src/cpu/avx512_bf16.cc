@@ -76,7 +76,7 @@ void score_block(const float* HWY_RESTRICT queries, const float* HWY_RESTRICT ke
   const FloatVec nothing = hn::Set(df, -std::numeric_limits<float>::infinity());
   FloatVec top[kVectors];
   for (int v = 0; v < kVectors; ++v) top[v] = nothing;
-  for (std::int32_t first = 0; first < shape.keys; first += kGroup) {
+  for (std::int32_t first = shape.first_key; first < shape.end_key; first += kGroup) {
     FloatVec sum[kGroup][kVectors];
     HWY_UNROLL(8)
     for (int j = 0; j < kGroup; ++j) {
@@ -98,7 +98,7 @@ void score_block(const float* HWY_RESTRICT queries, const float* HWY_RESTRICT ke
     }
     HWY_UNROLL(8)
     for (int j = 0; j < kGroup; ++j) {
-      const bool padding = first + j >= shape.keys;
+      const bool padding = first + j >= shape.end_key;
       HWY_UNROLL(3)
       for (int v = 0; v < kVectors; ++v) {
         const FloatVec score = padding ? nothing : sum[j][v];
@@ -141,7 +141,7 @@ bool softmax_block(const TileShape& shape, float log2_scale, const float* HWY_RE
   const auto weigh = [&](const float* from, int v)
                          HWY_ATTR { return exp2<4>(df, hn::Mul(hn::Sub(hn::Load(df, from), maximum.max[v]), scale)); };
   // Pairs of rows shrink to one: what is written was read before. An odd last key has a padding of -infinity after it.
-  for (std::int32_t j = 0; j < shape.keys; j += 2) {
+  for (std::int32_t j = shape.first_key; j < shape.end_key; j += 2) {
     HWY_UNROLL(3)
     for (int v = 0; v < kVectors; ++v) {
       const float* const from = scores + j * kBlockRows + v * kLanes;
@@ -183,9 +183,9 @@ void accumulate_block(const float* HWY_RESTRICT weights, const float* HWY_RESTRI
         for (int c = 0; c < kGroup; ++c) sum[c][v] = hn::Mul(sum[c][v], factor);
       }
     }
-    const float* HWY_RESTRICT value = values + first;
-    const float* HWY_RESTRICT weight = weights;
-    for (std::int32_t j = 0; j < shape.keys; j += 2, value += kValueStride, weight += kBlockRows) {
+    const float* HWY_RESTRICT value = values + shape.first_key / 2 * kValueStride + first;
+    const float* HWY_RESTRICT weight = weights + shape.first_key / 2 * kBlockRows;
+    for (std::int32_t j = shape.first_key; j < shape.end_key; j += 2, value += kValueStride, weight += kBlockRows) {
       FloatVec w[kVectors];
       HWY_UNROLL(3)
       for (int v = 0; v < kVectors; ++v) w[v] = hn::Load(df, weight + v * kLanes);

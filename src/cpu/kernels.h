@@ -18,15 +18,17 @@
 namespace tca::cpu {
 
 inline constexpr std::int32_t kTileKeys = 64;     // keys of a tile: those of a cache page
+inline constexpr std::int32_t kKeyStep = 8;       // keys go through registers in groups of at most this many
 inline constexpr std::int32_t kHeadDimStep = 16;  // head_dim is a multiple: whole vectors on every target
 inline constexpr std::int32_t kMaxHeadDim = 256;
 inline constexpr std::size_t kAlignment = 64;  // of every buffer below: a cache line and the widest vector
 static_assert(kTileKeys == kPageTokens);
 
-/// What of a block and a tile is filled: rows in [1, block_rows], keys in [1, kTileKeys].
+/// The part of a block and a tile that is worked on.
 struct TileShape {
-  std::int32_t rows = 0;
-  std::int32_t keys = 0;
+  std::int32_t rows = 0;       // [0, rows) of a block; in [1, block_rows]
+  std::int32_t first_key = 0;  // [first_key, end_key) of a tile; first_key is a multiple of kKeyStep
+  std::int32_t end_key = 0;
   std::int32_t head_dim = 0;
 };
 
@@ -37,7 +39,7 @@ struct Visibility {
 };
 
 /// Attention of many rows. A block is block_rows query rows (R below) of one KV head; the last block of a query tile
-/// may hold fewer, the rest is then undefined but harmless. Scores and weights are [kTileKeys][R].
+/// may hold fewer, the rest is then undefined but harmless. Scores are [kTileKeys][R].
 struct TileKernels {
   std::int32_t block_rows = 0;
   std::size_t key_tile_bytes = 0;  // also of a value tile
@@ -50,7 +52,7 @@ struct TileKernels {
   void (*pack_values)(const void* const* rows, std::int32_t count, DType dtype, std::int32_t head_dim,
                       void* packed) = nullptr;
 
-  /// scores[j][r] = q_r . k_j, unscaled; tile_max[r] = their maximum over the tile's keys.
+  /// scores[j][r] = q_r . k_j, unscaled; tile_max[r] = their maximum. Keys that fill up the last group score -infinity.
   void (*score)(const void* queries, const void* keys, const TileShape& shape, float* scores,
                 float* tile_max) = nullptr;
   /// Sets scores of keys that a row does not see to -infinity and takes tile_max again.

@@ -4,6 +4,14 @@
 
 namespace tca::cpu {
 
+KeySpan KeyTile::seen_by_any(std::int32_t first, std::int32_t last) const {
+  if (everyone) return {0, count};
+  const auto keys = positions.begin();
+  const auto begin = std::upper_bound(keys, keys + count, first - visibility.reach);
+  const auto end = std::upper_bound(begin, keys + count, last - visibility.lag);
+  return {static_cast<std::int32_t>(begin - keys), static_cast<std::int32_t>(end - keys)};
+}
+
 void KeyPlan::add(Source source) {
   if (source.begin >= source.end) return;
   source.first_tile = num_tiles_;

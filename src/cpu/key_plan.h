@@ -15,6 +15,12 @@ namespace tca::cpu {
 
 inline constexpr std::int32_t kNoReachLimit = INT32_MAX;
 
+/// Keys [begin, end) of a tile.
+struct KeySpan {
+  std::int32_t begin = 0;
+  std::int32_t end = 0;
+};
+
 struct KeyTile {
   std::int32_t count = 0;
   bool everyone = false;  // every row sees every key; else `visibility` says
@@ -23,14 +29,12 @@ struct KeyTile {
   std::array<const void*, kTileKeys> v;  // not set when the plan has no values
   std::array<std::int32_t, kTileKeys> positions;
 
-  /// Whether rows at positions in [first, last] see none, or all, of the keys. Positions of a tile ascend.
-  bool hidden_from(std::int32_t first, std::int32_t last) const {
-    if (everyone) return false;
-    return positions[0] > last - visibility.lag || positions[count - 1] <= first - visibility.reach;
-  }
-  bool visible_to(std::int32_t first, std::int32_t last) const {
-    if (everyone) return true;
-    return positions[count - 1] <= first - visibility.lag && positions[0] > last - visibility.reach;
+  /// The keys that any row at a position in [first, last] sees: positions of a tile ascend.
+  KeySpan seen_by_any(std::int32_t first, std::int32_t last) const;
+  /// Whether all rows at positions in [first, last] see all keys of a span.
+  bool seen_by_all(const KeySpan& span, std::int32_t first, std::int32_t last) const {
+    const auto begin = static_cast<std::size_t>(span.begin), back = static_cast<std::size_t>(span.end - 1);
+    return everyone || (positions[back] <= first - visibility.lag && positions[begin] > last - visibility.reach);
   }
 };
 

@@ -49,8 +49,9 @@ void add_probe_mass(TileAttention& worker, const ProbeParams& params, std::int32
                     TileRange range, float scale, std::span<const float> lse, float* out) {
   QueryRows rows = probe_rows(params, kv_head);
   const std::int64_t total = params.q.num_tokens * rows.group;
-  for (rows.first = 0; rows.first < total; rows.first += kMaxQueryRows) {
-    rows.count = static_cast<std::int32_t>(std::min<std::int64_t>(kMaxQueryRows, total - rows.first));
+  const std::int32_t at_once = max_query_rows(params.q.head_dim);
+  for (rows.first = 0; rows.first < total; rows.first += at_once) {
+    rows.count = static_cast<std::int32_t>(std::min<std::int64_t>(at_once, total - rows.first));
     worker.load(rows);
     worker.add_column_sums(plan, range, scale, lse, out);
   }
@@ -133,8 +134,9 @@ void tail_scores(const KernelSet& kernels, ThreadPool& pool, std::span<const Tai
     const float scale = resolve_scale(p.scale, p.q.head_dim);
     TileAttention worker(kernels.tiles_for(p.q.dtype), p.q.head_dim);
     std::fill(p.out.begin(), p.out.end(), 0.0f);
-    for (rows.first = 0; rows.first < total; rows.first += kMaxQueryRows) {
-      rows.count = static_cast<std::int32_t>(std::min<std::int64_t>(kMaxQueryRows, total - rows.first));
+    const std::int32_t at_once = max_query_rows(p.q.head_dim);
+    for (rows.first = 0; rows.first < total; rows.first += at_once) {
+      rows.count = static_cast<std::int32_t>(std::min<std::int64_t>(at_once, total - rows.first));
       worker.load(rows);
       worker.add_column_sums(plan, {0, plan.num_tiles()}, scale, p.lse, p.out.data());
     }

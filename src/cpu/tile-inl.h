@@ -36,10 +36,10 @@ constexpr std::int32_t kGroup = 8;  // keys (score) or value columns (accumulate
 #else
 constexpr std::int32_t kGroup = 4;
 #endif
-constexpr std::int32_t kKeyPadding = 8;  // packed key tiles are zero up to a multiple of this
-static_assert(kKeyPadding % kGroup == 0 && kHeadDimStep % kGroup == 0 && kHeadDimStep % kLanes == 0);
+static_assert(kKeyStep % kGroup == 0 && kHeadDimStep % kGroup == 0 && kHeadDimStep % kLanes == 0);
 
-HWY_INLINE std::int32_t padded_keys(std::int32_t keys) { return (keys + kKeyPadding - 1) / kKeyPadding * kKeyPadding; }
+/// Packed key tiles are zero from their last key to the end of its group.
+HWY_INLINE std::int32_t padded_keys(std::int32_t keys) { return (keys + kKeyStep - 1) / kKeyStep * kKeyStep; }
 
 /// Calls kernel with the number of row vectors in use as a constant.
 template <class Kernel>
@@ -151,7 +151,7 @@ inline void mask_tile(const std::int32_t* HWY_RESTRICT row_positions, const std:
     const auto after = hn::Sub(row, hn::Set(di, visibility.reach));
     const auto last = hn::Sub(row, hn::Set(di, visibility.lag));
     FloatVec top = hidden;
-    for (std::int32_t j = 0; j < shape.keys; ++j) {
+    for (std::int32_t j = shape.first_key; j < shape.end_key; ++j) {
       const auto key = hn::Set(di, key_positions[j]);
       const auto seen = hn::AndNot(hn::Gt(key, last), hn::Gt(key, after));
       float* score = scores + j * kBlockRows + r;
@@ -205,7 +205,7 @@ inline void sum_columns(const float* HWY_RESTRICT scores, const TileShape& shape
                         const float* HWY_RESTRICT lse, float* HWY_RESTRICT sums) {
   const FloatTag df;
   const FloatVec factor = hn::Set(df, scale), log2_e = hn::Set(df, 1.44269504f);
-  for (std::int32_t j = 0; j < shape.keys; ++j) {
+  for (std::int32_t j = shape.first_key; j < shape.end_key; ++j) {
     FloatVec total = hn::Zero(df);
     for (std::int32_t r = 0; r < shape.rows; r += kLanes) {
       const FloatVec log_weight = hn::MulSub(hn::Load(df, scores + j * kBlockRows + r), factor, hn::Load(df, lse + r));

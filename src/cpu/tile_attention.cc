@@ -21,7 +21,7 @@ TileAttention::TileAttention(const TileKernels& kernels, std::int32_t head_dim)
       query_bytes_(AlignedBuffer::round_up(kernels.query_block_bytes(head_dim))),
       out_floats_(static_cast<std::size_t>(head_dim) * kernels.block_rows) {
   const auto rows = static_cast<std::size_t>(kernels.block_rows);
-  const std::size_t blocks = kMaxQueryRows / rows;
+  const std::size_t blocks = static_cast<std::size_t>(max_query_rows(head_dim)) / rows;
   std::size_t bytes = 0;
   const auto reserve = [&](std::size_t size) {
     const std::size_t offset = bytes;
@@ -49,16 +49,15 @@ TileAttention::TileAttention(const TileKernels& kernels, std::int32_t head_dim)
   block_positions_ = reinterpret_cast<std::int32_t*>(base + bounds);
 }
 
-TileShape TileAttention::block_shape(std::int32_t block, std::int32_t keys) const {
-  const std::int32_t rows = std::min(kernels_->block_rows, rows_.count - block * kernels_->block_rows);
-  return {.rows = rows, .keys = keys, .head_dim = head_dim_};
+std::int32_t TileAttention::block_size(std::int32_t block) const {
+  return std::min(kernels_->block_rows, rows_.count - block * kernels_->block_rows);
 }
 
 void TileAttention::load(const QueryRows& rows) {
   rows_ = rows;
   const std::int32_t block_rows = kernels_->block_rows;
   for (std::int32_t block = 0; block < num_blocks(); ++block) {
-    const std::int32_t first = block * block_rows, count = block_shape(block, 0).rows;
+    const std::int32_t first = block * block_rows, count = block_size(block);
     std::array<const void*, kMaxBlockRows> pointers;
     std::int32_t low = INT32_MAX, high = 0;
     for (std::int32_t r = 0; r < block_rows; ++r) {
@@ -96,13 +95,14 @@ void TileAttention::prefetch(const KeyTile& tile, std::int32_t part, std::int32_
 
 void TileAttention::score_tile(std::int32_t block, const KeyTile& tile, const TileShape& shape) {
   kernels_->score(queries_ + block * query_bytes_, keys_, shape, scores_, tile_max_);
-  if (tile.visible_to(block_positions_[2 * block], block_positions_[2 * block + 1])) return;
+  const KeySpan span{shape.first_key, shape.end_key};
+  if (tile.seen_by_all(span, block_positions_[2 * block], block_positions_[2 * block + 1])) return;
   kernels_->mask(positions_ + block * kernels_->block_rows, tile.positions.data(), tile.visibility, shape, scores_,
                  tile_max_);
 }
 
-/// Packs each tile in turn and calls use(tile, its index in the range, block) for the blocks that see any of it; the
-/// next tile's rows are fetched meanwhile.
+/// Packs each tile in turn and calls use(tile, its index in the range, block, shape) for the blocks that see any of it,
+/// shape holding the keys they see; the next tile's rows are fetched meanwhile.
 template <class Use>
 void TileAttention::for_each_tile(const KeyPlan& plan, TileRange range, bool values, const std::atomic<bool>* cancel,
                                   const Use& use) {
@@ -121,8 +121,13 @@ void TileAttention::for_each_tile(const KeyPlan& plan, TileRange range, bool val
     if (values) kernels_->pack_values(tile.v.data(), tile.count, dtype, head_dim_, values_);
     for (std::int32_t block = 0; block < num_blocks(); ++block) {
       if (has_next) prefetch(next, block, num_blocks(), values);
-      if (tile.hidden_from(block_positions_[2 * block], block_positions_[2 * block + 1])) continue;
-      use(tile, t - range.begin, block);
+      const KeySpan span = tile.seen_by_any(block_positions_[2 * block], block_positions_[2 * block + 1]);
+      if (span.begin >= span.end) continue;
+      use(tile, t - range.begin, block,
+          TileShape{.rows = block_size(block),
+                    .first_key = span.begin / kKeyStep * kKeyStep,
+                    .end_key = span.end,
+                    .head_dim = head_dim_});
     }
   }
 }
@@ -130,15 +135,15 @@ void TileAttention::for_each_tile(const KeyPlan& plan, TileRange range, bool val
 void TileAttention::attend(const KeyPlan& plan, TileRange range, float scale, bool values,
                            const std::atomic<bool>* cancel) {
   const std::int32_t block_rows = kernels_->block_rows;
-  for_each_tile(plan, range, values, cancel, [&](const KeyTile& tile, std::int32_t, std::int32_t block) {
-    const TileShape shape = block_shape(block, tile.count);
-    score_tile(block, tile, shape);
-    const bool changed = kernels_->softmax(shape, scale * kLog2E, tile_max_, scores_, max_ + block * block_rows,
-                                           sum_ + block * block_rows, factors_);
-    if (!values) return;
-    kernels_->accumulate(scores_, values_, shape, changed ? factors_ : nullptr,
-                         out_ + static_cast<std::size_t>(block) * out_floats_);
-  });
+  for_each_tile(
+      plan, range, values, cancel, [&](const KeyTile& tile, std::int32_t, std::int32_t block, const TileShape& shape) {
+        score_tile(block, tile, shape);
+        const bool changed = kernels_->softmax(shape, scale * kLog2E, tile_max_, scores_, max_ + block * block_rows,
+                                               sum_ + block * block_rows, factors_);
+        if (!values) return;
+        kernels_->accumulate(scores_, values_, shape, changed ? factors_ : nullptr,
+                             out_ + static_cast<std::size_t>(block) * out_floats_);
+      });
 }
 
 void TileAttention::add_column_sums(const KeyPlan& plan, TileRange range, float scale, std::span<const float> lse,
@@ -151,21 +156,22 @@ void TileAttention::add_column_sums(const KeyPlan& plan, TileRange range, float 
     const float given = lse[lse_index(row)];
     if (given != kNegativeInfinity) row_lse[row] = given;
   }
-  for_each_tile(plan, range, false, nullptr, [&](const KeyTile& tile, std::int32_t index, std::int32_t block) {
-    const TileShape shape = block_shape(block, tile.count);
-    score_tile(block, tile, shape);
-    std::array<float, kTileKeys> block_sums;
-    kernels_->column_sums(scores_, shape, scale, row_lse + block * block_rows, block_sums.data());
-    float* const tile_sums = sums + static_cast<std::size_t>(index) * kTileKeys;
-    for (std::int32_t j = 0; j < tile.count; ++j) tile_sums[j] += block_sums[static_cast<std::size_t>(j)];
-  });
+  for_each_tile(plan, range, false, nullptr,
+                [&](const KeyTile& tile, std::int32_t index, std::int32_t block, const TileShape& shape) {
+                  score_tile(block, tile, shape);
+                  std::array<float, kTileKeys> block_sums;
+                  kernels_->column_sums(scores_, shape, scale, row_lse + block * block_rows, block_sums.data());
+                  float* const tile_sums = sums + static_cast<std::size_t>(index) * kTileKeys;
+                  for (std::int32_t j = shape.first_key; j < shape.end_key; ++j)
+                    tile_sums[j] += block_sums[static_cast<std::size_t>(j)];
+                });
 }
 
 void TileAttention::store(const MutableTensorView& out) {
   const std::int32_t block_rows = kernels_->block_rows;
   for (std::int32_t block = 0; block < num_blocks(); ++block) {
     const std::int32_t first = block * block_rows;
-    const TileShape shape = block_shape(block, 0);
+    const TileShape shape{.rows = block_size(block), .head_dim = head_dim_};
     std::array<void*, kMaxBlockRows> pointers;
     for (std::int32_t r = 0; r < shape.rows; ++r) {
       pointers[static_cast<std::size_t>(r)] = out.row(rows_.token(first + r), rows_.query_head(first + r));

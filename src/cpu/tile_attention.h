@@ -1,6 +1,7 @@
 // One worker's engine: takes a tile of query rows of one KV head through a plan of keys.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <span>
@@ -12,9 +13,12 @@
 
 namespace tca::cpu {
 
-/// Rows go through the keys this many at a time. Packing a tile of 64 keys then costs about 1 % of using it, and the
-/// rows with their results (384 x 64 x 6 bytes in bf16) stay in the L2 cache. A multiple of every target's block.
-inline constexpr std::int32_t kMaxQueryRows = 384;
+/// Rows go through the keys at most this many at a time: so many that packing a tile of keys costs a few percent of
+/// using it, so few that rows and results (288 KiB in bf16, 384 KiB in fp32) stay in the L2 cache beside the tiles.
+constexpr std::int32_t max_query_rows(std::int32_t head_dim) {
+  constexpr std::int32_t kStep = 48;  // a multiple of every target's block
+  return std::clamp(1024 / head_dim, 4, 16) * kStep;
+}
 
 /// Rows [first, first + count) of a KV head, counted token by token, and within a token query head by query head.
 struct QueryRows {
@@ -22,7 +26,7 @@ struct QueryRows {
   std::int32_t kv_head = 0;
   std::int32_t group = 1;  // query heads of a KV head
   std::int64_t first = 0;
-  std::int32_t count = 0;  // in [1, kMaxQueryRows]
+  std::int32_t count = 0;  // in [1, max_query_rows(head_dim)]
   /// Positions that visibility is judged by: of token t, token_positions[t], or first_position + t when empty.
   std::int64_t first_position = 0;
   std::span<const std::int32_t> token_positions;
@@ -71,7 +75,7 @@ class TileAttention {
 
  private:
   std::int32_t num_blocks() const { return (rows_.count + kernels_->block_rows - 1) / kernels_->block_rows; }
-  TileShape block_shape(std::int32_t block, std::int32_t keys) const;
+  std::int32_t block_size(std::int32_t block) const;
   void score_tile(std::int32_t block, const KeyTile& tile, const TileShape& shape);
   void prefetch(const KeyTile& tile, std::int32_t part, std::int32_t parts, bool values) const;
   template <class Use>

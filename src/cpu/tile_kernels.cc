@@ -52,7 +52,7 @@ void score_block(const float* HWY_RESTRICT queries, const float* HWY_RESTRICT ke
   const FloatVec nothing = hn::Set(df, -std::numeric_limits<float>::infinity());
   FloatVec top[kVectors];
   for (int v = 0; v < kVectors; ++v) top[v] = nothing;
-  for (std::int32_t first = 0; first < shape.keys; first += kGroup) {
+  for (std::int32_t first = shape.first_key; first < shape.end_key; first += kGroup) {
     FloatVec sum[kGroup][kVectors];
     HWY_UNROLL(8)
     for (int j = 0; j < kGroup; ++j) {
@@ -74,7 +74,7 @@ void score_block(const float* HWY_RESTRICT queries, const float* HWY_RESTRICT ke
     }
     HWY_UNROLL(8)
     for (int j = 0; j < kGroup; ++j) {
-      const bool padding = first + j >= shape.keys;
+      const bool padding = first + j >= shape.end_key;
       HWY_UNROLL(3)
       for (int v = 0; v < kVectors; ++v) {
         const FloatVec score = padding ? nothing : sum[j][v];
@@ -103,7 +103,7 @@ bool softmax_block(const TileShape& shape, float log2_scale, const float* HWY_RE
   raise_maximum(log2_scale, tile_max, max, factors, maximum);
   FloatVec sums[kVectors];
   for (int v = 0; v < kVectors; ++v) sums[v] = hn::Zero(df);
-  for (std::int32_t j = 0; j < shape.keys; ++j) {
+  for (std::int32_t j = shape.first_key; j < shape.end_key; ++j) {
     HWY_UNROLL(3)
     for (int v = 0; v < kVectors; ++v) {
       float* const at = scores + j * kBlockRows + v * kLanes;
@@ -145,9 +145,9 @@ void accumulate_block(const float* HWY_RESTRICT weights, const float* HWY_RESTRI
         for (int c = 0; c < kGroup; ++c) sum[c][v] = hn::Mul(sum[c][v], factor);
       }
     }
-    const float* HWY_RESTRICT value = values + first;
-    const float* HWY_RESTRICT weight = weights;
-    for (std::int32_t j = 0; j < shape.keys; ++j, value += kTileStride, weight += kBlockRows) {
+    const float* HWY_RESTRICT value = values + shape.first_key * kTileStride + first;
+    const float* HWY_RESTRICT weight = weights + shape.first_key * kBlockRows;
+    for (std::int32_t j = shape.first_key; j < shape.end_key; ++j, value += kTileStride, weight += kBlockRows) {
       FloatVec w[kVectors];
       HWY_UNROLL(3)
       for (int v = 0; v < kVectors; ++v) w[v] = hn::Load(df, weight + v * kLanes);
