@@ -21,6 +21,7 @@ const std::map<std::string, std::set<std::string>> kLayers = {
     {"core", {}},
     {"reference", {"core"}},
     {"cpu", {"core"}},
+    {"cuda", {"core"}},
     {"backend", {"core", "reference", "cpu"}},
     {"capi", {"core", "backend"}},
     {"runtime/io", {"core"}},
@@ -35,6 +36,9 @@ const std::map<std::string, std::set<std::string>> kLayers = {
 
 // Libraries that only some layers may name.
 const std::map<std::string, std::set<std::string>> kThirdParty = {
+    {"cuda_", {"cuda"}},
+    {"cuda.h", {"cuda"}},
+    {"cub/", {"cuda"}},
     {"hwy/", {"cpu", "runtime/model"}},
     {"nlohmann/", {"core", "runtime/io", "runtime/tokenizer", "runtime/model", "runtime/engine", "evaluation", "cli"}},
     {"oneapi/", {"runtime/model"}},
@@ -116,12 +120,14 @@ struct SourceFile {
   std::string text;
 };
 
+const std::set<std::string> kExtensions = {".h", ".cc", ".c", ".cu", ".cuh"};
+
 std::vector<SourceFile> sources_under(const std::string& folder) {
   const fs::path root = fs::path(TCA_SOURCE_DIR) / folder;
   std::vector<SourceFile> files;
   for (const auto& entry : fs::recursive_directory_iterator(root)) {
     const std::string extension = entry.path().extension();
-    if (extension != ".h" && extension != ".cc" && extension != ".c") continue;
+    if (!kExtensions.count(extension)) continue;
     std::ifstream stream(entry.path());
     std::ostringstream text;
     text << stream.rdbuf();
