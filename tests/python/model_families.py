@@ -1,0 +1,103 @@
+"""Tiny random models of the supported architectures and rope scalings, as transformers makes and saves them."""
+
+import torch
+from transformers import (
+    LlamaConfig,
+    LlamaForCausalLM,
+    MistralConfig,
+    MistralForCausalLM,
+    Qwen2Config,
+    Qwen2ForCausalLM,
+    Qwen3Config,
+    Qwen3ForCausalLM,
+)
+
+COMMON = dict(
+    vocab_size=509,
+    num_hidden_layers=2,
+    max_position_embeddings=512,
+    rms_norm_eps=1e-5,
+    bos_token_id=1,
+    eos_token_id=2,
+    pad_token_id=0,
+)
+
+
+def llama(**options):
+    defaults = dict(hidden_size=128, intermediate_size=176, num_attention_heads=4, num_key_value_heads=2, head_dim=64)
+    return LlamaForCausalLM, LlamaConfig(**(COMMON | defaults | options))
+
+
+def mistral(**options):
+    defaults = dict(hidden_size=160, intermediate_size=224, num_attention_heads=4, num_key_value_heads=1, head_dim=64)
+    return MistralForCausalLM, MistralConfig(**(COMMON | defaults | options))
+
+
+def qwen2(**options):
+    defaults = dict(hidden_size=192, intermediate_size=160, num_attention_heads=2, num_key_value_heads=1)
+    return Qwen2ForCausalLM, Qwen2Config(**(COMMON | defaults | options))
+
+
+def qwen3(**options):
+    defaults = dict(hidden_size=96, intermediate_size=144, num_attention_heads=4, num_key_value_heads=2, head_dim=128)
+    return Qwen3ForCausalLM, Qwen3Config(**(COMMON | defaults | options))
+
+
+def scaled(kind, **options):
+    return dict(rope_theta=10000.0, rope_type=kind, **options)
+
+
+LLAMA31 = dict(low_freq_factor=1.0, high_freq_factor=4.0, original_max_position_embeddings=64)
+
+# name: (class and configuration, type it is saved in, largest shard)
+FAMILIES = {
+    "llama2": (llama(num_key_value_heads=4), torch.float32, "5GB"),
+    "llama2-bf16": (llama(num_key_value_heads=4, tie_word_embeddings=True), torch.bfloat16, "5GB"),
+    "llama3-sharded": (llama(rope_parameters=scaled("default") | {"rope_theta": 500000.0}), torch.bfloat16, "150KB"),
+    "llama3.1": (llama(rope_parameters=scaled("llama3", factor=8.0, **LLAMA31)), torch.float32, "5GB"),
+    "llama3.2-tied": (
+        llama(rope_parameters=scaled("llama3", factor=32.0, **LLAMA31), tie_word_embeddings=True),
+        torch.bfloat16,
+        "5GB",
+    ),
+    "llama-linear": (llama(rope_parameters=scaled("linear", factor=4.0)), torch.float32, "5GB"),
+    "llama-biases": (llama(attention_bias=True, mlp_bias=True, head_dim=96), torch.float32, "5GB"),
+    "llama-fp16": (llama(), torch.float16, "5GB"),
+    "mistral": (mistral(sliding_window=None), torch.float32, "5GB"),
+    "mistral-window": (mistral(sliding_window=400), torch.float32, "5GB"),
+    "qwen2": (qwen2(), torch.float32, "5GB"),
+    "qwen2-yarn": (
+        qwen2(rope_parameters=scaled("yarn", factor=4.0, original_max_position_embeddings=64)),
+        torch.bfloat16,
+        "5GB",
+    ),
+    "qwen3-sharded": (qwen3(), torch.float32, "200KB"),
+    "qwen3-yarn": (
+        qwen3(
+            rope_parameters=scaled(
+                "yarn", factor=4.0, original_max_position_embeddings=128, beta_fast=16.0, beta_slow=2.0, mscale=1.5,
+                mscale_all_dim=0.5
+            ),
+            tie_word_embeddings=True,
+        ),
+        torch.float32,
+        "5GB",
+    ),
+}
+
+
+def make(name, path):
+    """The model in fp32, as saved under path: weights that the stored type holds exactly."""
+    (kind, config), dtype, shard = FAMILIES[name]
+    torch.manual_seed(sum(map(ord, name)))
+    model = kind(config)
+    with torch.no_grad():
+        for parameter_name, parameter in model.named_parameters():
+            # Strong enough for peaked attention and logits well apart; norms around 1.
+            if "norm" in parameter_name:
+                parameter.copy_(1 + 0.2 * torch.randn_like(parameter))
+            else:
+                parameter.copy_((0.3 if "bias" in parameter_name else 0.08) * torch.randn_like(parameter))
+    model.to(dtype).save_pretrained(path, max_shard_size=shard)
+    # Read back, because .to(bfloat16) rounds the rope's frequencies too.
+    return kind.from_pretrained(path, dtype=torch.float32).eval()
