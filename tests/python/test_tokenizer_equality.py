@@ -19,7 +19,7 @@ def natural():
 
 @pytest.fixture(scope="module")
 def documents(natural):
-    """5.4 MB: prose, manual and code in pieces of many sizes, then synthetic text."""
+    """At least 5 MB: prose, manual and code in pieces of many sizes, then synthetic text."""
     items = families.synthetic_items(7, SPECIALS)
     rng = random.Random(3)
     at = 0
@@ -56,6 +56,8 @@ def assert_same(items, expected, actual):
 
 def test_ids_and_text_are_equal(family, documents):
     folder, tokenizer = family
+    if folder.name.startswith(("cased", "metaspace")):  # variations; the five families of models get everything
+        documents = documents[::2]
     expected = [e.ids for e in tokenizer.encode_batch_fast([as_text(d) for d in documents], add_special_tokens=False)]
     actual = tool.encode(folder, documents)
     assert_same(documents, expected, actual)
