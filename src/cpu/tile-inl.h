@@ -65,7 +65,18 @@ HWY_INLINE FloatVec load_floats(const void* row, std::int32_t i) {
     if constexpr (kType == DType::kBF16) {
       return hn::BitCast(df, hn::ShiftLeft<16>(hn::PromoteTo(hn::RebindToUnsigned<FloatTag>(), bits)));
     } else {
-      return hn::PromoteTo(df, hn::BitCast(hn::Rebind<hwy::float16_t, FloatTag>(), bits));
+      const FloatVec value = hn::PromoteTo(df, hn::BitCast(hn::Rebind<hwy::float16_t, FloatTag>(), bits));
+#if HWY_TARGET == HWY_SCALAR || (HWY_ARCH_X86 && HWY_TARGET > HWY_AVX2)
+      // Without F16C, Highway takes infinities and NaNs for numbers from 65536 on.
+      const hn::RebindToUnsigned<FloatTag> du32;
+      const auto wide = hn::PromoteTo(du32, bits);
+      const auto exponent = hn::Set(du32, 0x7c00);
+      const auto is_special = hn::Eq(hn::And(wide, exponent), exponent);
+      const auto special = hn::Or(hn::BitCast(du32, value), hn::Set(du32, 0x7f800000));
+      return hn::IfThenElse(hn::RebindMask(df, is_special), hn::BitCast(df, special), value);
+#else
+      return value;
+#endif
     }
   }
 }
