@@ -3,7 +3,8 @@
 // after RoPE.
 // In every operation: q, k, v and the cache have one dtype, out may have any; the last token of the segment and all of
 // the past lie below position 2^31; a segment of no tokens is valid and does nothing. A query that sees no token at all
-// gets out = 0 and lse = -infinity. A past whose layer has seen no token is no past.
+// gets out = 0 and lse = -infinity. A past whose layer has seen no token is no past. Keys and values should be finite:
+// what is not may also spread to rows that do not see it.
 #pragma once
 
 #include <atomic>

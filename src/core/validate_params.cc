@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "core/check.h"
+#include "core/kept_set.h"
 #include "tca/kv_cache.h"
 
 namespace tca {
@@ -19,9 +20,11 @@ struct Where {
   /// Message parts are put together only for a failure: these checks run once a layer and decoded token.
   template <class... T>
   void require(bool ok, const T&... parts) const {
-    if (ok) return;
+    if (!ok) fail(ErrorCategory::kInvalidArgument, name(text(parts...)));
+  }
+  std::string name(const std::string& what) const {
     const std::string item_text = item < 0 ? std::string() : text(", batch item ", item);
-    fail(ErrorCategory::kInvalidArgument, text(operation, item_text, ": ", parts...));
+    return text(operation, item_text, ": ", what);
   }
 };
 
@@ -65,8 +68,9 @@ void check_output(const Where& where, const MutableTensorView& out, const Tensor
   where.require(
       out.num_tokens == 1 || out.num_heads == 1 || out.token_stride >= one_token || out.head_stride >= one_head,
       "out.token_stride ", out.token_stride, " and head_stride ", out.head_stride, " make rows overlap");
-  where.require(out.data != q.data ||
-                    (out.dtype == q.dtype && out.token_stride == q.token_stride && out.head_stride == q.head_stride),
+  const bool same_rows = (out.num_tokens == 1 || out.token_stride == q.token_stride) &&
+                         (out.num_heads == 1 || out.head_stride == q.head_stride);
+  where.require(out.data != q.data || (out.dtype == q.dtype && same_rows),
                 "out is the memory of q, but its dtype or strides differ from those of q");
 }
 
@@ -113,35 +117,12 @@ void check_values(const Where& where, const TensorView& v, const TensorView& k) 
   where.require(v.dtype == k.dtype, "v.dtype is ", dtype_name(v.dtype), ", but k has ", dtype_name(k.dtype));
 }
 
-void check_kept(const Where& where, const KeptSet& kept, const TensorView& k) {
-  where.require(kept.num_tokens == k.num_tokens, "kept.num_tokens is ", kept.num_tokens, ", but k has ", k.num_tokens,
-                " tokens");
-  const auto heads = static_cast<std::size_t>(k.num_heads);
-  where.require(kept.offsets.size() == heads + 1, "kept.offsets has ", kept.offsets.size(), " entries, but ", heads,
-                " KV heads need ", heads + 1);
-  where.require(kept.offsets.front() == 0, "kept.offsets[0] is ", kept.offsets.front(), ", but must be 0");
-  where.require(kept.offsets.back() == static_cast<std::int64_t>(kept.positions.size()), "kept.offsets ends at ",
-                kept.offsets.back(), ", but there are ", kept.positions.size(), " positions");
-  for (std::size_t h = 0; h < heads; ++h) {
-    where.require(kept.offsets[h] <= kept.offsets[h + 1], "kept.offsets falls from ", kept.offsets[h], " to ",
-                  kept.offsets[h + 1], " at KV head ", h);
-  }
-  for (std::size_t h = 0; h < heads; ++h) {
-    std::int32_t previous = -1;
-    for (const std::int32_t position : kept.head(static_cast<std::int32_t>(h))) {
-      where.require(position > previous && position < kept.num_tokens, "kept.positions of KV head ", h, " has ",
-                    position, " after ", previous, ", but they must ascend in [0, ", kept.num_tokens, ")");
-      previous = position;
-    }
-  }
-}
-
 void check_sparsity(const Where& where, const KeptSet* kept, std::int32_t window, std::int32_t sinks,
                     const TensorView& k) {
   if (kept == nullptr) return;
   where.require(window >= 1, "window is ", window, ", but must be at least 1: a query always sees its own token");
   where.require(sinks >= 0, "sinks is ", sinks, ", but must not be negative");
-  check_kept(where, *kept, k);
+  validate_kept_set(*kept, k.num_tokens, k.num_heads, where.name("kept"));
 }
 
 void check_probes(const Where& where, const TensorView& q, const TensorView& k, const Past& past, float scale) {

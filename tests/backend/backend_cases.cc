@@ -1,5 +1,6 @@
 #include "backend/backend_cases.h"
 
+#include <limits>
 #include <string_view>
 #include <utility>
 
@@ -8,9 +9,12 @@
 namespace tca::backend_test {
 namespace {
 
+constexpr std::int32_t kLargest = std::numeric_limits<std::int32_t>::max();
 constexpr DType kDTypes[] = {DType::kF32, DType::kBF16, DType::kF16};
 // Around vector widths, query tiles, pages (64 tokens) and multiples of them.
 constexpr std::int64_t kLengths[] = {1, 2, 15, 16, 17, 63, 64, 65, 127, 128, 129, 255, 256, 257, 511, 512, 513};
+
+constexpr Values kSpecialValues[] = {Values::kPeaked, Values::kHuge, Values::kEqual, Values::kDominating};
 
 struct Heads {
   std::int32_t query, kv;
@@ -19,7 +23,8 @@ struct Heads {
 constexpr Heads kHeads[] = {{1, 1}, {8, 8}, {4, 2}, {6, 2}, {8, 2}, {5, 1}, {12, 2}, {7, 1}, {28, 4}, {8, 1}};
 
 std::string_view name_of(Values v) {
-  constexpr std::string_view kNames[] = {"normal", "peaked", "huge", "equal", "dominating"};
+  constexpr std::string_view kNames[] = {"normal",     "peaked", "huge",     "equal",
+                                         "dominating", "tiny",   "overflow", "nonfinite"};
   return kNames[static_cast<int>(v)];
 }
 std::string_view name_of(Kept kept) {
@@ -97,7 +102,8 @@ void add_sparsity(Table& table) {
   }
   table.group("windowislong");
   table.add_all_dtypes({.tokens = 150, .kept = Kept::kRagged, .window = 150});
-  table.add({.tokens = 150, .kept = Kept::kWindowOnly, .window = 1 << 30});
+  table.add({.tokens = 150, .kept = Kept::kWindowOnly, .window = kLargest});
+  table.add({.tokens = 150, .kept = Kept::kMixed, .window = 3, .sinks = kLargest});
   table.group("lastqueries");
   for (const std::int64_t queries : {1, 5, 64, 199}) {
     for (const Kept kept : {Kept::kDense, Kept::kRagged}) {
@@ -108,11 +114,17 @@ void add_sparsity(Table& table) {
 
 void add_values(Table& table) {
   table.group("values");
-  for (const Values values : {Values::kPeaked, Values::kHuge, Values::kEqual, Values::kDominating}) {
+  for (const Values values : kSpecialValues) {
     for (const Kept kept : {Kept::kDense, Kept::kRagged}) {
       table.add_all_dtypes({.tokens = 141, .kept = kept, .values = values});
     }
     table.add({.tokens = 141, .head_dim = 256, .dtype = DType::kBF16, .values = values});
+  }
+  for (const Values values : {Values::kTiny, Values::kNonFinite}) {
+    table.add_all_dtypes({.tokens = 141, .values = values});
+  }
+  for (const DType dtype : {DType::kF32, DType::kBF16}) {
+    table.add({.tokens = 141, .dtype = dtype, .out_dtype = DType::kF16, .values = Values::kOverflow});
   }
   table.group("scale");
   table.add({.tokens = 66, .scale = 1.0f});
@@ -199,7 +211,7 @@ std::vector<Case> decode_cases() {
   }
   table.add_all_dtypes({.tokens = 1, .past = PastKind::kThinned, .past_tokens = 2006});
   table.group("queries");
-  for (std::int64_t n = 1; n <= 8; ++n) {
+  for (const std::int64_t n : {1, 2, 3, 4, 5, 6, 7, 8, 9, 17, 70}) {
     table.add({.tokens = n, .past = PastKind::kNone});
     table.add_all_dtypes({.tokens = n, .past = PastKind::kThinned, .past_tokens = 150});
   }
@@ -220,7 +232,10 @@ std::vector<Case> decode_cases() {
     table.add_all_dtypes({.tokens = 3, .past = past, .past_tokens = 100, .num_heads = 4, .num_kv_heads = 2});
   }
   table.group("values");
-  for (const Values values : {Values::kPeaked, Values::kHuge, Values::kEqual, Values::kDominating}) {
+  for (const Values values : kSpecialValues) {
+    table.add_all_dtypes({.tokens = 2, .past = PastKind::kDense, .past_tokens = 140, .values = values});
+  }
+  for (const Values values : {Values::kTiny, Values::kNonFinite}) {
     table.add_all_dtypes({.tokens = 2, .past = PastKind::kDense, .past_tokens = 140, .values = values});
   }
   table.group("memory");

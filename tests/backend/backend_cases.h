@@ -19,6 +19,9 @@ enum class Values {
   kHuge,        // integers with |q.k| * scale of 1e4 and more, exact in fp32 whatever the order of summation
   kEqual,       // all keys the same: all scores equal
   kDominating,  // one key in the middle outweighs all others by e^100 and more
+  kTiny,        // values of 1e-6: subnormal in fp16
+  kOverflow,    // values of 1e6, in inputs that can hold them: beyond fp16 outputs
+  kNonFinite,   // an infinity and a NaN among the first token's values, which every query of dense attention sees
 };
 
 enum class Kept {
@@ -67,7 +70,7 @@ inline std::ostream& operator<<(std::ostream& out, const Case& c) { return out <
 
 /// Prefill attention and the certificate.
 std::vector<Case> prefill_cases();
-/// The segment is stored after the past; all of its tokens (1 to 8) are queries. Also for tail scores.
+/// The segment is stored after the past; all of its tokens are queries. Also for tail scores.
 std::vector<Case> decode_cases();
 
 enum class Shares {

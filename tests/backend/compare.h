@@ -1,5 +1,4 @@
-// How far a correct backend may be from the oracle, derived from the precision it works in, and comparisons that use
-// it.
+// How far a correct backend may be from the oracle, derived from the precision it works in; comparisons by that.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -13,7 +12,7 @@ namespace tca::backend_test {
 
 /// Bounds for arithmetic in fp32 (unit roundoff u = 2^-24), inputs taken as they are, and softmax weights rounded to
 /// the dtype of V before they meet it (u_p: 2^-8 for bf16, 2^-11 for fp16, none for fp32). Norms and sizes are maxima
-/// over the case, so that one model serves all of its rows.
+/// over the case (of finite values), so that one model serves all of its rows.
 class ErrorModel {
  public:
   /// Looks at q, k, v and the past of a problem.
@@ -39,10 +38,10 @@ class ErrorModel {
   /// 1 - visible mass, at most 1, or the ratio of two sums of weights.
   double delta() const;
   double bound(double expected) const;
-  /// Mean squared error over mean square of a whole output. Rounding errors are independent, so they add in squares: a
-  /// rounding to unit u has variance u^2 / 3, sums of n terms wander by sqrt(n) u, dot products by 4 u ||q|| ||k||.
-  /// A factor 4 (twice the error) covers what is left.
-  double nmse() const;
+  /// Mean squared error of a whole output whose mean square is `power`. Rounding errors are independent, so they add in
+  /// squares: a rounding to unit u has variance u^2 / 3, sums of n terms wander by sqrt(n) u, dot products by
+  /// 4 u ||q|| ||k||. A factor 4 (twice the error) covers what is left.
+  double mean_square_error(double power) const;
   double max_value_norm() const { return v_norm_; }
 
  private:

@@ -87,6 +87,12 @@ Problem::Problem(const Case& c)
   if (c.past != PastKind::kNone) make_past();
   fill(k_, Role::kKey);
   fill(v_, Role::kValue);
+  if (c.values == Values::kNonFinite && c.tokens > 0) {
+    for (std::int32_t head = 0; head < c.num_kv_heads; ++head) {
+      v_.set(0, head, 3, INFINITY);
+      v_.set(0, head, 20, NAN);
+    }
+  }
   fill_queries();
   if (c.kept != Kept::kDense) kept_ = make_kept(random_, c);
 }
@@ -99,6 +105,8 @@ void Problem::fill(TensorBuffer& tensor, Role role) {
         if (role == Role::kKey && case_.values == Values::kHuge)
           value = random_.below(2 * kHugeInteger + 1) - kHugeInteger;
         if (role == Role::kKey && case_.values == Values::kEqual) value = 0.5;
+        if (role == Role::kValue && case_.values == Values::kTiny) value *= 1e-6;
+        if (role == Role::kValue && case_.values == Values::kOverflow) value = 1e6;
         const bool dominates = &tensor == &k_ && token == case_.tokens / 2;
         if (dominates && case_.values == Values::kDominating) value = kStrong * sign(i);
         tensor.set(token, head, i, value);

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <limits>
 #include <string_view>
 
 #include "backend/backend_cases.h"
@@ -7,6 +8,7 @@
 namespace tca::backend_test {
 namespace {
 
+constexpr std::int32_t kLargest = std::numeric_limits<std::int32_t>::max();  // odd
 constexpr DType kDTypes[] = {DType::kF32, DType::kBF16, DType::kF16};
 
 std::string_view name_of(Shares shares) {
@@ -35,7 +37,7 @@ void add_shapes(Table& table) {
     table.add("lengths", {.inputs = {.tokens = length}});
   }
   table.add("empty", {.inputs = {.tokens = 0}});
-  for (const std::int32_t probes : {1, 2, 31, 33, 90, 200}) {  // 200: more than there are tokens
+  for (const std::int32_t probes : {1, 2, 31, 33, 90, 200, kLargest}) {  // the last two: more than tokens
     table.add("probes", {.inputs = {.tokens = 90}, .rule = {.probe_queries = probes}});
   }
   for (const std::int32_t head_dim : {64, 96, 128, 256}) {
@@ -61,10 +63,10 @@ void add_rules(Table& table) {
                         .shares = shares});
     }
   }
-  for (const std::int32_t pool_width : {1, 3, 31, 1001}) {
+  for (const std::int32_t pool_width : {1, 3, 31, 1001, kLargest}) {
     table.add("pool", {.inputs = {.tokens = 200}, .rule = {.pool_width = pool_width}});
   }
-  for (const std::int32_t sinks : {0, 1, 64, 500}) {
+  for (const std::int32_t sinks : {0, 1, 64, 500, kLargest}) {
     table.add("sinks", {.inputs = {.tokens = 200}, .rule = {.sinks = sinks}, .shares = Shares::kWindow});
   }
 }
