@@ -1,5 +1,7 @@
 #include "runtime/io/rope_config.h"
 
+#include <cmath>
+
 #include "core/check.h"
 #include "core/json.h"
 
@@ -21,6 +23,12 @@ std::pair<json, std::string> find_parameters(const json& config, const std::stri
     if (!found->empty()) return {*found, text(where, ": ", field, ".")};
   }
   return {json::object(), where};
+}
+
+// 4000000 rather than 4e+06: these are read by people.
+std::string number(double value) {
+  const bool is_whole = value == std::floor(value) && std::abs(value) < 1e15;
+  return is_whole ? text(static_cast<std::int64_t>(value)) : text(value);
 }
 
 double get_above(const json& object, const char* field, const std::string& where, double low, double high) {
@@ -99,24 +107,30 @@ RopeConfig read_rope(const json& config, std::int64_t max_position, const std::s
 }
 
 std::string RopeConfig::describe() const {
-  const auto optional = [](const char* name, const std::optional<double>& value) {
-    return value ? text(" ", name, "=", *value) : std::string();
+  const auto field = [](const char* name, double value) { return text(" ", name, "=", number(value)); };
+  const auto optional = [&](const char* name, const std::optional<double>& value) {
+    return value ? field(name, *value) : std::string();
   };
+  std::string scaled;
   switch (scaling) {
     case RopeScaling::kNone:
-      return text("default theta=", theta);
+      scaled = "default";
+      break;
     case RopeScaling::kLinear:
-      return text("linear factor=", factor, " theta=", theta);
+      scaled = "linear" + field("factor", factor);
+      break;
     case RopeScaling::kLlama3:
-      return text("llama3 factor=", factor, " low_freq_factor=", low_freq_factor,
-                  " high_freq_factor=", high_freq_factor, " original_max_position=", original_max_position,
-                  " theta=", theta);
+      scaled = "llama3" + field("factor", factor) + field("low_freq_factor", low_freq_factor) +
+               field("high_freq_factor", high_freq_factor) + field("original_max_position", original_max_position);
+      break;
     case RopeScaling::kYarn:
-      return text("yarn factor=", factor, " original_max_position=", original_max_position, " beta_fast=", beta_fast,
-                  " beta_slow=", beta_slow, optional("attention_factor", attention_factor), optional("mscale", mscale),
-                  optional("mscale_all_dim", mscale_all_dim), truncate ? "" : " truncate=false", " theta=", theta);
+      scaled = "yarn" + field("factor", factor) + field("original_max_position", original_max_position) +
+               field("beta_fast", beta_fast) + field("beta_slow", beta_slow) +
+               optional("attention_factor", attention_factor) + optional("mscale", mscale) +
+               optional("mscale_all_dim", mscale_all_dim) + (truncate ? "" : " truncate=false");
+      break;
   }
-  return {};
+  return scaled + field("theta", theta);
 }
 
 }  // namespace tca::runtime

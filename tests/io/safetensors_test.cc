@@ -1,0 +1,279 @@
+#include "runtime/io/safetensors.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdint>
+#include <cstring>
+#include <limits>
+#include <random>
+
+#include "core/expect_error.h"
+#include "core/half.h"
+#include "core/sha256.h"
+#include "core/temporary_folder.h"
+#include "io/write_file.h"
+
+namespace tca::runtime {
+namespace {
+
+using testing::expect_error;
+using testing::safetensors;
+using testing::write_file;
+
+// Two small tensors: "a" fp32 [2, 2] and "b" bf16 [3].
+constexpr const char* kHeader =
+    R"({"__metadata__":{"format":"pt"},"a":{"dtype":"F32","shape":[2,2],"data_offsets":[0,16]},)"
+    R"("b":{"dtype":"BF16","shape":[3],"data_offsets":[16,22]}})";
+
+std::string data_of_header() {
+  const float a[4] = {1, -2, 3.5f, 0.25f};
+  const std::uint16_t b[3] = {float_to_bf16(7), float_to_bf16(-8), float_to_bf16(0.5f)};
+  std::string data(22, '\0');
+  std::memcpy(data.data(), a, 16);
+  std::memcpy(data.data() + 16, b, 6);
+  return data;
+}
+
+class SafetensorsTest : public ::testing::Test {
+ protected:
+  std::string dir() const { return folder_.file(""); }
+  void write(const std::string& name, std::string_view bytes) { write_file(folder_.file(name), bytes); }
+  void write_model(std::string_view bytes) { write("model.safetensors", bytes); }
+  void expect_bad(const std::string& header, std::string_view data, const std::string& part) {
+    write_model(safetensors(header, data));
+    expect_error(ErrorCategory::kBadFile, part, [&] { Checkpoint::open(dir()); });
+  }
+  // One tensor "t" that is described like this, over `bytes` bytes of data.
+  void expect_bad_tensor(const std::string& description, std::size_t bytes, const std::string& part) {
+    expect_bad(R"({"t":)" + description + "}", std::string(bytes, 'x'), part);
+  }
+
+ private:
+  testing::TemporaryFolder folder_;
+};
+
+TEST_F(SafetensorsTest, ReadsValuesShapesAndTypes) {
+  write_model(safetensors(kHeader, data_of_header()));
+  const Checkpoint checkpoint = Checkpoint::open(dir());
+  const StoredTensor& a = checkpoint.get("a", {2, 2});
+  EXPECT_EQ(a.dtype, DType::kF32);
+  EXPECT_EQ(a.num_elements(), 4);
+  EXPECT_EQ(load_element(a.data, a.dtype, 2), 3.5f);
+  const StoredTensor& b = checkpoint.get("b", {3});
+  EXPECT_EQ(b.dtype, DType::kBF16);
+  EXPECT_EQ(load_element(b.data, b.dtype, 1), -8.0f);
+  EXPECT_EQ(checkpoint.total_bytes(), 22u);
+  EXPECT_EQ(checkpoint.fingerprint(), sha256_hex(kHeader));
+  EXPECT_TRUE(checkpoint.has("a"));
+  EXPECT_FALSE(checkpoint.has("__metadata__"));
+}
+
+TEST_F(SafetensorsTest, SpacesAfterTheHeaderAndScalarsAndEmptyTensorsAreFine) {
+  write_model(safetensors(R"({"s":{"dtype":"F16","shape":[],"data_offsets":[0,2]},)"
+                          R"("e":{"dtype":"F32","shape":[0,5],"data_offsets":[2,2]}}      )",
+                          std::string("\x00\x3c", 2)));
+  const Checkpoint checkpoint = Checkpoint::open(dir());
+  EXPECT_EQ(load_element(checkpoint.get("s", {}).data, DType::kF16, 0), 1.0f);
+  EXPECT_EQ(checkpoint.get("e", {0, 5}).num_elements(), 0);
+}
+
+TEST_F(SafetensorsTest, DataThatIsNotAlignedInTheFileIsAlignedInMemory) {
+  // A byte tensor first, and a header of odd length: every fp32 value lies across an alignment boundary.
+  for (int padding = 0; padding < 4; ++padding) {
+    std::string data = "z";
+    const float values[2] = {1.25f, -3};
+    data.append(reinterpret_cast<const char*>(values), sizeof(values));
+    write_model(safetensors(R"({"u":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},)"
+                            R"("f":{"dtype":"F32","shape":[2],"data_offsets":[1,9]}})" +
+                                std::string(static_cast<std::size_t>(padding), ' '),
+                            data));
+    const Checkpoint checkpoint = Checkpoint::open(dir());
+    const StoredTensor& f = checkpoint.get("f", {2});
+    EXPECT_EQ(reinterpret_cast<std::uintptr_t>(f.data) % alignof(float), 0u);
+    EXPECT_EQ(load_element(f.data, f.dtype, 1), -3.0f);
+  }
+}
+
+TEST_F(SafetensorsTest, OtherTypesAreLeftOutAndNamedWhenAskedFor) {
+  write_model(safetensors(R"({"i":{"dtype":"I64","shape":[1],"data_offsets":[0,8]},)"
+                          R"("x":{"dtype":"F99","shape":[7],"data_offsets":[8,9]}})",
+                          "123456789"));
+  const Checkpoint checkpoint = Checkpoint::open(dir());
+  EXPECT_FALSE(checkpoint.has("i"));
+  expect_error(ErrorCategory::kUnsupported, R"("i" is stored as "I64"; supported: BF16, F16, F32)",
+               [&] { checkpoint.get("i", {1}); });
+  expect_error(ErrorCategory::kUnsupported, R"("F99")", [&] { checkpoint.get("x", {7}); });
+}
+
+TEST_F(SafetensorsTest, GetNamesWhatIsMissingOrOfAnotherShape) {
+  write_model(safetensors(kHeader, data_of_header()));
+  const Checkpoint checkpoint = Checkpoint::open(dir());
+  expect_error(ErrorCategory::kBadFile, R"("lm_head.weight" is missing)",
+               [&] { checkpoint.get("lm_head.weight", {1}); });
+  expect_error(ErrorCategory::kBadFile, "has shape [2, 2]; the model's config.json needs [4]",
+               [&] { checkpoint.get("a", {4}); });
+}
+
+TEST_F(SafetensorsTest, EveryTruncationIsAnError) {
+  const std::string whole = safetensors(kHeader, data_of_header());
+  for (std::size_t size = 0; size < whole.size(); ++size) {
+    write_model(std::string_view(whole).substr(0, size));
+    expect_error(ErrorCategory::kBadFile, "model.safetensors", [&] { Checkpoint::open(dir()); });
+  }
+  write_model(whole + "!");
+  expect_error(ErrorCategory::kBadFile, "take 22 bytes of data, the file holds 23", [&] { Checkpoint::open(dir()); });
+}
+
+TEST_F(SafetensorsTest, HostileLengthsAreRefused) {
+  for (const std::uint64_t length : {std::uint64_t{100'000'001}, std::uint64_t{1} << 63,
+                                     std::numeric_limits<std::uint64_t>::max(), std::uint64_t{23}}) {
+    std::string file(30, ' ');
+    std::memcpy(file.data(), &length, sizeof(length));  // little-endian, as every machine this runs on
+    write_model(file);
+    expect_error(ErrorCategory::kBadFile, "header has", [&] { Checkpoint::open(dir()); });
+  }
+}
+
+TEST_F(SafetensorsTest, BrokenHeadersAreRefused) {
+  expect_bad("not json", "", "not valid JSON at byte");
+  expect_bad("[]", "", "not a JSON object");
+  expect_bad(
+      R"({"t":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"t":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}})",
+      "1234", "occurs twice");
+  expect_bad(std::string(200, '['), "", "nested deeper");
+  expect_bad("{\"\xff\":1}", "", "not valid JSON");
+  expect_bad_tensor("[]", 0, "dtype");
+  expect_bad_tensor(R"({"shape":[1],"data_offsets":[0,4]})", 4, "dtype is missing");
+  expect_bad_tensor(R"({"dtype":7,"shape":[1],"data_offsets":[0,4]})", 4, "dtype is 7");
+  expect_bad_tensor(R"({"dtype":"F32","shape":"1","data_offsets":[0,4]})", 4, "shape");
+  expect_bad_tensor(R"({"dtype":"F32","shape":[1.0],"data_offsets":[0,4]})", 4, "shape is 1.0");
+  expect_bad_tensor(R"({"dtype":"F32","shape":[1],"data_offsets":[0]})", 4, "two offsets");
+  expect_bad_tensor(R"({"dtype":"F32","shape":[1],"data_offsets":[0,4,8]})", 4, "two offsets");
+}
+
+TEST_F(SafetensorsTest, HostileShapesAndOffsetsAreRefused) {
+  expect_bad_tensor(R"({"dtype":"F32","shape":[-1],"data_offsets":[0,4]})", 4, "shape is -1");
+  expect_bad_tensor(R"({"dtype":"F32","shape":[18446744073709551615],"data_offsets":[0,4]})", 4, "shape");
+  expect_bad_tensor(R"({"dtype":"F32","shape":[1],"data_offsets":[-4,0]})", 4, "data_offsets is -4");
+  expect_bad_tensor(R"({"dtype":"F32","shape":[1],"data_offsets":[4,0]})", 4, "end before they begin");
+  expect_bad_tensor(R"({"dtype":"F32","shape":[2],"data_offsets":[0,8]})", 4, "data_offsets is 8");
+  expect_bad_tensor(R"({"dtype":"F32","shape":[1],"data_offsets":[18446744073709551612,18446744073709551615]})", 4,
+                    "data_offsets");
+  expect_bad_tensor(R"({"dtype":"F32","shape":[2],"data_offsets":[0,4]})", 4, "does not take the 4 bytes");
+  expect_bad_tensor(R"({"dtype":"BF16","shape":[1],"data_offsets":[0,4]})", 4, "does not take the 4 bytes");
+  // Products that wrap around to 4 bytes, or to none.
+  expect_bad_tensor(R"({"dtype":"F32","shape":[4611686018427387905],"data_offsets":[0,4]})", 4, "does not take");
+  expect_bad_tensor(R"({"dtype":"F32","shape":[4294967296,4294967296],"data_offsets":[0,0]})", 0, "does not take");
+  expect_bad_tensor(R"({"dtype":"I64","shape":[2305843009213693952],"data_offsets":[0,0]})", 0, "does not take");
+  expect_bad_tensor(R"({"dtype":"F4","shape":[1],"data_offsets":[0,1]})", 1, "does not take");  // half a byte
+}
+
+TEST_F(SafetensorsTest, OverlapsAndHolesAreRefused) {
+  const auto two = [](const char* first, const char* second) {
+    return std::string(R"({"p":{"dtype":"F32","shape":[1],"data_offsets":)") + first +
+           R"(},"q":{"dtype":"F32","shape":[1],"data_offsets":)" + second + "}}";
+  };
+  expect_bad(two("[0,4]", "[0,4]"), "12345678", "inside another tensor");
+  expect_bad(two("[0,4]", "[2,6]"), "12345678", "inside another tensor");
+  expect_bad(two("[0,4]", "[5,9]"), "123456789", "after a hole");
+  expect_bad(two("[1,5]", "[5,9]"), "123456789", "after a hole");
+  expect_bad(two("[4,8]", "[0,4]"), "123456789", "the file holds 9");
+  write_model(safetensors(two("[4,8]", "[0,4]"), "12345678"));  // any order of names is fine
+  EXPECT_EQ(Checkpoint::open(dir()).tensors().size(), 2u);
+}
+
+TEST_F(SafetensorsTest, NamesFromTheFileAreQuotedInMessages) {
+  expect_bad(R"({"evil\n\u001b[2J)" + std::string(500, 'n') + R"(":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}})",
+             "", R"("evil\n\u001b[2Jnnn)");
+}
+
+TEST_F(SafetensorsTest, RandomDamageNeverGoesUnnoticedBeyondTheBounds) {
+  const std::string whole = safetensors(kHeader, data_of_header());
+  std::mt19937 random(5);
+  for (int round = 0; round < 500; ++round) {
+    std::string damaged = whole;
+    for (int i = 0; i < 3; ++i) {
+      damaged[random() % (8 + std::strlen(kHeader))] = "0123456789[]{},:\"-eE.\x00\xff"[random() % 23];
+    }
+    write_model(damaged);
+    try {
+      const Checkpoint checkpoint = Checkpoint::open(dir());
+      float sum = 0;
+      for (const auto& [name, tensor] : checkpoint.tensors()) {
+        for (std::int64_t i = 0; i < tensor.num_elements(); ++i) sum += load_element(tensor.data, tensor.dtype, i);
+      }
+      EXPECT_LE(checkpoint.total_bytes(), 22u);
+    } catch (const Error& error) {
+      EXPECT_NE(std::string(error.what()).find("model.safetensors"), std::string::npos) << error.what();
+    }
+  }
+}
+
+// --- sharded ---
+
+constexpr const char* kShard1 = R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}})";
+constexpr const char* kShard2 = R"({"b":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}})";
+
+class ShardedTest : public SafetensorsTest {
+ protected:
+  void write_index(const std::string& weight_map) {
+    index_ = R"({"metadata":{"total_size":8},"weight_map":)" + weight_map + "}";
+    write("model.safetensors.index.json", index_);
+  }
+  void write_shards(const char* first = kShard1, const char* second = kShard2) {
+    write("one.safetensors", safetensors(first, "1234"));
+    write("two.safetensors", safetensors(second, "1234"));
+  }
+  std::string index_;
+};
+
+TEST_F(ShardedTest, ReadsEveryShard) {
+  write_shards();
+  write_index(R"({"a":"one.safetensors","b":"two.safetensors"})");
+  const Checkpoint checkpoint = Checkpoint::open(dir());
+  EXPECT_EQ(checkpoint.tensors().size(), 2u);
+  EXPECT_EQ(checkpoint.total_bytes(), 8u);
+  EXPECT_EQ(checkpoint.fingerprint(), sha256_hex(index_));
+}
+
+TEST_F(ShardedTest, NamesThatLeaveTheFolderAreRefused) {
+  write_shards();
+  for (const char* name : {"../one.safetensors", "/etc/passwd", "sub/one.safetensors", "", "..", "one.bin",
+                           "..\\\\one.safetensors", "one\\u0000.safetensors"}) {
+    write_index(std::string(R"({"a":")") + name + "\"}");
+    expect_error(ErrorCategory::kBadFile, "plain name", [&] { Checkpoint::open(dir()); });
+  }
+  write_index(R"({"a":3})");
+  expect_error(ErrorCategory::kBadFile, "name of a file", [&] { Checkpoint::open(dir()); });
+}
+
+TEST_F(ShardedTest, MissingFilesAndTensorsAreNamed) {
+  expect_error(ErrorCategory::kIo, "holds neither model.safetensors nor", [&] { Checkpoint::open(dir()); });
+  expect_error(ErrorCategory::kIo, "/nowhere", [&] { Checkpoint::open("/nowhere"); });
+  write_index(R"({"a":"gone.safetensors"})");
+  expect_error(ErrorCategory::kIo, R"("gone.safetensors": missing)", [&] { Checkpoint::open(dir()); });
+  write_shards();
+  write_index(R"({"a":"one.safetensors","c":"two.safetensors"})");
+  expect_error(ErrorCategory::kBadFile, R"(two.safetensors: tensor "c": not in this shard)",
+               [&] { Checkpoint::open(dir()); });
+  write_index("{}");
+  expect_error(ErrorCategory::kBadFile, "names no tensor", [&] { Checkpoint::open(dir()); });
+  write("model.safetensors.index.json", "{}");
+  expect_error(ErrorCategory::kBadFile, "weight_map is missing", [&] { Checkpoint::open(dir()); });
+}
+
+TEST_F(ShardedTest, ATensorInTwoShardsIsRefused) {
+  write_shards(kShard1, kShard1);
+  write_index(R"({"a":"one.safetensors","b":"two.safetensors"})");
+  expect_error(ErrorCategory::kBadFile, R"(tensor "a": another shard holds it too)", [&] { Checkpoint::open(dir()); });
+}
+
+TEST_F(ShardedTest, TheDefaultModelIsRead) {
+  const Checkpoint checkpoint = Checkpoint::open(std::string(TCA_SOURCE_DIR) + "/models/lookback-28m");
+  const StoredTensor& embedding = checkpoint.get("model.embed_tokens.weight", {8192, 512});
+  EXPECT_EQ(embedding.dtype, DType::kBF16);
+  EXPECT_EQ(checkpoint.fingerprint().size(), 64u);
+}
+
+}  // namespace
+}  // namespace tca::runtime
