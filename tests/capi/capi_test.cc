@@ -1,20 +1,15 @@
-// The C API gives what the C++ API gives, and turns every error into a status and a message.
+// The C API gives what the C++ API gives.
 #include <gtest/gtest.h>
 
-#include <functional>
-#include <random>
-#include <thread>
+#include <string>
 #include <vector>
 
 #include "capi/c_program.h"
+#include "capi/problem.h"
 #include "core/temporary_folder.h"
-#include "tca/backend.h"
-#include "tca/tca.h"
 
-namespace tca {
+namespace tca::testing {
 namespace {
-
-using testing::TemporaryFolder;
 
 class CProgram : public ::testing::TestWithParam<std::string> {};
 
@@ -26,79 +21,6 @@ TEST_P(CProgram, TakesAWholeTurn) {
 
 INSTANTIATE_TEST_SUITE_P(Backends, CProgram, ::testing::ValuesIn(available_backends()),
                          [](const auto& test) { return test.param; });
-
-constexpr std::int32_t kHeads = 4, kKvHeads = 2, kDim = 64;
-constexpr std::int64_t kTokens = 200, kProbes = 16;
-constexpr std::int32_t kNumShares = 8;
-
-struct Noise {
-  explicit Noise(std::int64_t count, unsigned seed) : values(static_cast<std::size_t>(count)) {
-    std::mt19937 random(seed);
-    for (float& value : values) value = static_cast<float>(random() % 2001) / 1000.0f - 1.0f;
-  }
-  std::vector<float> values;
-};
-
-// The same problem through both interfaces.
-class CApi : public ::testing::Test {
- protected:
-  CApi() : cpp_backend_(create_backend("cpu", cpp_pool_)) {
-    EXPECT_EQ(tca_thread_pool_create(2, &threads_), TCA_OK);
-    EXPECT_EQ(tca_backend_create("cpu", threads_, &backend_), TCA_OK) << tca_last_error();
-    EXPECT_EQ(tca_kv_pool_create(1 << 22, kDim, TCA_F32, &kv_pool_), TCA_OK);
-    const tca_kv_shape shape = {1, kKvHeads, kDim, TCA_F32};
-    EXPECT_EQ(tca_kv_cache_create(kv_pool_, &shape, &cache_), TCA_OK) << tca_last_error();
-  }
-  ~CApi() override {
-    tca_kv_cache_destroy(cache_);
-    tca_kv_pool_destroy(kv_pool_);
-    tca_backend_destroy(backend_);
-    tca_thread_pool_destroy(threads_);
-  }
-
-  tca_tensor c_q(std::int64_t n) const {
-    return tca_contiguous(q_.values.data() + (kTokens - n) * kHeads * kDim, TCA_F32, n, kHeads, kDim);
-  }
-  tca_tensor c_k() const { return tca_contiguous(k_.values.data(), TCA_F32, kTokens, kKvHeads, kDim); }
-  tca_tensor c_v() const { return tca_contiguous(v_.values.data(), TCA_F32, kTokens, kKvHeads, kDim); }
-  static TensorView cpp(const tca_tensor& view) {
-    return contiguous(view.data, DType::kF32, view.num_tokens, view.num_heads, view.head_dim);
-  }
-
-  tca_select_params select_params() const {
-    tca_select_params params = {};
-    params.q = c_q(kProbes);
-    params.k = c_k();
-    params.shares = shares_.data();
-    params.num_shares = kNumShares;
-    params.rule = tca_selection_rule_default();
-    params.rule.probe_queries = kProbes;
-    return params;
-  }
-  KeptSet cpp_select() const {
-    const std::vector<BlockShares> shares = {{{shares_.begin(), shares_.begin() + kNumShares}},
-                                             {{shares_.begin() + kNumShares, shares_.end()}}};
-    SelectionRule rule;
-    rule.probe_queries = kProbes;
-    return cpp_backend_->select({.q = cpp(c_q(kProbes)), .k = cpp(c_k()), .shares = shares, .rule = rule});
-  }
-
-  const Noise q_{kTokens * kHeads * kDim, 1}, k_{kTokens * kKvHeads * kDim, 2}, v_{kTokens * kKvHeads * kDim, 3};
-  // Blocks keep all or a half; a quarter or nothing.
-  const std::vector<double> shares_ = {0, 0, 0, 0, 0, 0, 0.5, 0.5, 0.5, 0, 0, 0, 0, 0.5, 0, 0};
-  ThreadPool cpp_pool_{2};
-  std::unique_ptr<Backend> cpp_backend_;
-  tca_thread_pool* threads_ = nullptr;
-  tca_backend* backend_ = nullptr;
-  tca_kv_pool* kv_pool_ = nullptr;
-  tca_kv_cache* cache_ = nullptr;
-};
-
-void expect_failure(tca_status status, tca_status expected, const std::string& named) {
-  EXPECT_STREQ(tca_status_name(status), tca_status_name(expected)) << tca_last_error();
-  EXPECT_NE(std::string(tca_last_error()).find(named), std::string::npos)
-      << "'" << tca_last_error() << "' does not name '" << named << "'";
-}
 
 TEST_F(CApi, ProbeAndSelectEqualCpp) {
   tca_probe_params probe = {};
@@ -304,16 +226,6 @@ TEST_F(CApi, CancelStopsPrefill) {
   tca_cancel_destroy(cancel);
 }
 
-const char kProfile[] = R"({"format": "tca-profile/1",
- "model": {"architecture": "A", "num_layers": 1, "num_heads": 4, "num_kv_heads": 2, "head_dim": 64, "rope": "r",
-           "vocab_size": 9, "weights_sha256": "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"},
- "rule": {"block_size": 8, "window": 7, "sinks": 4, "probe_queries": 32, "pool_width": 7, "order": "simpson"},
- "provenance": {"text_sha256": "", "calibration_tokens": 1, "seed": 1, "version": "", "date": ""},
- "budgets": [{"objective": "tail-risk", "budget": 0.6, "kept_share": 0.578125, "layers": [[
-   {"keep": [0, 0, 0, 0, 1], "risk_p95": 0, "mean_dropped": 0, "kept_share": 1},
-   {"keep": [0.5, 0.25, 0, 0.25, 0], "attend": [1, 0, 0, 0, 0], "risk_p95": 0.03, "mean_dropped": 0.01,
-    "kept_share": 0.15625}]]}]})";
-
 TEST(CApiProfile, LoadPickAndShares) {
   const TemporaryFolder folder;
   tca_profile *parsed = nullptr, *profile = nullptr;
@@ -354,172 +266,6 @@ TEST(CApiProfile, LoadPickAndShares) {
   tca_profile_destroy(profile);
 }
 
-TEST_F(CApi, EveryNullIsAnError) {
-  const tca_tensor k = c_k();
-  const tca_kv_shape shape = {1, kKvHeads, kDim, TCA_F32};
-  tca_profile* profile = nullptr;
-  ASSERT_EQ(tca_profile_parse(kProfile, sizeof(kProfile) - 1, "p", &profile), TCA_OK) << tca_last_error();
-  tca_backend* backend = nullptr;
-  tca_profile* parsed = nullptr;
-  tca_kept_set* set = nullptr;
-  tca_kv_cache* cache = nullptr;
-  tca_model_fingerprint model = {};
-  tca_budget budget = {};
-  tca_kv_pool_info info = {};
-  tca_kv_shape found_shape = {};
-  tca_kv_page page = {};
-  tca_select_params select = select_params();
-  tca_probe_params probe = {};
-  tca_prefill_params prefill = {};
-  tca_decode_params decode = {};
-  tca_tail_score_params tail = {};
-  tca_certify_params certify = {};
-  tca_head_certificate certificate = {};
-  const char* name = nullptr;
-  const std::int32_t* positions = nullptr;
-  std::int64_t offsets[] = {0, 1, 1}, wide = 0;
-  std::int32_t narrow = 0;
-  std::size_t bytes = 0;
-  int number = 0;
-  double share = 0;
-  float value = 0;
-
-  const std::function<tca_status()> calls[] = {
-      [&] { return tca_thread_pool_create(1, nullptr); },
-      [&] { return tca_thread_pool_num_threads(nullptr, &number); },
-      [&] { return tca_thread_pool_num_threads(threads_, nullptr); },
-      [&] { return tca_backend_create(nullptr, threads_, &backend); },
-      [&] { return tca_backend_create("cpu", nullptr, &backend); },
-      [&] { return tca_backend_create("cpu", threads_, nullptr); },
-      [&] { return tca_backend_name(nullptr, &name); },
-      [&] { return tca_backend_name(backend_, nullptr); },
-      [&] { return tca_backend_supports(nullptr, TCA_F32, 64, &number); },
-      [&] { return tca_backend_supports(backend_, TCA_F32, 64, nullptr); },
-      [&] { return tca_backend_break_even_tokens(nullptr, 0.5, 64, &wide); },
-      [&] { return tca_backend_break_even_tokens(backend_, 0.5, 64, nullptr); },
-      [&] { return tca_cancel_create(nullptr); },
-      [&] { return tca_cancel_request(nullptr); },
-      [&] { return tca_cancel_reset(nullptr); },
-      [&] { return tca_profile_load(nullptr, &parsed); },
-      [&] { return tca_profile_load("p", nullptr); },
-      [&] { return tca_profile_parse(nullptr, 2, "p", &parsed); },
-      [&] { return tca_profile_parse("{}", 2, nullptr, &parsed); },
-      [&] { return tca_profile_save(nullptr, "p"); },
-      [&] { return tca_profile_save(profile, nullptr); },
-      [&] { return tca_profile_model(nullptr, &model); },
-      [&] { return tca_profile_model(profile, nullptr); },
-      [&] { return tca_profile_validate(nullptr, &model); },
-      [&] { return tca_profile_validate(profile, nullptr); },
-      [&] { return tca_profile_pick(nullptr, 0.6, "tail-risk", &budget); },
-      [&] { return tca_profile_pick(profile, 0.6, nullptr, &budget); },
-      [&] { return tca_profile_pick(profile, 0.6, "tail-risk", nullptr); },
-      [&] { return tca_profile_shares(nullptr, 0.6, "tail-risk", 0, TCA_KEEP, &share); },
-      [&] { return tca_profile_shares(profile, 0.6, "tail-risk", 0, TCA_KEEP, nullptr); },
-      [&] { return tca_kept_set_create(5, 2, nullptr, nullptr, &set); },
-      [&] { return tca_kept_set_create(5, 2, offsets, nullptr, &set); },
-      [&] { return tca_kept_set_num_tokens(nullptr, &wide); },
-      [&] { return tca_kept_set_num_kv_heads(nullptr, &narrow); },
-      [&] { return tca_kept_set_head(nullptr, 0, &positions, &wide); },
-      [&] { return tca_kv_pool_create(1, 64, TCA_F32, nullptr); },
-      [&] { return tca_kv_pool_get_info(nullptr, &info); },
-      [&] { return tca_kv_pool_get_info(kv_pool_, nullptr); },
-      [&] { return tca_kv_cache_create(nullptr, &shape, &cache); },
-      [&] { return tca_kv_cache_create(kv_pool_, nullptr, &cache); },
-      [&] { return tca_kv_cache_create(kv_pool_, &shape, nullptr); },
-      [&] { return tca_kv_cache_fork(nullptr, &cache); },
-      [&] { return tca_kv_cache_fork(cache_, nullptr); },
-      [&] { return tca_kv_cache_shape(nullptr, &found_shape); },
-      [&] { return tca_kv_cache_num_tokens(nullptr, 0, &wide); },
-      [&] { return tca_kv_cache_num_tokens(cache_, 0, nullptr); },
-      [&] { return tca_kv_cache_length(nullptr, 0, 0, &wide); },
-      [&] { return tca_kv_cache_tail_begin(nullptr, 0, 0, &wide); },
-      [&] { return tca_kv_cache_num_pages(nullptr, 0, 0, &narrow); },
-      [&] { return tca_kv_cache_page(nullptr, 0, 0, 0, &page); },
-      [&] { return tca_kv_cache_bytes_used(nullptr, &bytes); },
-      [&] { return tca_kv_cache_pages_needed(nullptr, 1, &wide); },
-      [&] { return tca_kv_cache_store(nullptr, 0, &k, &k, nullptr, 0); },
-      [&] { return tca_kv_cache_store(cache_, 0, nullptr, &k, nullptr, 0); },
-      [&] { return tca_kv_cache_store(cache_, 0, &k, nullptr, nullptr, 0); },
-      [&] { return tca_kv_cache_thin(nullptr, 0, 0, 0, nullptr, 0); },
-      [&] { return tca_kv_cache_thin(cache_, 0, 0, 0, nullptr, 1); },
-      [&] { return tca_kv_cache_clear(nullptr); },
-      [&] { return tca_kv_cache_save(nullptr, "p", nullptr, 0); },
-      [&] { return tca_kv_cache_save(cache_, nullptr, nullptr, 0); },
-      [&] { return tca_kv_cache_save(cache_, "p", nullptr, 1); },
-      [&] { return tca_kv_cache_load(nullptr, kv_pool_, nullptr, nullptr, &cache); },
-      [&] { return tca_kv_cache_load("p", kv_pool_, nullptr, nullptr, nullptr); },
-      [&] { return tca_probe_scores(nullptr, &probe, &value); },
-      [&] { return tca_probe_scores(backend_, nullptr, &value); },
-      [&] { return tca_select(nullptr, &select, &set); },
-      [&] { return tca_select(backend_, nullptr, &set); },
-      [&] { return tca_select(backend_, &select, nullptr); },
-      [&] { return tca_prefill_attention(nullptr, &prefill, 1); },
-      [&] { return tca_prefill_attention(backend_, nullptr, 1); },
-      [&] { return tca_decode_attention(nullptr, &decode, 1); },
-      [&] { return tca_decode_attention(backend_, nullptr, 1); },
-      [&] { return tca_tail_scores(nullptr, &tail, 1); },
-      [&] { return tca_tail_scores(backend_, nullptr, 1); },
-      [&] { return tca_certify(nullptr, &certify, &certificate, nullptr); },
-      [&] { return tca_certify(backend_, nullptr, &certificate, nullptr); },
-      [&] { return tca_certify(backend_, &certify, nullptr, nullptr); },
-  };
-  for (std::size_t i = 0; i < std::size(calls); ++i) {
-    SCOPED_TRACE(i);
-    expect_failure(calls[i](), TCA_INVALID_ARGUMENT, "is null");
-  }
-  for (const auto& destroy : {std::function<void()>([] { tca_thread_pool_destroy(nullptr); }),
-                              std::function<void()>([] { tca_backend_destroy(nullptr); }),
-                              std::function<void()>([] { tca_cancel_destroy(nullptr); }),
-                              std::function<void()>([] { tca_profile_destroy(nullptr); }),
-                              std::function<void()>([] { tca_kept_set_destroy(nullptr); }),
-                              std::function<void()>([] { tca_kv_pool_destroy(nullptr); }),
-                              std::function<void()>([] { tca_kv_cache_destroy(nullptr); })}) {
-    destroy();
-  }
-  tca_profile_destroy(profile);
-}
-
-TEST_F(CApi, BadValuesAreNamed) {
-  tca_select_params select = select_params();
-  tca_kept_set* set = nullptr;
-  select.num_shares = 1000000;
-  expect_failure(tca_select(backend_, &select, &set), TCA_INVALID_ARGUMENT, "num_shares is 1000000");
-  select = select_params();
-  select.rule.order = static_cast<tca_block_order>(2);
-  expect_failure(tca_select(backend_, &select, &set), TCA_INVALID_ARGUMENT, "rule.order is 2");
-  select = select_params();
-  select.q.dtype = static_cast<tca_dtype>(257);  // 1 when cut to a byte
-  expect_failure(tca_select(backend_, &select, &set), TCA_INVALID_ARGUMENT, "q.dtype is 257");
-  select = select_params();
-  select.k.num_heads = 0;
-  expect_failure(tca_select(backend_, &select, &set), TCA_INVALID_ARGUMENT, "k.num_heads is 0");
-
-  const std::int64_t offsets[] = {0, 3, 2}, many[] = {0, 1, 1000};
-  const std::int32_t positions[] = {0, 1, 2};
-  expect_failure(tca_kept_set_create(5, 2, offsets, positions, &set), TCA_INVALID_ARGUMENT, "kept.offsets");
-  expect_failure(tca_kept_set_create(5, 2, many, positions, &set), TCA_INVALID_ARGUMENT, "offsets[2] is 1000");
-  expect_failure(tca_kept_set_create(-1, 2, offsets, positions, &set), TCA_INVALID_ARGUMENT, "num_tokens is -1");
-  expect_failure(tca_kept_set_create(5, 0, offsets, positions, &set), TCA_INVALID_ARGUMENT, "num_kv_heads is 0");
-
-  tca_kv_pool* pool = nullptr;
-  expect_failure(tca_kv_pool_create(1, 64, static_cast<tca_dtype>(-1), &pool), TCA_INVALID_ARGUMENT, "dtype is -1");
-  tca_tail_score_params tail = {};
-  tail.count = -1;
-  expect_failure(tca_tail_scores(backend_, &tail, 1), TCA_INVALID_ARGUMENT, "count is -1");
-
-  ASSERT_EQ(tca_kv_pool_create(100, kDim, TCA_F32, &pool), TCA_OK);
-  const tca_kv_shape shape = {1, kKvHeads, kDim, TCA_F32};
-  tca_kv_cache* cache = nullptr;
-  ASSERT_EQ(tca_kv_cache_create(pool, &shape, &cache), TCA_OK);
-  const tca_tensor k = c_k();
-  expect_failure(tca_kv_cache_store(cache, 0, &k, &k, nullptr, 0), TCA_OUT_OF_BUDGET, "bytes free");
-  tca_kv_pool_destroy(pool);  // the cache keeps it
-  std::size_t bytes = 1;
-  EXPECT_EQ(tca_kv_cache_bytes_used(cache, &bytes), TCA_OK);
-  EXPECT_EQ(bytes, 0u);
-  tca_kv_cache_destroy(cache);
-}
-
 TEST_F(CApi, LoadAsksTheCaller) {
   const TemporaryFolder folder;
   const std::string path = folder.file("cache");
@@ -532,22 +278,5 @@ TEST_F(CApi, LoadAsksTheCaller) {
   tca_kv_cache_destroy(loaded);
 }
 
-TEST(CApiStatus, NamesAndMessages) {
-  EXPECT_STREQ(tca_version(), TCA_VERSION);
-  EXPECT_STREQ(tca_status_name(TCA_OK), "ok");
-  EXPECT_STREQ(tca_status_name(TCA_INTERNAL), "internal");
-  EXPECT_STREQ(tca_status_name(static_cast<tca_status>(99)), "unknown");
-  EXPECT_EQ(tca_cancel_request(nullptr), TCA_INVALID_ARGUMENT);
-  EXPECT_STREQ(tca_last_error(), "cancel is null");
-  std::thread([] { EXPECT_STREQ(tca_last_error(), ""); }).join();
-}
-
-TEST(CApiStatus, LongMessagesAreCutNotLost) {
-  tca_profile* profile = nullptr;
-  const std::string path(100000, 'p');
-  expect_failure(tca_profile_load(path.c_str(), &profile), TCA_IO, "ppp");
-  EXPECT_EQ(std::string(tca_last_error()).size(), 4095u);
-}
-
 }  // namespace
-}  // namespace tca
+}  // namespace tca::testing

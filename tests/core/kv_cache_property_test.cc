@@ -12,7 +12,7 @@ namespace tca::testing {
 namespace {
 
 constexpr std::size_t kMaxCaches = 5;
-constexpr std::int32_t kBudgetPages = 150;  // small enough to be hit several times in a sequence
+constexpr std::int32_t kBudgetPages = 80;  // small enough to be hit several times in a sequence
 
 class Player {
  public:

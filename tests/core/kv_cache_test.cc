@@ -231,8 +231,9 @@ TEST(KvCache, StoreRefusesWhatDoesNotFitItsShape) {
   refuse_kept("kept.num_tokens is 4", {4, {0, 0, 0}, {}}, 1);
   refuse_kept("kept.offsets has 2 entries; 2 KV heads need 3", {5, {0, 0}, {}}, 1);
   refuse_kept("kept.offsets has 0 entries", {5, {}, {}}, 1);
-  refuse_kept("kept.offsets", {5, {0, 2, 1}, {0}}, 1);
-  refuse_kept("kept.offsets", {5, {0, 1, 3}, {0, 1}}, 1);
+  refuse_kept("kept.offsets[0] is 1", {5, {1, 1, 1}, {0}}, 1);
+  refuse_kept("kept.offsets falls to 1", {5, {0, 2, 1}, {0}}, 1);
+  refuse_kept("kept.offsets ends at 3; there are 2", {5, {0, 1, 3}, {0, 1}}, 1);
   refuse_kept("kept.positions of head 1 has 5 after -1", {5, {0, 1, 2}, {0, 5}}, 1);
   refuse_kept("kept.positions of head 0 has 2 after 2", {5, {0, 2, 2}, {2, 2}}, 1);
   refuse_kept("kept.positions of head 0 has -1", {5, {0, 1, 1}, {-1}}, 1);
