@@ -234,18 +234,14 @@ HWY_POP_ATTRIBUTES
 #endif
 
 #if HWY_ONCE
-#include "hwy/targets.h"
-
 namespace tca::cpu {
 
 const TileKernels* avx512_bf16_tile_kernels() {
 #if HWY_TARGETS & HWY_AVX3
-  // Both ask the operating system too: whether it saves the AVX-512 registers.
-  if ((hwy::SupportedTargets() & HWY_AVX3) != 0 && __builtin_cpu_supports("avx512bf16")) {
-    return &N_AVX3::kBf16TileKernels;
-  }
-#endif
+  return has_avx512_bf16() ? &N_AVX3::kBf16TileKernels : nullptr;
+#else
   return nullptr;
+#endif
 }
 
 }  // namespace tca::cpu

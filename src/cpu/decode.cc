@@ -38,9 +38,11 @@ struct HeadJob {
 void attend_split(const RowKernels& kernels, const HeadJob& job, std::int32_t split, float* state) {
   const DecodeParams& p = *job.params;
   const std::int32_t head_dim = p.q.head_dim;
-  alignas(kAlignment) float q[kMaxFewRows * kMaxHeadDim];
+  alignas(kAlignment) std::array<std::byte, kMaxFewRows * kMaxHeadDim * sizeof(float)> queries;
+  const std::size_t query_bytes = kernels.query_bytes(head_dim);
   for (std::int32_t r = 0; r < job.rows; ++r) {
-    convert_row(p.q.row(r / job.group, job.kv_head * job.group + r % job.group), p.q.dtype, q + r * head_dim, head_dim);
+    kernels.pack_query(p.q.row(r / job.group, job.kv_head * job.group + r % job.group), p.q.dtype, head_dim,
+                       queries.data() + static_cast<std::size_t>(r) * query_bytes);
   }
   float* const max = state;
   float* const sum = state + kMaxFewRows;
@@ -49,8 +51,10 @@ void attend_split(const RowKernels& kernels, const HeadJob& job, std::int32_t sp
   std::fill_n(sum, kMaxFewRows, 0.0f);
   std::fill_n(out, job.rows * head_dim, 0.0f);
   const std::int32_t end = std::min(job.pages, (split + 1) * kSplitPages);
+  KvPageView next = p.cache->page(p.layer, job.kv_head, split * kSplitPages);
   for (std::int32_t i = split * kSplitPages; i < end; ++i) {
-    const KvPageView page = p.cache->page(p.layer, job.kv_head, i);
+    const KvPageView page = next;
+    if (i + 1 < job.pages) next = p.cache->page(p.layer, job.kv_head, i + 1);
     std::array<std::int32_t, kMaxFewRows> visible;
     for (std::int32_t r = 0; r < job.rows; ++r) {
       const auto position = static_cast<std::int32_t>(job.first_position + r / job.group);
@@ -61,7 +65,8 @@ void attend_split(const RowKernels& kernels, const HeadJob& job, std::int32_t sp
           all ? page.count
               : static_cast<std::int32_t>(std::upper_bound(page.positions, last, position) - page.positions);
     }
-    kernels.attend_page(q, job.rows, head_dim, page, p.q.dtype, visible.data(), job.scale * kLog2E, max, sum, out);
+    kernels.attend_page(queries.data(), job.rows, head_dim, page, next, p.q.dtype, visible.data(), job.scale * kLog2E,
+                        max, sum, out);
   }
 }
 
@@ -126,7 +131,7 @@ void attend_few_rows(const KernelSet& kernels, ThreadPool& pool, std::vector<Hea
     const Item item = items[static_cast<std::size_t>(i)];
     const HeadJob& job = jobs[item.job];
     float* const head_states = states.as<float>() + job.state_offset;
-    attend_split(*kernels.rows, job, item.split,
+    attend_split(kernels.rows_for(job.params->q.dtype), job, item.split,
                  head_states + static_cast<std::size_t>(item.split) * job.state_floats());
     if (parts_left[item.job].finish_one()) merge_splits(job, head_states);
   });

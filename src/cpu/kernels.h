@@ -80,10 +80,13 @@ inline constexpr std::int32_t kMaxFewRows = 8;
 /// Attention of few rows (decode), which is bound by memory: keys and values are read once from their page and widened
 /// in registers.
 struct RowKernels {
-  /// q: [rows][head_dim] in fp32. Row r sees the first visible[r] slots of the page. max, sum: [rows]; out:
-  /// [rows][head_dim].
-  void (*attend_page)(const float* q, std::int32_t rows, std::int32_t head_dim, const KvPageView& page, DType dtype,
-                      const std::int32_t* visible, float log2_scale, float* max, float* sum, float* out) = nullptr;
+  std::size_t (*query_bytes)(std::int32_t head_dim) = nullptr;  // of a packed query, a multiple of kAlignment
+  void (*pack_query)(const void* row, DType dtype, std::int32_t head_dim, void* packed) = nullptr;
+  /// Packed queries lie side by side. Row r sees the first visible[r] slots of the page. next is what will be asked for
+  /// next, to be fetched meanwhile (any page). max, sum: [rows]; out: [rows][head_dim].
+  void (*attend_page)(const void* queries, std::int32_t rows, std::int32_t head_dim, const KvPageView& page,
+                      const KvPageView& next, DType dtype, const std::int32_t* visible, float log2_scale, float* max,
+                      float* sum, float* out) = nullptr;
   /// ||row||^2
   float (*squared_norm)(const void* row, DType dtype, std::int32_t head_dim) = nullptr;
 };
@@ -94,9 +97,13 @@ struct KernelSet {
   const TileKernels* tiles = nullptr;       // any dtype, computes in fp32
   const TileKernels* tiles_bf16 = nullptr;  // bf16 queries, keys and values; null: tiles serves them
   const RowKernels* rows = nullptr;
+  const RowKernels* rows_bf16 = nullptr;
 
   const TileKernels& tiles_for(DType dtype) const {
     return dtype == DType::kBF16 && tiles_bf16 != nullptr ? *tiles_bf16 : *tiles;
+  }
+  const RowKernels& rows_for(DType dtype) const {
+    return dtype == DType::kBF16 && rows_bf16 != nullptr ? *rows_bf16 : *rows;
   }
 };
 

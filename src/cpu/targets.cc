@@ -18,16 +18,25 @@ std::vector<KernelSet> detect_targets() {
     if ((supported & target) == 0 || tiles == nullptr || rows == nullptr) continue;
     sets.push_back({.name = hwy::TargetName(target), .tiles = tiles, .rows = rows});
   }
-  if (const TileKernels* const bf16 = avx512_bf16_tile_kernels(); bf16 != nullptr) {
+  if (avx512_bf16_tile_kernels() != nullptr) {
     KernelSet best = sets.front();
     best.name = "AVX512_BF16";
-    best.tiles_bf16 = bf16;
+    best.tiles_bf16 = avx512_bf16_tile_kernels();
+    best.rows_bf16 = avx512_bf16_row_kernels();
     sets.insert(sets.begin(), best);
   }
   return sets;
 }
 
 }  // namespace
+
+bool has_avx512_bf16() {
+#if HWY_ARCH_X86
+  return (hwy::SupportedTargets() & HWY_AVX3) != 0 && __builtin_cpu_supports("avx512bf16");
+#else
+  return false;
+#endif
+}
 
 const std::vector<KernelSet>& usable_targets() {
   static const std::vector<KernelSet> targets = detect_targets();

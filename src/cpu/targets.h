@@ -19,7 +19,10 @@ const KernelSet& find_target(const std::string& name);
 const TileKernels* tile_kernels(std::int64_t target);
 const RowKernels* row_kernels(std::int64_t target);
 
-/// Tiles by AVX-512 bf16 dot products; null when this build or this machine has none.
+// The same by AVX-512 bf16 dot products; null when this build or this machine has none.
 const TileKernels* avx512_bf16_tile_kernels();
+const RowKernels* avx512_bf16_row_kernels();
+/// Whether both the processor and the operating system (saved registers) have AVX-512 with bf16.
+bool has_avx512_bf16();
 
 }  // namespace tca::cpu
