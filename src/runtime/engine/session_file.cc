@@ -213,24 +213,24 @@ Session Session::load(const std::string& path, std::shared_ptr<const Model> mode
   auto impl = std::make_unique<Impl>(std::move(model), backend, pool, std::move(options));
   SessionState& state = impl->state;
   const ModelConfig& config = impl->model->config();
-  const std::string where = text("'", path, "': ");
+  const std::string& where = path;  // in front of every message, as core/json.h has it
   std::string saved_text;
   const auto accept = [&](const KvShape& shape, const std::string& metadata) {
     const json object = parse_json(metadata, path);
     if (get_string(object, "format", where) != kFormat) {
       fail_field(where, "format", object["format"], text("a session file of format ", kFormat));
     }
-    const ModelFingerprint saved = fingerprint_from(get_object(object, "model", where), where + "model.");
+    const ModelFingerprint saved = fingerprint_from(get_object(object, "model", where), where + ": model.");
     const ModelFingerprint actual = impl->model->fingerprint();
-    check_argument(saved == actual, where, "saved with the model ", saved.describe(), ", but this is ",
+    check_argument(saved == actual, where, ": saved with the model ", saved.describe(), ", but this is ",
                    actual.describe());
     check_shape(shape, impl->kv_shape());
     state.tokens = tokens_from(object, where, config);
-    check_argument(static_cast<std::int64_t>(state.tokens.size()) <= impl->context_limit(), where, "holds ",
+    check_argument(static_cast<std::int64_t>(state.tokens.size()) <= impl->context_limit(), where, ": holds ",
                    state.tokens.size(), " tokens, but the context is at most ", impl->context_limit());
     saved_text = get_string(object, "user_text", where);
-    if (impl->budget == nullptr || get_field(object, "profile", where).is_null()) return;
-    restore_probes(get_object(object, "probes", where), where + "probes.", config, impl->rule, state.probes);
+    if (impl->budget == nullptr || !object.contains("profile") || object["profile"].is_null()) return;
+    restore_probes(get_object(object, "probes", where), where + ": probes.", config, impl->rule, state.probes);
     // Another configuration than the one the cache was made with takes over from here on.
     if (object["profile"] != profile_json(impl->options, *impl->budget, impl->rule)) return;
     state.keep = shares_from(object, "keep", where, state.keep);
@@ -240,7 +240,7 @@ Session Session::load(const std::string& path, std::shared_ptr<const Model> mode
   for (std::int32_t layer = 0; layer < config.num_layers; ++layer) {
     const std::int64_t cached = state.cache.num_tokens(layer);
     if (cached != static_cast<std::int64_t>(state.tokens.size())) {
-      fail(ErrorCategory::kBadFile, text(where, "layer ", layer, " of the KV cache has seen ", cached,
+      fail(ErrorCategory::kBadFile, text(where, ": layer ", layer, " of the KV cache has seen ", cached,
                                          " tokens, but there are ", state.tokens.size(), " token ids"));
     }
   }
