@@ -1,0 +1,251 @@
+// tokenizer.json as a whole: encoding, decoding, and what is refused.
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <iterator>
+#include <random>
+#include <thread>
+
+#include "core/expect_error.h"
+#include "tokenizer/tiny_tokenizers.h"
+
+namespace tca::runtime {
+namespace {
+
+using nlohmann::json;
+using testing::added_token;
+using testing::byte_fallback_config;
+using testing::byte_level_config;
+using testing::expect_error;
+using testing::Ids;
+using testing::tokenizer_of;
+
+Ids bytes(std::string_view text) {
+  Ids ids;
+  for (const char c : text) ids.push_back(static_cast<unsigned char>(c));
+  return ids;
+}
+
+TEST(TokenizerTest, ByteLevel) {
+  const Tokenizer tokenizer = tokenizer_of(byte_level_config());
+  EXPECT_EQ(tokenizer.encode("x the", false), (Ids{'x', 258}));
+  EXPECT_EQ(tokenizer.encode("x the", true), (Ids{261, 'x', 258}));
+  EXPECT_EQ(tokenizer.encode("", true), (Ids{261}));
+  EXPECT_EQ(tokenizer.encode("é", false), bytes("é"));
+  EXPECT_EQ(tokenizer.encode("\xff!", false), bytes("\xef\xbf\xbd!"));  // broken bytes are U+FFFD
+  EXPECT_EQ(tokenizer.vocab_size(), 264);
+  EXPECT_EQ(tokenizer.token_id("Ġthe"), 258);
+  EXPECT_EQ(tokenizer.token_id("<|end|>"), 262);
+  EXPECT_FALSE(tokenizer.token_id("<|nothing|>"));
+  EXPECT_EQ(tokenizer.leading_ids(), (Ids{261}));
+  EXPECT_TRUE(tokenizer.is_special(262));
+  EXPECT_FALSE(tokenizer.is_special(263) || tokenizer.is_special(258) || tokenizer.is_special(-1) ||
+               tokenizer.is_special(1 << 30));
+  EXPECT_TRUE(tokenizer.is_added(263));
+}
+
+TEST(TokenizerTest, SpecialTokensInTheTextCountOnlyWhenAsked) {
+  const Tokenizer tokenizer = tokenizer_of(byte_level_config());
+  EXPECT_EQ(tokenizer.encode("a<|end|>b", false), (Ids{'a', 262, 'b'}));
+  const Ids plain = tokenizer.encode_plain("a<|end|>  b");
+  EXPECT_EQ(plain, (Ids{'a', '<', '|', 'e', 'n', 'd', '|', '>', 263, 'b'}));
+  EXPECT_EQ(tokenizer.decode(plain), "a<|end|>  b");
+}
+
+TEST(TokenizerTest, ByteFallback) {
+  const Tokenizer tokenizer = tokenizer_of(byte_fallback_config());
+  EXPECT_EQ(tokenizer.encode("ab a", false), (Ids{266, 264}));
+  EXPECT_EQ(tokenizer.encode("ab", true), (Ids{1, 266}));
+  EXPECT_EQ(tokenizer.encode("é", false), (Ids{259, 3 + 0xC3, 3 + 0xA9}));
+  EXPECT_EQ(tokenizer.encode("a<s>a", false), (Ids{264, 1, 264}));  // the prefix again after a token
+  EXPECT_EQ(tokenizer.encode_plain("a", TextStart::kContinues), (Ids{260}));
+  EXPECT_EQ(tokenizer.encode("", false), (Ids{}));
+  EXPECT_EQ(tokenizer.decode(Ids{1, 266, 264}), "ab a");
+  EXPECT_EQ(tokenizer.decode(Ids{1, 266, 264}, false), "<s> ab a");
+}
+
+TEST(TokenizerTest, DecodingBytesWaitsForWholeCharacters) {
+  const Tokenizer tokenizer = tokenizer_of(byte_level_config());
+  StreamDecoder stream(tokenizer);
+  EXPECT_EQ(stream.push('x'), "x");
+  EXPECT_EQ(stream.push(0xF0), "");
+  EXPECT_EQ(stream.push(0x9F), "");
+  EXPECT_EQ(stream.push(0x98), "");
+  EXPECT_EQ(stream.push(0x80), "😀");
+  EXPECT_EQ(stream.push(262), "");  // special
+  EXPECT_EQ(stream.push(0xE4), "");
+  EXPECT_EQ(stream.push('y'), "\uFFFDy");
+  EXPECT_EQ(stream.push(0xE4), "");
+  EXPECT_EQ(stream.finish(), "\uFFFD");
+}
+
+TEST(TokenizerTest, DecodingByteTokensWaitsForTheEndOfTheirRun) {
+  const Tokenizer tokenizer = tokenizer_of(byte_fallback_config());
+  StreamDecoder stream(tokenizer);
+  EXPECT_EQ(stream.push(264), "a");  // the first space is the one that encoding put there
+  EXPECT_EQ(stream.push(264), " a");
+  EXPECT_EQ(stream.push(3 + 0xC3), "");
+  EXPECT_EQ(stream.push(3 + 0xA9), "");  // complete, but a broken byte after it would break it, too
+  EXPECT_EQ(stream.push(260), "éa");
+  EXPECT_EQ(stream.push(3 + 0xC3), "");
+  EXPECT_EQ(stream.push(3 + 0xA9), "");
+  EXPECT_EQ(stream.push(3 + 0xFF), "");
+  EXPECT_EQ(stream.finish(), "\uFFFD\uFFFD\uFFFD");
+}
+
+TEST(TokenizerTest, PiecesOfAStreamAreTheWhole) {
+  std::mt19937 random(3);
+  for (const json& config : {byte_level_config(), byte_fallback_config()}) {
+    const Tokenizer tokenizer = tokenizer_of(config);
+    for (int round = 0; round < 500; ++round) {
+      Ids ids;
+      for (std::size_t n = random() % 20; n > 0; --n) ids.push_back(static_cast<std::int32_t>(random() % 270) - 1);
+      StreamDecoder stream(tokenizer, round % 2 == 0);
+      std::string text;
+      for (const std::int32_t id : ids) text += stream.push(id);
+      EXPECT_EQ(text + stream.finish(), tokenizer.decode(ids, round % 2 == 0));
+    }
+  }
+}
+
+TEST(TokenizerTest, Decoders) {
+  json config = byte_fallback_config();
+  const auto decoded = [&](const json& decoder, const Ids& ids) {
+    config["decoder"] = decoder;
+    return tokenizer_of(config).decode(ids);
+  };
+  EXPECT_EQ(decoded(nullptr, {264, 260, 265}), "▁a a ab");
+  EXPECT_EQ(decoded({{"type", "Metaspace"}, {"replacement", "▁"}}, {267, 264, 264}),
+            " a a");  // none of the first token's
+  EXPECT_EQ(decoded({{"type", "Metaspace"}, {"replacement", "▁"}, {"prepend_scheme", "never"}}, {264, 264}), " a a");
+  EXPECT_EQ(decoded({{"type", "Fuse"}}, {264, 260}), "▁aa");
+  const json strip = {{"type", "Strip"}, {"content", "a"}, {"start", 1}, {"stop", 1}};
+  EXPECT_EQ(decoded(strip, {260, 265, 264}), "b▁");
+  EXPECT_EQ(decoded({{"type", "Sequence"}, {"decoders", {{{"type", "Fuse"}}, strip}}}, {260, 265, 264, 260}), "ab▁a");
+  EXPECT_EQ(decoded({{"type", "Replace"}, {"pattern", {{"String", "▁a"}}}, {"content", "X"}}, {264, 266, 260}), "XXba");
+  EXPECT_EQ(decoded({{"type", "Replace"}, {"pattern", {{"Regex", "[ab]"}}}, {"content", "X"}}, {264, 265}), "▁XXX");
+  EXPECT_EQ(decoded({{"type", "ByteLevel"}}, {260, 261}), "ab");
+}
+
+TEST(TokenizerTest, AddedTokensStripAndStandAlone) {
+  json config = byte_level_config();
+  config["added_tokens"].push_back(added_token(264, "<L>", "lstrip"));
+  config["added_tokens"].push_back(added_token(265, "<R>", "rstrip"));
+  config["added_tokens"].push_back(added_token(266, "one", "single_word"));
+  config["added_tokens"].push_back(added_token(267, "<R><R>", ""));
+  const Tokenizer tokenizer = tokenizer_of(config);
+  EXPECT_EQ(tokenizer.encode("a \u3000<L> b", false), (Ids{'a', 264, ' ', 'b'}));
+  EXPECT_EQ(tokenizer.encode("a <R> \n b", false), (Ids{'a', ' ', 265, 'b'}));
+  EXPECT_EQ(tokenizer.encode("<R> <L>", false), (Ids{265, 264}));
+  EXPECT_EQ(tokenizer.encode("one", false), (Ids{266}));
+  EXPECT_EQ(tokenizer.encode("-one.", false), (Ids{'-', 266, '.'}));
+  EXPECT_EQ(tokenizer.encode("onež", false), bytes("onež"));
+  EXPECT_EQ(tokenizer.encode("_one", false), bytes("_one"));
+  EXPECT_EQ(tokenizer.encode("<R><R><R>", false), (Ids{267, 265}));  // the longest first
+}
+
+TEST(TokenizerTest, NormalisedTokensAreFoundInNormalisedText) {
+  json config = byte_level_config();
+  config["normalizer"] = {{"type", "NFC"}};
+  config["added_tokens"].push_back(added_token(264, "caf\u00e9", "normalized"));
+  config["added_tokens"].push_back(added_token(265, "n\u00e9e", ""));
+  const Tokenizer tokenizer = tokenizer_of(config);
+  EXPECT_EQ(tokenizer.encode("cafe\u0301", false), (Ids{264}));
+  EXPECT_EQ(tokenizer.encode("née", false), (Ids{265}));
+  EXPECT_EQ(tokenizer.encode("ne\u0301e", false), bytes("née"));
+}
+
+TEST(TokenizerTest, ManyThreadsMayEncodeAtOnce) {
+  const Tokenizer tokenizer = tokenizer_of(byte_level_config());
+  const std::string text = "the cat aaaa the end <|end|> ";
+  const Ids expected = tokenizer.encode(text, true);
+  std::vector<std::thread> threads;
+  std::vector<int> equal(8, 0);
+  for (std::size_t t = 0; t < equal.size(); ++t) {
+    threads.emplace_back([&, t] {
+      for (int i = 0; i < 200; ++i) equal[t] += tokenizer.encode(text, true) == expected ? 1 : 0;
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(equal, std::vector<int>(8, 200));
+}
+
+TEST(TokenizerTest, BrokenFilesAreNamed) {
+  const auto expect_bad = [](const char* pointer, const json& value, const char* part) {
+    json config = byte_level_config();
+    config[json::json_pointer(pointer)] = value;
+    expect_error(ErrorCategory::kBadFile, part, [&] { tokenizer_of(config); });
+  };
+  expect_bad("/model", nullptr, "tokenizer.json: model is missing");
+  expect_bad("/model/vocab", json::object(), "merges[0]");
+  expect_bad("/added_tokens", 3, "added_tokens");
+  expect_bad("/added_tokens/0/id", -1, "tokenizer.json: added_tokens[0].id is -1");
+  expect_bad("/added_tokens/0/id", 262, "added_tokens[1].id is 262; expected an id that no other added token has");
+  expect_bad("/added_tokens/0/id", 97, "the id of \"<|begin|>\" is 97");  // is "a" already
+  expect_bad("/added_tokens/1/content", "<|begin|>", "expected a text that no other added token has");
+  expect_bad("/added_tokens/0/content", std::string(2000, 'x'), "at most 1024 bytes");
+  expect_bad("/added_tokens/0/content", 5, "content");
+  expect_bad("/post_processor/special_tokens/<|begin|>/ids", {9999}, "expected an id in [0, 264)");
+  expect_bad("/post_processor/special_tokens", json::object(), "<|begin|> is missing");
+  expect_bad("/post_processor/single", json::array(), "post_processor.single");
+  expect_bad("/normalizer", "NFC", "normalizer");
+  expect_bad("/decoder", {{"type", "Strip"}, {"content", " "}, {"start", -1}, {"stop", 0}}, "decoder.start is -1");
+
+  const auto expect_unsupported = [](const char* pointer, const json& value, const char* part) {
+    json config = byte_level_config();
+    config[json::json_pointer(pointer)] = value;
+    expect_error(ErrorCategory::kUnsupported, part, [&] { tokenizer_of(config); });
+  };
+  expect_unsupported("/version", "2.0", "version is \"2.0\"");
+  expect_unsupported("/normalizer", {{"type", "Lowercase"}},
+                     "tokenizer.json: normalizer.type is \"Lowercase\"; supported");
+  expect_unsupported("/decoder", {{"type", "WordPiece"}}, "decoder.type is \"WordPiece\"");
+  expect_unsupported("/post_processor", {{"type", "BertProcessing"}}, "post_processor.type is \"BertProcessing\"");
+  expect_error(ErrorCategory::kBadFile, "x.json: expected a JSON object", [] { Tokenizer::parse("[]", "x.json"); });
+  expect_error(ErrorCategory::kBadFile, "x.json: not valid JSON", [] { Tokenizer::parse("{", "x.json"); });
+  expect_error(ErrorCategory::kIo, "/nowhere/tokenizer.json", [] { Tokenizer::load("/nowhere"); });
+  json empty = byte_level_config();
+  empty["model"]["vocab"] = json::object();
+  empty["model"]["merges"] = json::array();
+  empty["added_tokens"] = json::array();
+  empty["post_processor"] = nullptr;
+  expect_error(ErrorCategory::kBadFile, "model.vocab has no token", [&] { tokenizer_of(empty); });
+}
+
+// Whatever a file says, it is refused by an Error or works.
+TEST(TokenizerTest, DamagedFilesNeverCrash) {
+  std::mt19937 random(9);
+  int refused = 0;
+  for (const json& config : {byte_level_config(), byte_fallback_config()}) {
+    const json flat = config.flatten();
+    std::vector<std::string> pointers;
+    for (const auto& [pointer, value] : flat.items()) pointers.push_back(pointer);
+    const json values = {nullptr, 0, -1, 1e300, 4294967296, "", "▁", "(", true, json::array(), json::object()};
+    for (int round = 0; round < 300; ++round) {
+      json damaged = config;
+      damaged[json::json_pointer(pointers[random() % pointers.size()])] = values[random() % values.size()];
+      try {
+        const Tokenizer tokenizer = tokenizer_of(damaged);
+        const Ids ids = tokenizer.encode("the  caf\u00e9 \xff<s><|end|> aaab", true);
+        tokenizer.decode(ids);
+      } catch (const Error&) {
+        ++refused;
+      }
+    }
+  }
+  EXPECT_GT(refused, 100);
+}
+
+TEST(TokenizerTest, TheDefaultModelRoundTripsTheNovel) {
+  const std::string root = TCA_SOURCE_DIR;
+  const Tokenizer tokenizer = Tokenizer::load(root + "/models/lookback-28m");
+  std::ifstream file(root + "/examples/data/michael-armstrong.txt", std::ios::binary);
+  const std::string novel{std::istreambuf_iterator<char>(file), {}};
+  const Ids ids = tokenizer.encode(novel, true);
+  EXPECT_EQ(ids.front(), 0);
+  EXPECT_EQ(tokenizer.decode(ids), novel);
+  EXPECT_EQ(tokenizer.vocab_size(), 8192);
+}
+
+}  // namespace
+}  // namespace tca::runtime
