@@ -6,17 +6,6 @@
 #include "core/check.h"
 
 namespace tca::runtime {
-namespace {
-
-std::int64_t context_left(const Session& session) {
-  const std::int64_t asked = session.options().max_context;
-  const ModelConfig& config = session.model().config();
-  const std::int64_t limit = asked > 0 ? asked : config.max_position;
-  return std::min(limit, config.sliding_window.value_or(limit)) - session.num_tokens();
-}
-
-}  // namespace
-
 GenerateResult generate(Session& session, const Tokenizer& tokenizer, std::span<const float> first_logits,
                         const GenerateOptions& options) {
   check_argument(options.max_tokens >= 0, "max_tokens is ", options.max_tokens, "; expected 0 or more");
@@ -31,7 +20,8 @@ GenerateResult generate(Session& session, const Tokenizer& tokenizer, std::span<
   };
   std::span<const float> logits = first_logits;
   bool wanted = true;
-  while (wanted && static_cast<std::int64_t>(result.ids.size()) < options.max_tokens && context_left(session) > 0) {
+  while (wanted && static_cast<std::int64_t>(result.ids.size()) < options.max_tokens &&
+         session.num_tokens() < session.context_limit()) {
     const std::int32_t id = sampler.sample(logits, session.tokens());
     logits = session.read(std::span(&id, 1));
     ++read;

@@ -91,7 +91,7 @@ KeptSet SegmentAttention::select(std::int32_t layer, const TensorView& q, const 
                                          .shares = shares,
                                          .rule = read_.rule});
     read_.monitor.check();
-    if (!read_.options.tolerance && !read_.options.certify) return kept;
+    if (!read_.options.tolerance && !(read_.options.certify && record)) return kept;
     std::vector<HeadCertificate> heads = certify(layer, q, k, v, kept);
     if (read_.options.tolerance && raise(layer, heads, shares)) continue;
     if (record) record_certificate(layer, std::move(heads), kept);

@@ -115,12 +115,13 @@ std::shared_ptr<KvPool> Session::Impl::kv_pool() const {
   std::size_t bytes = options.kv_budget_bytes;
   if (bytes == 0) {
     const std::size_t page_bytes = KvPool::create(0, shape.head_dim, shape.dtype, shape.layout)->page_bytes();
-    bytes = 2 * static_cast<std::size_t>(full_pages(shape, context_limit())) * page_bytes;
+    bytes = 2 * static_cast<std::size_t>(full_pages(shape, most_tokens())) * page_bytes;
   }
   return KvPool::create(bytes, shape.head_dim, shape.dtype, shape.layout);
 }
 
-std::int64_t Session::Impl::context_limit() const {
+/// Of options and model; a sliding window may end the context before.
+std::int64_t Session::Impl::most_tokens() const {
   return options.max_context > 0 ? options.max_context : model->config().max_position;
 }
 
@@ -134,8 +135,8 @@ void Session::Impl::check_read(std::span<const std::int32_t> ids, const ReadOpti
     check_argument(ids[i] >= 0 && ids[i] < model->config().vocab_size, "ids[", i, "] is ", ids[i],
                    ", but the model's vocabulary has ", model->config().vocab_size, " tokens");
   }
-  check_argument(past + n <= context_limit(), "the context would be ", past + n, " tokens (", past, " read before and ",
-                 n, " now), but at most ", context_limit(), " are allowed");
+  check_argument(past + n <= most_tokens(), "the context would be ", past + n, " tokens (", past, " read before and ",
+                 n, " now), but at most ", most_tokens(), " are allowed");
   const std::optional<std::int64_t> window = model->config().sliding_window;
   check_supported(!window || past + n <= *window, "the context would be ", past + n, " tokens, but ",
                   model->config().architecture, " has a sliding window of ", window.value_or(0),
@@ -271,6 +272,10 @@ std::span<const float> Session::read(std::span<const std::int32_t> ids, const Re
 Session Session::fork() const { return Session(std::make_unique<Impl>(*impl_)); }
 
 std::int64_t Session::num_tokens() const { return static_cast<std::int64_t>(impl_->state.tokens.size()); }
+std::int64_t Session::context_limit() const {
+  const std::int64_t most = impl_->most_tokens();
+  return std::min(most, impl_->model->config().sliding_window.value_or(most));
+}
 const std::vector<std::int32_t>& Session::tokens() const { return impl_->state.tokens; }
 const KvCache& Session::cache() const { return impl_->state.cache; }
 const ReadStats& Session::last_read() const { return impl_->last_read; }

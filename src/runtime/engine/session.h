@@ -85,6 +85,7 @@ class Session {
   std::span<const float> read(std::span<const std::int32_t> ids, const ReadOptions& options = {});
 
   std::int64_t num_tokens() const;                  // read so far
+  std::int64_t context_limit() const;               // most tokens it may read: options, model, sliding window
   const std::vector<std::int32_t>& tokens() const;  // all ids read so far
   Session fork() const;                             // shares the past
   const KvCache& cache() const;

@@ -226,8 +226,8 @@ Session Session::load(const std::string& path, std::shared_ptr<const Model> mode
                    actual.describe());
     check_shape(shape, impl->kv_shape());
     state.tokens = tokens_from(object, where, config);
-    check_argument(static_cast<std::int64_t>(state.tokens.size()) <= impl->context_limit(), where, ": holds ",
-                   state.tokens.size(), " tokens, but the context is at most ", impl->context_limit());
+    check_argument(static_cast<std::int64_t>(state.tokens.size()) <= impl->most_tokens(), where, ": holds ",
+                   state.tokens.size(), " tokens, but the context is at most ", impl->most_tokens());
     saved_text = get_string(object, "user_text", where);
     if (impl->budget == nullptr || !object.contains("profile") || object["profile"].is_null()) return;
     restore_probes(get_object(object, "probes", where), where + ": probes.", config, impl->rule, state.probes);

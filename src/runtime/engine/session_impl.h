@@ -21,7 +21,7 @@ struct Session::Impl {
   std::span<const float> read(std::span<const std::int32_t> ids, const ReadOptions& read_options);
 
   KvShape kv_shape() const;
-  std::int64_t context_limit() const;
+  std::int64_t most_tokens() const;
 
   std::shared_ptr<const Model> model;
   const Backend* backend;

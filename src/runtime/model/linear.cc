@@ -20,12 +20,15 @@ using dnnl::memory;
 // Rows that one call of oneDNN takes: it repacks the weights it reads in every call, which costs 5 % at 128 rows of
 // lookback-28m and less above, while more rows leave too few pieces for many threads.
 constexpr std::int64_t kBlockRows = 256;
+// The rest of a segment goes in halves down to this, so that prompts of all lengths share a few compiled primitives.
+constexpr std::int64_t kLeastBlockRows = 16;
 // Columns of a piece: 512 x 512 bf16 weights fill half of a 1 MiB L2 cache.
 constexpr std::int64_t kBlockColumns = 512;
-// Up to here own kernels, which read the weights once from memory, beat oneDNN, which repacks them.
+// Fewer rows than the least block are left to own kernels, which read the weights once from memory without repacking:
+// for so many at a time they are as quick as oneDNN.
 constexpr std::int64_t kFewRows = 8;
-// Outputs of one piece of the few-rows kernels: 32 KiB of weights or more, a few microseconds.
-constexpr std::int64_t kFewRowsOutputs = 64;
+// Outputs of one piece of theirs: 32 KiB of weights or more, a microsecond.
+constexpr std::int64_t kFewRowsColumns = 32;
 
 /// oneDNN's OpenMP build would start a team of its own inside each of our tasks. The setting belongs to the calling
 /// thread alone; the application's own value comes back afterwards.
@@ -84,16 +87,25 @@ Primitive make_primitive(const dnnl::engine& engine, const Shape& s) {
 struct Piece {
   const Product* product;
   std::int64_t row, rows, column, columns;
+  bool few_rows() const { return rows <= kFewRows; }
 };
 
-std::vector<Piece> cut(std::int64_t rows, std::span<const Product> products, std::int64_t block_rows,
-                       std::int64_t block_columns) {
+/// Rows of the next piece when `left` are to be done.
+std::int64_t next_rows(std::int64_t left) {
+  if (left < kLeastBlockRows) return std::min(left, kFewRows);
+  std::int64_t rows = kBlockRows;
+  while (rows > left) rows /= 2;
+  return rows;
+}
+
+std::vector<Piece> cut(std::int64_t rows, std::span<const Product> products) {
   std::vector<Piece> pieces;
-  for (const Product& product : products) {
-    for (std::int64_t row = 0; row < rows; row += block_rows) {
-      for (std::int64_t column = 0; column < product.linear->out; column += block_columns) {
-        pieces.push_back({&product, row, std::min(block_rows, rows - row), column,
-                          std::min(block_columns, product.linear->out - column)});
+  for (std::int64_t row = 0, count = 0; row < rows; row += count) {
+    count = next_rows(rows - row);
+    const std::int64_t step = count <= kFewRows ? kFewRowsColumns : kBlockColumns;
+    for (const Product& product : products) {
+      for (std::int64_t column = 0; column < product.linear->out; column += step) {
+        pieces.push_back({&product, row, count, column, std::min(step, product.linear->out - column)});
       }
     }
   }
@@ -118,6 +130,20 @@ std::byte* out_of(const Piece& piece) {
   return static_cast<std::byte*>(piece.product->out) +
          (piece.row * piece.product->linear->out + piece.column) *
              static_cast<std::int64_t>(dtype_size(piece.product->out_dtype));
+}
+
+void multiply_few_rows(const Piece& piece) {
+  kernels::multiply_rows({.x = x_of(piece),
+                          .weight = weight_of(piece),
+                          .bias = bias_of(piece),
+                          .out = out_of(piece),
+                          .rows = piece.rows,
+                          .in = piece.product->linear->in,
+                          .columns = piece.columns,
+                          .out_stride = piece.product->linear->out,
+                          .dtype = piece.product->linear->dtype,
+                          .out_dtype = piece.product->out_dtype,
+                          .add = piece.product->add});
 }
 
 }  // namespace
@@ -175,44 +201,23 @@ struct MatrixProducts::Impl {
     stream.wait();
   }
 
-  void run_blocks(std::int64_t rows, std::span<const Product> products, ThreadPool& pool) {
-    const std::vector<Piece> pieces = cut(rows, products, kBlockRows, kBlockColumns);
-    std::vector<const Primitive*> chosen;
+  void run(std::span<const Piece> pieces, ThreadPool& pool) {
+    std::vector<const Primitive*> chosen(pieces.size());
     {
       const OneOpenMpThread one_thread;  // the number of threads is fixed when a primitive is made
-      for (const Piece& piece : pieces) chosen.push_back(&primitive(piece));
+      for (std::size_t i = 0; i < pieces.size(); ++i) {
+        if (!pieces[i].few_rows()) chosen[i] = &primitive(pieces[i]);
+      }
     }
     scratch.resize(static_cast<std::size_t>(pool.num_threads()));
     pool.parallel_for(static_cast<std::int64_t>(pieces.size()), [&](std::int64_t i, int worker) {
-      const OneOpenMpThread one_thread;
       const auto at = static_cast<std::size_t>(i);
+      if (pieces[at].few_rows()) return multiply_few_rows(pieces[at]);
+      const OneOpenMpThread one_thread;
       execute(pieces[at], *chosen[at], scratch[static_cast<std::size_t>(worker)]);
     });
   }
 };
-
-namespace {
-
-void run_few_rows(std::int64_t rows, std::span<const Product> products, ThreadPool& pool) {
-  const std::vector<Piece> pieces = cut(rows, products, kFewRows, kFewRowsOutputs);
-  pool.parallel_for(static_cast<std::int64_t>(pieces.size()), [&](std::int64_t i, int) {
-    const Piece& piece = pieces[static_cast<std::size_t>(i)];
-    const Linear& linear = *piece.product->linear;
-    kernels::multiply_rows({.x = x_of(piece),
-                            .weight = weight_of(piece),
-                            .bias = bias_of(piece),
-                            .out = out_of(piece),
-                            .rows = piece.rows,
-                            .in = linear.in,
-                            .columns = piece.columns,
-                            .out_stride = linear.out,
-                            .dtype = linear.dtype,
-                            .out_dtype = piece.product->out_dtype,
-                            .add = piece.product->add});
-  });
-}
-
-}  // namespace
 
 MatrixProducts::MatrixProducts() : impl_(std::make_unique<Impl>()) {}
 MatrixProducts::~MatrixProducts() = default;
@@ -220,9 +225,8 @@ MatrixProducts::MatrixProducts(MatrixProducts&&) noexcept = default;
 MatrixProducts& MatrixProducts::operator=(MatrixProducts&&) noexcept = default;
 
 void MatrixProducts::run(std::int64_t rows, std::span<const Product> products, ThreadPool& pool) {
-  if (rows <= kFewRows) return run_few_rows(rows, products, pool);
   try {
-    impl_->run_blocks(rows, products, pool);
+    impl_->run(cut(rows, products), pool);
   } catch (const dnnl::error& error) {
     fail(ErrorCategory::kUnsupported, text("oneDNN cannot multiply ", rows, " rows: ", error.what()));
   }

@@ -14,6 +14,7 @@ constexpr std::int64_t kRows = 64;
 
 template <class Task>
 void for_row_blocks(std::int64_t rows, ThreadPool& pool, const Task& task) {
+  if (rows <= kRows) return task(0, rows);  // a decoded token wakes nobody up
   pool.parallel_for((rows + kRows - 1) / kRows,
                     [&](std::int64_t block, int) { task(block * kRows, std::min(kRows, rows - block * kRows)); });
 }

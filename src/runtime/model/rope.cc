@@ -78,7 +78,7 @@ void RopeTable::fill(const RopeFrequencies& frequencies, std::int64_t first, std
   cos_.resize(static_cast<std::size_t>(n * half_));
   sin_.resize(static_cast<std::size_t>(n * half_));
   constexpr std::int64_t kRows = 512;  // about 1 ms of sines, so that the pool is not asked for less
-  pool.parallel_for((n + kRows - 1) / kRows, [&](std::int64_t block, int) {
+  const auto fill_block = [&](std::int64_t block, int) {
     for (std::int64_t row = block * kRows; row < std::min(n, (block + 1) * kRows); ++row) {
       for (std::int64_t i = 0; i < half_; ++i) {
         const double angle = static_cast<double>(first + row) * frequencies.inverse[static_cast<std::size_t>(i)];
@@ -87,7 +87,9 @@ void RopeTable::fill(const RopeFrequencies& frequencies, std::int64_t first, std
         sin_[at] = static_cast<float>(std::sin(angle) * frequencies.attention_scaling);
       }
     }
-  });
+  };
+  if (n <= kRows) return fill_block(0, 0);  // a decoded token wakes nobody up
+  pool.parallel_for((n + kRows - 1) / kRows, fill_block);
 }
 
 }  // namespace tca::runtime
