@@ -27,7 +27,7 @@ struct EvalArgs {
   std::int64_t context = 32768;
   int documents = 4;
   std::int32_t facts = 8;
-  std::vector<std::string> methods = {"full", "tca:0.2", "tca:0.1", "paper:0.4", "window:0.4"};
+  std::vector<std::string> methods = {"full", "tca:0.2", "tca:0.1", "paper:0.39", "window:0.39"};
   std::uint64_t seed = 0;
   bool asked_first = false;
   bool nll = false;
@@ -48,23 +48,20 @@ void add_options(CLI::App& app, EvalArgs& args) {
       ->check(in_int_range(1, 1024))
       ->type_name("N")
       ->capture_default_str();
-  app.add_option("--methods", args.methods,
-                 "What is compared, separated by commas: full, tca:SHARE, paper:SHARE, window:SHARE")
+  app.add_option("--methods", args.methods, "full, tca:R, paper:R, window:R")
       ->delimiter(',')
       ->type_name("METHOD,...")
       ->capture_default_str();
-  app.add_flag("--asked-first", args.asked_first,
-               "The question is read with the document, not after its tokens were dropped");
+  app.add_flag("--asked-first", args.asked_first, "Each question is read with the document, not after it");
   app.add_flag("--nll", args.nll, "Also the loss on plain text of the same length");
-  app.add_option("--seed", args.seed, "Of the facts and their places")->type_name("N")->capture_default_str();
-  app.add_option("--chat-template", args.chat_template, "Chat form of the questions (default: recognised)")
+  add_seed_option(app, args.seed, "Of the facts and their places");
+  app.add_option("--chat-template", args.chat_template, "Chat form of the questions (default: the model's)")
       ->type_name("NAME");
   add_model_options(app, args.model);
   app.add_option("--profile", args.attention.profile, "Calibrated profile (default: profile.json of the model)")
       ->type_name("FILE")
       ->group("Attention");
-  app.add_flag("--json", args.json, "One JSON object on standard output instead of the tables (docs/cli.md)")
-      ->group("Output");
+  app.add_flag("--json", args.json, "One JSON object on standard output (docs/cli.md)")->group("Output");
 }
 
 struct MethodResult {
