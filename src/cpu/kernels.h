@@ -58,7 +58,8 @@ struct TileKernels {
   /// Sets scores of keys that a row does not see to -infinity and takes tile_max again.
   void (*mask)(const std::int32_t* row_positions, const std::int32_t* key_positions, const Visibility& visibility,
                const TileShape& shape, float* scores, float* tile_max) = nullptr;
-  /// Turns scores into weights 2^((score - max) * log2_scale), in place and in the form accumulate() wants, and brings
+  /// Turns scores, as score() leaves them, into weights 2^((score - max) * log2_scale), in place and in the form
+  /// accumulate() wants, and brings
   /// max[r] and sum[r] up to date. max only rises when it falls behind by a factor of 2^8 in weight, which makes that
   /// rare. Returns whether any did: factors[r] is then what the block's earlier result is to be multiplied with.
   bool (*softmax)(const TileShape& shape, float log2_scale, const float* tile_max, float* scores, float* max,

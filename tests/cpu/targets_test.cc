@@ -1,0 +1,128 @@
+// Which path runs, what it says it supports, and cancelling.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <limits>
+#include <set>
+
+#include "cpu/cpu_backend.h"
+#include "cpu/naive.h"
+#include "tca/error.h"
+
+namespace tca {
+namespace {
+
+constexpr const char* kVariable = "TCA_CPU_TARGET";
+
+class CpuTargets : public testing::Test {
+ protected:
+  CpuTargets() { ::unsetenv(kVariable); }
+  ~CpuTargets() override { ::unsetenv(kVariable); }
+
+  std::string isa() { return create_cpu_backend(pool_)->capabilities().isa; }
+
+  ThreadPool pool_{2};
+};
+
+TEST_F(CpuTargets, TheBestIsTheDefaultAndTheEnvironmentForcesAnyOther) {
+  const std::vector<std::string> targets = cpu_targets();
+  ASSERT_FALSE(targets.empty());
+  EXPECT_EQ(std::set<std::string>(targets.begin(), targets.end()).size(), targets.size());
+  EXPECT_EQ(isa(), targets.front());
+  for (const std::string& target : targets) {
+    ::setenv(kVariable, target.c_str(), 1);
+    EXPECT_EQ(isa(), target);
+  }
+  ::setenv(kVariable, "", 1);
+  EXPECT_EQ(isa(), targets.front());
+}
+
+TEST_F(CpuTargets, AnUnknownNameListsTheUsableOnes) {
+  ::setenv(kVariable, "ABACUS", 1);
+  try {
+    create_cpu_backend(pool_);
+    FAIL() << "accepted ABACUS";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.category(), ErrorCategory::kUnsupported);
+    const std::string message = error.what();
+    EXPECT_NE(message.find("ABACUS"), std::string::npos) << message;
+    for (const std::string& target : cpu_targets()) EXPECT_NE(message.find(target), std::string::npos) << message;
+  }
+}
+
+#if defined(__x86_64__)
+TEST_F(CpuTargets, Bf16DotProductsComeFirstWhereTheProcessorHasThem) {
+  EXPECT_EQ(cpu_targets().front() == "AVX512_BF16", __builtin_cpu_supports("avx512bf16") != 0);
+}
+#endif
+
+/// One segment of 70 tokens, 2 query heads on 1 KV head.
+struct Segment {
+  explicit Segment(std::int32_t head_dim)
+      : values(static_cast<std::size_t>(70 * 2 * head_dim), 0.5f),
+        out(values.size()),
+        params{.q = contiguous(static_cast<const void*>(values.data()), DType::kF32, 70, 2, head_dim),
+               .k = contiguous(static_cast<const void*>(values.data()), DType::kF32, 70, 1, head_dim),
+               .v = contiguous(static_cast<const void*>(values.data()), DType::kF32, 70, 1, head_dim),
+               .out = contiguous(out.data(), DType::kF32, 70, 2, head_dim),
+               .past = {},
+               .lse = {}} {}
+  std::vector<float> values, out;
+  PrefillParams params;
+};
+
+TEST_F(CpuTargets, HeadDimsThatAreListedWorkAndOthersAreRefused) {
+  const std::unique_ptr<Backend> backend = create_cpu_backend(pool_);
+  const std::vector<std::int32_t> dims = backend->capabilities().head_dims;
+  for (const std::int32_t d : {64, 96, 128, 256}) EXPECT_EQ(std::count(dims.begin(), dims.end(), d), 1);
+  for (std::int32_t d = 8; d <= 264; d += 8) {
+    const Segment segment(d);
+    if (std::find(dims.begin(), dims.end(), d) != dims.end()) {
+      backend->prefill_attention({&segment.params, 1});
+      EXPECT_NEAR(segment.out.back(), 0.5f, 1e-6) << d;
+      continue;
+    }
+    try {
+      backend->prefill_attention({&segment.params, 1});
+      FAIL() << "accepted head_dim " << d;
+    } catch (const Error& error) {
+      EXPECT_EQ(error.category(), ErrorCategory::kUnsupported);
+    }
+  }
+}
+
+TEST_F(CpuTargets, BatchesOfDifferentShapes) {
+  const std::unique_ptr<Backend> backend = create_cpu_backend(pool_);
+  const Segment narrow(64), wide(128), again(64);
+  const PrefillParams batch[] = {narrow.params, wide.params, again.params};
+  backend->prefill_attention(batch);
+  for (const Segment* segment : {&narrow, &wide, &again}) EXPECT_NEAR(segment->out.back(), 0.5f, 1e-6);
+}
+
+TEST_F(CpuTargets, ACancelledPrefillThrows) {
+  const std::unique_ptr<Backend> backend = create_cpu_backend(pool_);
+  Segment segment(64);
+  std::atomic<bool> cancel{false};
+  segment.params.cancel = &cancel;
+  backend->prefill_attention({&segment.params, 1});
+  cancel = true;
+  try {
+    backend->prefill_attention({&segment.params, 1});
+    FAIL() << "went on";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.category(), ErrorCategory::kCancelled);
+  }
+}
+
+TEST_F(CpuTargets, BreakEvenIsFiniteForSharesWorthIt) {
+  const std::unique_ptr<Backend> backend = create_cpu_backend(pool_);
+  for (const std::int32_t d : {64, 128}) {
+    EXPECT_GT(backend->break_even_tokens(0.2, d), 0);
+    EXPECT_LE(backend->break_even_tokens(0.2, d), 8192);
+    EXPECT_EQ(backend->break_even_tokens(1.0, d), std::numeric_limits<std::int64_t>::max());
+  }
+}
+
+}  // namespace
+}  // namespace tca
