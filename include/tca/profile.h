@@ -52,8 +52,8 @@ struct HeadProfile {
 /// One configuration of all heads under one budget.
 struct ProfileBudget {
   std::string objective;                         // "tail-risk" | "paper"
-  double budget = 0;                             // asked: mean kept share over heads
-  double kept_share = 0;                         // found: mean kept share over heads
+  double budget = 0;                             // asked: mean share held while calibrating, window included
+  double kept_share = 0;                         // found: mean kept share over heads, without the window
   std::optional<SelectionRule> rule = {};        // where it is not the profile's; same block_size
   std::vector<std::vector<HeadProfile>> layers;  // [num_layers][num_kv_heads]
 };

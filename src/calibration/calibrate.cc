@@ -148,10 +148,23 @@ std::string today() {
   return date;
 }
 
+// Shares of a document that heads hold: what is chosen, and sinks and window, which every head holds besides.
+std::vector<double> held_shares(std::span<const BlockShares> candidates, const SelectionRule& rule,
+                                std::span<const CalibrationSequence> sequences) {
+  double document_tokens = 0;
+  for (const CalibrationSequence& sequence : sequences) {
+    document_tokens += static_cast<double>(sequence.document_tokens) / static_cast<double>(sequences.size());
+  }
+  const double always = std::min(1.0, static_cast<double>(rule.window + rule.sinks) / document_tokens);
+  std::vector<double> shares;
+  for (const BlockShares& candidate : candidates) {
+    shares.push_back(always + (1 - always) * candidate.kept_share());
+  }
+  return shares;
+}
+
 void add_budgets(const CalibrationOptions& options, const std::string& objective, const RuleTable& table,
-                 std::span<const BlockShares> candidates, Profile& profile) {
-  std::vector<double> cost;
-  for (const BlockShares& candidate : candidates) cost.push_back(candidate.kept_share());
+                 std::span<const BlockShares> candidates, std::span<const double> cost, Profile& profile) {
   std::vector<double> budgets = options.budgets;
   std::sort(budgets.begin(), budgets.end());
   budgets.erase(std::unique(budgets.begin(), budgets.end()), budgets.end());
@@ -215,7 +228,8 @@ Profile calibrate(std::shared_ptr<const runtime::Model> model, const Backend& ba
     for (CandidateTable* table : {&tables[i].tail, &tables[i].p95, &tables[i].mean}) {
       divide(*table, static_cast<double>(sequences.size()));
     }
-    add_budgets(options, objectives[i], tables[i], candidates, profile);
+    add_budgets(options, objectives[i], tables[i], candidates, held_shares(candidates, tables[i].rule, sequences),
+                profile);
   }
   profile.text_sha256 = options.text_sha256;
   profile.seed = options.seed;

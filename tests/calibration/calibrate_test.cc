@@ -64,7 +64,8 @@ TEST_F(Calibrate, TheProfileHoldsEveryObjectiveAndBudget) {
     EXPECT_EQ(profile.budgets[i].objective, objective);
     EXPECT_EQ(profile.budgets[i].budget, budget);
     EXPECT_LE(profile.budgets[i].kept_share, budget + 1e-9);
-    EXPECT_GT(profile.budgets[i].kept_share, 0.5 * budget);
+    // Window and sinks take 68 of about 1130 tokens.
+    EXPECT_GT(profile.budgets[i].kept_share, budget - 0.06 - 0.03);
   };
   check(0, "paper", 0.1);
   check(1, "paper", 0.3);
@@ -103,7 +104,9 @@ TEST_F(Calibrate, FullHeadsDropNothing) {
       for (const HeadProfile& head : layer) {
         // With enough budget nothing is dropped, but for what weighs less than the last bit of a float.
         EXPECT_LT(head.mean_dropped, 1e-7);
-        if (head.keep.is_full()) EXPECT_EQ(head.risk, 0.0);
+        if (head.keep.is_full()) {
+          EXPECT_EQ(head.risk, 0.0);
+        }
       }
     }
   }

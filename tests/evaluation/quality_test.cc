@@ -29,7 +29,8 @@ class Quality : public testing::Test {
   }
   static const evaluation::Setup& setup() {
     static const auto backend = create_backend("auto", pool());
-    static const evaluation::Setup instance{Model::load(TCA_SOURCE_DIR "/models/lookback-28m", pool()), *backend, pool()};
+    static const evaluation::Setup instance{Model::load(TCA_SOURCE_DIR "/models/lookback-28m", pool()), *backend,
+                                            pool()};
     return instance;
   }
   static const LookupGenerator& generator() {
@@ -107,7 +108,9 @@ TEST_F(Quality, KindsAddUpToTheTotal) {
   ASSERT_EQ(result.kinds.size(), 5u);
   Score sum;
   for (std::size_t i = 0; i < result.kinds.size(); ++i) {
-    if (i > 0) EXPECT_LT(result.kinds[i - 1].kind, result.kinds[i].kind);
+    if (i > 0) {
+      EXPECT_LT(result.kinds[i - 1].kind, result.kinds[i].kind);
+    }
     EXPECT_EQ(result.kinds[i].score.questions, 2);
     sum += result.kinds[i].score;
   }
