@@ -195,6 +195,7 @@ def _byte_fallback(sample, fuse):
 def llama2(sample):
     tokenizer = _byte_fallback(sample, fuse=True)
     tokenizer.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
+    tokenizer.add_tokens([AddedToken("word", normalized=True)])
     tokenizer.decoder = decoders.Sequence([decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(),
                                            decoders.Strip(" ", 1, 0)])
     return tokenizer

@@ -212,6 +212,44 @@ TEST(TokenizerTest, BrokenFilesAreNamed) {
   expect_error(ErrorCategory::kBadFile, "model.vocab has no token", [&] { tokenizer_of(empty); });
 }
 
+TEST(TokenizerTest, FilesThatMakeTextExplodeAreRefused) {
+  const json twice = {{"type", "Replace"}, {"pattern", {{"String", "a"}}}, {"content", "aa"}};
+  json config = byte_level_config();
+  config["normalizer"] = {{"type", "Sequence"}, {"normalizers", json(std::vector<json>(30, twice))}};
+  const Tokenizer tokenizer = tokenizer_of(config);
+  EXPECT_EQ(tokenizer.encode("b", false), (Ids{'b'}));
+  expect_error(ErrorCategory::kUnsupported, "at most 64 times as many", [&] { tokenizer.encode("a", false); });
+
+  const auto expect_refused = [](const char* field, const json& value, const char* part) {
+    json changed = byte_level_config();
+    changed[field] = value;
+    expect_error(ErrorCategory::kUnsupported, part, [&] { tokenizer_of(changed); });
+  };
+  const json many(std::vector<json>(40, twice));
+  expect_refused("normalizer", {{"type", "Sequence"}, {"normalizers", many}}, "more than 32 normalizers");
+  expect_refused("decoder", {{"type", "Sequence"}, {"decoders", many}}, "more than 2 Replace decoders");
+  const json fuse = {{"type", "Fuse"}};
+  expect_refused("decoder", {{"type", "Sequence"}, {"decoders", json(std::vector<json>(40, fuse))}},
+                 "more than 32 decoders");
+  const json digits = {{"type", "Digits"}};
+  expect_refused("pre_tokenizer", {{"type", "Sequence"}, {"pretokenizers", json(std::vector<json>(40, digits))}},
+                 "more than 32 pre-tokenizers");
+  json begin = byte_level_config()["post_processor"];
+  begin["special_tokens"]["<|begin|>"]["ids"] = std::vector<int>(2000, 261);
+  expect_refused("post_processor", begin, "more than 1024 ids");
+}
+
+TEST(TokenizerTest, WholeWordsOfTheVocabularyAreNoWayToSpecialTokens) {
+  json config = byte_level_config();
+  config["pre_tokenizer"]["use_regex"] = false;
+  config["model"]["ignore_merges"] = true;
+  config["model"]["vocab"]["<|end|>"] = 262;
+  const Tokenizer tokenizer = tokenizer_of(config);
+  EXPECT_EQ(tokenizer.encode("<|end|>", false), (Ids{262}));
+  EXPECT_EQ(tokenizer.encode_plain("<|end|>"), bytes("<|end|>"));
+  EXPECT_EQ(tokenizer.encode_plain("the"), (Ids{257}));
+}
+
 // Whatever a file says, it is refused by an Error or works.
 TEST(TokenizerTest, DamagedFilesNeverCrash) {
   std::mt19937 random(9);

@@ -56,9 +56,8 @@ std::int32_t Bpe::character_id(char32_t character) const {
 
 void Bpe::encode_text(std::string_view piece, WordCache& cache, std::vector<std::int32_t>& ids) const {
   if (ignore_merges_ && piece.size() <= longest_token_bytes_) {
-    const auto whole = vocabulary_.find(std::string(piece));
-    if (whole != vocabulary_.end()) {
-      ids.push_back(whole->second);
+    if (const auto whole = whole_word(std::string(piece))) {
+      ids.push_back(*whole);
       return;
     }
   }
@@ -98,8 +97,7 @@ void Bpe::encode_word(std::string_view word, bool is_text, WordCache& cache, std
     if (!is_text) {
       for (const char c : word) spelled += byte_level_characters()[static_cast<unsigned char>(c)];
     }
-    const auto whole = vocabulary_.find(is_text ? std::string(word) : spelled);
-    if (whole != vocabulary_.end()) ids.push_back(whole->second);
+    if (const auto whole = whole_word(is_text ? std::string(word) : spelled)) ids.push_back(*whole);
   }
   if (ids.size() == first) {
     symbols = is_text ? symbols_of_text(word) : symbols_of_bytes(word);
@@ -109,6 +107,12 @@ void Bpe::encode_word(std::string_view word, bool is_text, WordCache& cache, std
     }
   }
   if (cacheable) cache.insert(word, std::span(ids).subspan(first));
+}
+
+std::optional<std::int32_t> Bpe::whole_word(const std::string& word) const {
+  const auto found = vocabulary_.find(word);
+  if (found == vocabulary_.end() || never_whole_.count(found->second) != 0) return std::nullopt;
+  return found->second;
 }
 
 std::vector<Bpe::Symbol> Bpe::symbols_of_bytes(std::string_view word) const {

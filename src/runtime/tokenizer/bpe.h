@@ -31,6 +31,8 @@ class Bpe {
   void encode(std::string_view piece, WordCache& cache, std::vector<std::int32_t>& ids) const;
 
   const std::unordered_map<std::string, std::int32_t>& vocabulary() const { return vocabulary_; }
+  /// Text that spells this token stays several tokens even with ignore_merges.
+  void never_take_whole(std::int32_t id) { never_whole_.insert(id); }
 
  private:
   struct Merge {
@@ -50,6 +52,7 @@ class Bpe {
   void encode_word(std::string_view word, bool is_text, WordCache& cache, std::vector<std::int32_t>& ids) const;
   std::vector<Symbol> symbols_of_bytes(std::string_view word) const;
   std::vector<Symbol> symbols_of_text(std::string_view word) const;
+  std::optional<std::int32_t> whole_word(const std::string& word) const;
   bool append_byte_tokens(std::string_view character, std::vector<std::int32_t>& ids) const;
   void merge_all(std::vector<Symbol>& symbols) const;
   const Merge* find_merge(std::int32_t left, std::int32_t right) const;
@@ -77,6 +80,7 @@ class Bpe {
   bool spells_every_byte_ = false;
   std::array<std::int32_t, 256> fallback_ids_{};  // of "<0x00>" ...; -1: not there
   std::size_t longest_token_bytes_ = 0;
+  std::unordered_set<std::int32_t> never_whole_;
   // Neighbouring characters inside a token that a merge makes. Text is cut between all others, since no merge can
   // join what they separate: whole documents without a pre-tokenizer become words that repeat.
   std::unordered_set<std::uint64_t, PairHash> inner_pairs_;

@@ -1,5 +1,7 @@
 #include "runtime/tokenizer/decoder.h"
 
+#include <algorithm>
+
 #include "core/check.h"
 #include "core/json.h"
 #include "runtime/tokenizer/decode_stages.h"
@@ -12,6 +14,7 @@ using nlohmann::json;
 
 // Enough for any decoder; bounds what a file can make every token cost.
 constexpr std::size_t kMaxSteps = 32;
+constexpr std::size_t kMaxReplacements = 2;  // each may make a token up to 64 times longer
 constexpr std::int64_t kMaxStripped = 1024;
 
 char32_t get_character(const json& config, const char* field, const std::string& where) {
@@ -54,6 +57,10 @@ void Decoder::add(const json& config, const std::string& where) {
                               static_cast<std::size_t>(get_int(config, "start", where, 0, kMaxStripped)),
                               static_cast<std::size_t>(get_int(config, "stop", where, 0, kMaxStripped))});
   } else if (type == "Replace") {
+    const auto replacements = std::count_if(steps_.begin(), steps_.end(),
+                                            [](const Step& step) { return std::holds_alternative<Replacement>(step); });
+    check_supported(static_cast<std::size_t>(replacements) < kMaxReplacements, where, "more than ", kMaxReplacements,
+                    " Replace decoders");
     steps_.emplace_back(Replacement::parse(config, where));
   } else {
     fail(ErrorCategory::kUnsupported,

@@ -4,13 +4,27 @@
 #include "core/json.h"
 
 namespace tca::runtime {
+namespace {
 
 using nlohmann::json;
+
+// Enough for any tokenizer; these bound what a file can make of every text.
+constexpr std::size_t kMaxSteps = 32;
+constexpr std::size_t kMaxInsertedBytes = 64;
+constexpr std::size_t kMaxGrowth = 64;  // NFKD makes 18 characters of one
+
+std::string get_inserted(const json& step, const char* field, const std::string& where) {
+  std::string value = get_string(step, field, where);
+  if (value.size() > kMaxInsertedBytes) fail_field(where, field, value, text("at most ", kMaxInsertedBytes, " bytes"));
+  return value;
+}
+
+}  // namespace
 
 Replacement Replacement::parse(const json& step, const std::string& where) {
   Replacement result;
   const json& pattern = get_object(step, "pattern", where);
-  result.content_ = get_string(step, "content", where);
+  result.content_ = get_inserted(step, "content", where);
   if (pattern.contains("String")) {
     result.literal_ = get_string(pattern, "String", where + "pattern.");
     if (result.literal_.empty()) fail_field(where, "pattern.String", "", "a string that is not empty");
@@ -52,6 +66,7 @@ Normalizer Normalizer::parse(const json& config, const std::string& where) {
 
 void Normalizer::add(const json& config, const std::string& where) {
   const std::string type = get_string(config, "type", where);
+  check_supported(steps_.size() < kMaxSteps, where, "more than ", kMaxSteps, " normalizers in a sequence");
   if (type == "Sequence") {
     for (const json& step : get_array(config, "normalizers", where)) add(step, where);
   } else if (type == "NFC") {
@@ -63,7 +78,7 @@ void Normalizer::add(const json& config, const std::string& where) {
   } else if (type == "NFKD") {
     steps_.emplace_back(UnicodeForm::kNfkd);
   } else if (type == "Prepend") {
-    steps_.emplace_back(Prepend{get_string(config, "prepend", where)});
+    steps_.emplace_back(Prepend{get_inserted(config, "prepend", where)});
   } else if (type == "Replace") {
     steps_.emplace_back(Replacement::parse(config, where));
   } else {
@@ -72,8 +87,8 @@ void Normalizer::add(const json& config, const std::string& where) {
   }
 }
 
-std::string Normalizer::apply(std::string_view text, bool prepends) const {
-  std::string result(text);
+std::string Normalizer::apply(std::string_view original, bool prepends) const {
+  std::string result(original);
   for (const auto& step : steps_) {
     if (const auto* form = std::get_if<UnicodeForm>(&step)) {
       result = normalize_unicode(result, *form);
@@ -82,6 +97,9 @@ std::string Normalizer::apply(std::string_view text, bool prepends) const {
     } else {
       result = std::get<Replacement>(step).apply(result);
     }
+    check_supported(result.size() <= kMaxGrowth * (original.size() + 64), "the tokenizer's normalizer makes ",
+                    result.size(), " bytes of ", original.size(), "; at most ", kMaxGrowth,
+                    " times as many are supported");
   }
   return result;
 }

@@ -33,8 +33,8 @@ class Normalizer {
   /// null is the identity. Throws kUnsupported naming a type that is not supported.
   static Normalizer parse(const nlohmann::json& config, const std::string& where);
   bool is_identity() const { return steps_.empty(); }
-  /// text is valid UTF-8. prepends: the text does not go on from text before it.
-  std::string apply(std::string_view text, bool prepends) const;
+  /// original is valid UTF-8. prepends: the text does not go on from text before it.
+  std::string apply(std::string_view original, bool prepends) const;
 
  private:
   struct Prepend {

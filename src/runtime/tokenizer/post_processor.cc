@@ -8,6 +8,8 @@ namespace {
 
 using nlohmann::json;
 
+constexpr std::size_t kMaxIds = 1024;
+
 std::vector<std::int32_t> special_ids(const json& config, const std::string& name, std::int32_t num_ids,
                                       const std::string& where) {
   const json& specials = get_object(config, "special_tokens", where);
@@ -61,6 +63,9 @@ void PostProcessor::add_template(const json& config, std::int32_t num_ids, const
     }
   }
   if (!text_seen) fail_field(where, "single", config["single"], "an array with the sequence A");
+  if (before.size() + after.size() + front.size() + back.size() > kMaxIds) {
+    fail(ErrorCategory::kUnsupported, text(where, "single adds more than ", kMaxIds, " ids to every text"));
+  }
   before.insert(before.begin(), front.begin(), front.end());
   after.insert(after.end(), back.begin(), back.end());
 }

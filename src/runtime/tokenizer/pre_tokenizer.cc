@@ -14,6 +14,9 @@ using nlohmann::json;
 // What GPT-2's tokenizer splits by; ByteLevel's own expression.
 constexpr std::string_view kGpt2Split = R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";
 
+// Enough for any tokenizer; bounds what a file can make every text cost.
+constexpr std::size_t kMaxSteps = 32;
+
 struct Part {
   Range range;
   bool is_match;
@@ -49,6 +52,7 @@ void PreTokenizer::add(const json& config, const std::string& where) {
   const std::string type = get_string(config, "type", where);
   check_supported(!byte_level_, where, "ByteLevel is followed by \"", type.substr(0, 40),
                   "\"; supported is ByteLevel as the last pre-tokenizer only");
+  check_supported(steps_.size() < kMaxSteps, where, "more than ", kMaxSteps, " pre-tokenizers in a sequence");
   if (type == "Sequence") {
     for (const json& step : get_array(config, "pretokenizers", where)) add(step, where);
   } else if (type == "Split") {
@@ -124,8 +128,9 @@ Pieces PreTokenizer::split(std::string text, TextStart start) const {
 
 void PreTokenizer::apply(const Split& step, Pieces& pieces, TextStart) {
   std::vector<Range> out;
+  Regex::Searcher searcher(step.regex, pieces.text.size());
   for (const Range& piece : pieces.ranges) {
-    const std::vector<Range> matches = step.regex.find_all(pieces.view(piece));
+    const std::vector<Range>& matches = searcher.find_all(pieces.view(piece));
     if (step.behavior == Behavior::kIsolated) {
       for (const Part& part : parts_of(matches, piece.size(), false)) append_shifted(out, part.range, piece.begin);
       continue;

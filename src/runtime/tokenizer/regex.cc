@@ -39,37 +39,30 @@ struct Regex::Code {
   bool has_jit = false;
 };
 
-namespace {
-
 // One pass over one text. A match may take a number of steps linear in the text (greedy runs backtrack that far);
-// all matches together may take processor time far above what any sensible expression needs (about 0.02 s per MB).
-class Search {
+// all matches together may take processor time far above what any sensible expression needs (about 0.1 s per MB).
+class Regex::Search {
  public:
-  Search(const pcre2_code* code, bool has_jit, std::string_view text, const std::string& where)
-      : code_(code),
-        has_jit_(has_jit),
-        text_(text),
-        where_(where),
+  Search(const Regex& regex, std::size_t text_bytes)
+      : code_(regex.code_.get()),
+        where_(regex.where_),
+        text_bytes_(text_bytes),
         context_(pcre2_match_context_create(nullptr)),
-        data_(pcre2_match_data_create(1, nullptr)),
-        start_seconds_(thread_cpu_seconds()),
-        max_seconds_(5 + 20e-6 * static_cast<double>(text.size())) {
+        data_(pcre2_match_data_create(1, nullptr)) {
     if (!context_ || !data_) throw std::bad_alloc();
-    const std::size_t limit = 1000000 + 8 * text.size();
+    const std::size_t limit = 1000000 + 8 * text_bytes;
     pcre2_set_match_limit(context_.get(), static_cast<std::uint32_t>(std::min<std::size_t>(limit, UINT32_MAX)));
   }
 
-  bool find(std::size_t from, Range& match) {
-    constexpr int kMatchesPerClockReading = 256;
-    if (++count_ % kMatchesPerClockReading == 0 && thread_cpu_seconds() - start_seconds_ > max_seconds_) too_slow();
-    const auto* subject = reinterpret_cast<PCRE2_SPTR>(text_.data());
+  bool find(std::string_view text, std::size_t from, Range& match) {
+    check_time();
+    const auto* subject = reinterpret_cast<PCRE2_SPTR>(text.data());
+    const pcre2_code* const code = code_->compiled.get();
     int result = PCRE2_ERROR_JIT_STACKLIMIT;
-    if (has_jit_) {
-      result = pcre2_jit_match(code_, subject, text_.size(), from, 0, data_.get(), context_.get());
-    }
+    if (code_->has_jit) result = pcre2_jit_match(code, subject, text.size(), from, 0, data_.get(), context_.get());
     if (result == PCRE2_ERROR_JIT_STACKLIMIT) {  // the interpreter keeps its stack on the heap
-      result = pcre2_match(code_, subject, text_.size(), from, PCRE2_NO_UTF_CHECK | PCRE2_NO_JIT, data_.get(),
-                           context_.get());
+      result =
+          pcre2_match(code, subject, text.size(), from, PCRE2_NO_UTF_CHECK | PCRE2_NO_JIT, data_.get(), context_.get());
     }
     if (result == PCRE2_ERROR_NOMATCH) return false;
     if (result < 0) too_slow();
@@ -78,23 +71,54 @@ class Search {
     return true;
   }
 
- private:
-  [[noreturn]] void too_slow() const {
-    fail(ErrorCategory::kUnsupported,
-         text(where_, ": the regular expression needs too many steps on this text of ", text_.size(), " bytes"));
+  void find_all(std::string_view text, std::vector<Range>& matches) {
+    std::size_t position = 0;
+    Range match{};
+    while (position <= text.size() && find(text, position, match)) {
+      const bool repeats = match.size() == 0 && !matches.empty() && matches.back().end == match.end;
+      if (repeats) {
+        if (position == text.size()) break;
+        next_code_point(text, position);
+        continue;
+      }
+      matches.push_back(match);
+      position = match.end;
+    }
   }
 
-  const pcre2_code* code_;
-  bool has_jit_;
-  std::string_view text_;
+ private:
+  void check_time() {
+    constexpr std::size_t kSearchesPerClockReading = 256;
+    constexpr double kMaxSeconds = 5;
+    constexpr double kMaxSecondsPerByte = 20e-6;
+    if (count_++ % kSearchesPerClockReading != 0 || count_ == 1) return;
+    const double now = thread_cpu_seconds();
+    if (start_seconds_ == 0) start_seconds_ = now;
+    if (now - start_seconds_ > kMaxSeconds + kMaxSecondsPerByte * static_cast<double>(text_bytes_)) too_slow();
+  }
+  [[noreturn]] void too_slow() const {
+    fail(ErrorCategory::kUnsupported,
+         text(where_, ": the regular expression needs too many steps on this text of ", text_bytes_, " bytes"));
+  }
+
+  const Code* code_;
   const std::string& where_;
+  std::size_t text_bytes_;
   MatchContext context_;
   MatchData data_;
-  double start_seconds_, max_seconds_;
-  int count_ = 0;
+  double start_seconds_ = 0;  // of the first reading
+  std::size_t count_ = 0;
 };
 
-}  // namespace
+Regex::Searcher::Searcher(const Regex& regex, std::size_t text_bytes)
+    : search_(std::make_unique<Search>(regex, text_bytes)) {}
+Regex::Searcher::~Searcher() = default;
+
+const std::vector<Range>& Regex::Searcher::find_all(std::string_view piece) {
+  matches_.clear();
+  search_->find_all(piece, matches_);
+  return matches_;
+}
 
 Regex::Regex(const std::string& pattern, std::string where) : where_(std::move(where)) {
   if (pattern.size() > kMaxPatternBytes) {
@@ -134,25 +158,13 @@ Regex Regex::word_character() {
 
 std::vector<Range> Regex::find_all(std::string_view text) const {
   std::vector<Range> matches;
-  Search search(code_->compiled.get(), code_->has_jit, text, where_);
-  std::size_t position = 0;
-  Range match{};
-  while (position <= text.size() && search.find(position, match)) {
-    const bool repeats = match.size() == 0 && !matches.empty() && matches.back().end == match.end;
-    if (repeats) {
-      if (position == text.size()) break;
-      next_code_point(text, position);
-      continue;
-    }
-    matches.push_back(match);
-    position = match.end;
-  }
+  Search(*this, text.size()).find_all(text, matches);
   return matches;
 }
 
 bool Regex::matches_somewhere(std::string_view text) const {
   Range match{};
-  return Search(code_->compiled.get(), code_->has_jit, text, where_).find(0, match);
+  return Search(*this, text.size()).find(text, 0, match);
 }
 
 }  // namespace tca::runtime

@@ -17,6 +17,8 @@ struct Range {
 /// Immutable: any number of threads may search with one object.
 class Regex {
  public:
+  class Searcher;
+
   /// pattern in the syntax of tokenizer.json. Throws kUnsupported or kBadFile naming where.
   static Regex parse(std::string_view pattern, const std::string& where);
   static Regex literal(std::string_view text);
@@ -30,9 +32,23 @@ class Regex {
 
  private:
   struct Code;
+  class Search;
   Regex(const std::string& pcre2_pattern, std::string where);
   std::shared_ptr<const Code> code_;
   std::string where_;
+};
+
+/// Searches the pieces of one text, `text_bytes` in all, with what a search needs set up once.
+class Regex::Searcher {
+ public:
+  Searcher(const Regex& regex, std::size_t text_bytes);
+  ~Searcher();
+  /// As find_all; the result is valid until the next call.
+  const std::vector<Range>& find_all(std::string_view piece);
+
+ private:
+  std::unique_ptr<Search> search_;
+  std::vector<Range> matches_;
 };
 
 }  // namespace tca::runtime

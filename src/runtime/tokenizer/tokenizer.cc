@@ -86,6 +86,7 @@ void Tokenizer::Impl::index_tokens(const std::string& file) {
                  "the id that model.vocab gives this token, or one that it gives to no other");
     }
     added_ids.emplace(token.content, token.id);
+    if (token.special) model.never_take_whole(token.id);
     // A token that is found after normalisation is decoded from its normalised form.
     entry = {token.normalized ? normalizer.apply(token.content, true) : token.content, true, true, token.special};
   }
