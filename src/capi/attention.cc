@@ -3,7 +3,11 @@
 #include "capi/handles.h"
 #include "core/kept_set.h"
 
-using namespace tca::capi;
+using tca::capi::create;
+using tca::capi::guarded;
+using tca::capi::required;
+using tca::capi::to_rule;
+using tca::capi::to_view;
 
 namespace {
 

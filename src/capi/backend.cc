@@ -2,7 +2,10 @@
 
 #include "capi/handles.h"
 
-using namespace tca::capi;
+using tca::capi::create;
+using tca::capi::guarded;
+using tca::capi::required;
+using tca::capi::to_dtype;
 
 tca_status tca_thread_pool_create(int num_threads, tca_thread_pool** out) {
   return create(out, [&] { return tca_thread_pool{std::make_shared<tca::ThreadPool>(num_threads)}; });

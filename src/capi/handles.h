@@ -69,7 +69,7 @@ T& required(T* pointer, const char* name) {
 
 /// Sets *out to a handle that make() returns, to null when it throws.
 template <class Handle, class Make>
-tca_status create(Handle** out, const Make& make) noexcept {
+tca_status create(Handle** out, const Make& make) {
   if (out != nullptr) *out = nullptr;
   return guarded([&] {
     required(out, "out");

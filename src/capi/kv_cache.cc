@@ -1,6 +1,10 @@
 #include "capi/handles.h"
 
-using namespace tca::capi;
+using tca::capi::create;
+using tca::capi::guarded;
+using tca::capi::required;
+using tca::capi::to_dtype;
+using tca::capi::to_view;
 
 namespace {
 

@@ -2,7 +2,10 @@
 
 #include "capi/handles.h"
 
-using namespace tca::capi;
+using tca::capi::create;
+using tca::capi::from_rule;
+using tca::capi::guarded;
+using tca::capi::required;
 
 tca_status tca_profile_load(const char* path, tca_profile** out) {
   return create(out, [&] { return tca::Profile::load(&required(path, "path")); });

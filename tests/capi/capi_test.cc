@@ -95,7 +95,7 @@ TEST_F(CApi, AttentionEqualsCpp) {
   certify.window = 16;
   certify.sinks = 2;
   std::vector<tca_head_certificate> certificates(kKvHeads);
-  std::vector<float> deltas(3 * kHeads), cpp_deltas(deltas.size());
+  std::vector<float> deltas(rows.size() * kHeads), cpp_deltas(deltas.size());
   ASSERT_EQ(tca_certify(backend_, &certify, certificates.data(), deltas.data()), TCA_OK) << tca_last_error();
   const auto cpp_certificates = cpp_backend_->certify({.q = cpp(certify.q),
                                                        .rows = rows,

@@ -44,7 +44,7 @@ TEST(Json, DepthIsLimited) {
   const std::string deep = std::string(kMaxJsonDepth, '[') + std::string(kMaxJsonDepth, ']');
   EXPECT_NO_THROW(parse_json(deep, "f"));
   expect_error(ErrorCategory::kBadFile, "nested deeper than 64", [&] { parse_json("[" + deep + "]", "f"); });
-  expect_error(ErrorCategory::kBadFile, "nested deeper", [] { parse_json(std::string(10000000, '['), "f"); });
+  expect_error(ErrorCategory::kBadFile, "nested deeper", [] { parse_json(std::string(100000, '['), "f"); });
 }
 
 TEST(Json, DuplicateKeysAreRefused) {

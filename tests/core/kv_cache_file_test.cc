@@ -28,7 +28,7 @@ const std::string kMetadata = "some text";
 constexpr std::size_t kVersionAt = 8, kDTypeAt = 12, kLayoutAt = 16, kLayersAt = 20, kHeadsAt = 24, kDimAt = 28;
 constexpr std::size_t kMetadataBytesAt = 32, kFileBytesAt = 40, kMetadataAt = 48;
 const std::size_t kIndexAt = kMetadataAt + kMetadata.size();
-const std::size_t kHeaderSumAt = kIndexAt + 8 * 2 * (1 + 2 * 2);
+const std::size_t kHeaderSumAt = kIndexAt + 80;  // 2 layers of one count and 2 x 2 numbers
 const std::size_t kDataAt = kHeaderSumAt + 8;
 
 std::uint64_t checksum_of(std::string_view data) {

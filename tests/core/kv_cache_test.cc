@@ -24,7 +24,9 @@ class Segment {
  public:
   explicit Segment(std::int64_t n) : values_(static_cast<std::size_t>(n) * 2 * kDim) {
     for (std::size_t i = 0; i < values_.size(); ++i) {
-      values_[i] = static_cast<float>(i / (2 * kDim)) + 100.0f * static_cast<float>(i / kDim % 2);
+      const std::size_t row = i / kDim;
+      const std::size_t token = row / 2, head = row % 2;
+      values_[i] = static_cast<float>(token + 100 * head);
     }
     view_ = contiguous(static_cast<const void*>(values_.data()), DType::kF32, n, 2, kDim);
   }
@@ -91,8 +93,8 @@ TEST(KvCache, DenseStoreHoldsEverythingInTheTail) {
   EXPECT_EQ(cache.tail_begin(0, 1), 0);
   const KvPageView page = cache.page(0, 1, 1);
   EXPECT_EQ(page.count, 6);
-  EXPECT_EQ(load_element(page.k, DType::kBF16, 2 * kDim), 166);
-  EXPECT_EQ(load_element(page.v, DType::kBF16, 3 * kDim - 1), 166);
+  EXPECT_EQ(load_element(page.k, DType::kBF16, std::int64_t{2} * kDim), 166);
+  EXPECT_EQ(load_element(page.v, DType::kBF16, std::int64_t{3} * kDim - 1), 166);
   EXPECT_EQ(pool->used_bytes(), 4 * pool->page_bytes());
 }
 
@@ -108,7 +110,8 @@ TEST(KvCache, KeptStoreMergesChosenTokensWithTheWindow) {
   EXPECT_EQ(cache.tail_begin(0, 1), 3);
   EXPECT_EQ(cache.num_tokens(0), 13);
   EXPECT_EQ(cache.position(0, 0, 4), 7);
-  EXPECT_EQ(load_element(cache.page(0, 0, 0).k, DType::kBF16, 4 * kDim), 4) << "row of the segment's token 4";
+  EXPECT_EQ(load_element(cache.page(0, 0, 0).k, DType::kBF16, std::int64_t{4} * kDim), 4)
+      << "row of the segment's token 4";
   // Decoded tokens join the tail.
   store(cache, 1);
   EXPECT_EQ(cache.tail_begin(0, 0), 5);
@@ -268,9 +271,12 @@ TEST(KvCache, ForksWorkInParallelThreads) {
   const auto pool = KvPool::create(kPlenty, kDim, DType::kBF16);
   KvCache cache(pool, kShape);
   store(cache, 100);
+  constexpr int kForks = 4;
   std::vector<KvCache> forks;
-  for (int i = 0; i < 4; ++i) forks.push_back(cache.fork());
+  forks.reserve(kForks);
+  for (int i = 0; i < kForks; ++i) forks.push_back(cache.fork());
   std::vector<std::thread> threads;
+  threads.reserve(kForks);
   for (KvCache& fork : forks) {
     threads.emplace_back([&fork] {
       for (int i = 0; i < 200; ++i) {

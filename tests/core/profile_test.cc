@@ -164,9 +164,10 @@ TEST(Profile, PicksTheLargestBudgetNotAbove) {
 TEST(Profile, RicherClimbsToFull) {
   const Profile profile = example();
   BlockShares current = BlockShares::window(8);
-  std::vector<double> climbed;
-  for (int i = 0; i < 4; ++i) climbed.push_back((current = profile.richer(current, 0, 0)).kept_share());
-  EXPECT_EQ(climbed, (std::vector<double>{0.1875, 0.25, 1, 1}));
+  for (const double expected : {0.1875, 0.25, 1.0, 1.0}) {
+    current = profile.richer(current, 0, 0);
+    EXPECT_EQ(current.kept_share(), expected);
+  }
   // All budgets know this head as window only.
   EXPECT_EQ(profile.richer(BlockShares::window(8), 0, 1), BlockShares::full(8));
   expect_error(ErrorCategory::kInvalidArgument, "layer is 2", [&] { profile.richer(current, 2, 0); });
