@@ -17,10 +17,10 @@ namespace hn = hwy::HWY_NAMESPACE;
 
 /// 2^x for x < 127.5. Degree 5: within 2.2 ulp where the result is a normal number (2.1 with fused multiply-adds);
 /// degree 4: within 3e-6 of the value, for weights that are rounded to bf16 next. Below x = -126 the error is under
-/// 2^-126, and from x = -127 down
-/// (-infinity too) the result is exactly 0. The polynomials are minimax for the relative error on [-0.5, 0.5] with a
-/// constant term of exactly 1. Half of the operations are additions: they run beside the multiply-adds on cores with
-/// separate adders, which is why the exponent is split off by a magic addition rather than by a rounding instruction.
+/// 2^-126, and from x = -127 down (-infinity too) the result is exactly 0. The polynomials are minimax for the relative
+/// error on [-0.5, 0.5] with a constant term of exactly 1. Half of the operations are additions: they run beside the
+/// multiply-adds on cores with separate adders, which is why the exponent is split off by a magic addition rather than
+/// by a rounding instruction.
 template <int kDegree, class D, class V = hn::Vec<D>>
 HWY_INLINE V exp2(D d, V x) {
   static_assert(kDegree == 4 || kDegree == 5);
