@@ -198,6 +198,30 @@ TEST(Session, WhatProgressThrowsComesThrough) {
   EXPECT_EQ(session.num_tokens(), 0);
 }
 
+class Failing : public LayerObserver {
+ public:
+  void on_layer(std::int32_t layer, const TensorView&, const TensorView&, const TensorView&) override {
+    if (layer == 1) throw std::runtime_error("from the observer");
+  }
+};
+
+TEST(Session, WhatObserversAndListenersThrowComesThrough) {
+  const Engine engine;
+  Session session = engine.session(), undisturbed = engine.session();
+  read(session, engine.prompt(50));
+  read(undisturbed, engine.prompt(50));
+  const Snapshot before(session);
+  Failing observer;
+  for (const std::int64_t n : {1, 30}) {
+    EXPECT_THROW(session.read(engine.prompt(n), {.observer = &observer}), std::runtime_error);
+    EXPECT_TRUE(Snapshot(session) == before);
+    const auto listener = [](std::int64_t, std::int64_t, std::span<const float>) { throw std::runtime_error("here"); };
+    EXPECT_THROW(session.read(engine.prompt(n), {.all_logits = listener}), std::runtime_error);
+    EXPECT_TRUE(Snapshot(session) == before);
+  }
+  EXPECT_EQ(read(session, engine.prompt(40)), read(undisturbed, engine.prompt(40)));
+}
+
 TEST(Session, ProgressEndsWithEverythingDone) {
   const Engine engine;
   for (const std::int64_t n : {1, 40, 600}) {

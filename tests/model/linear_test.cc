@@ -102,6 +102,17 @@ TEST(Linear, SeveralProductsAtOnceAreEachTheSame) {
   EXPECT_EQ(b.result.bytes, multiply(second, 1).bytes);
 }
 
+TEST(Linear, ACancelledRunLeavesTheRestOut) {
+  const Case c{300, 48, 40, DType::kF32, DType::kF32, false, false};
+  Data data(c);
+  const Elements before = data.result;
+  ThreadPool pool(2);
+  MatrixProducts products;
+  const std::atomic<bool> cancel{true};
+  products.run(c.rows, std::array{data.product(c)}, pool, &cancel);
+  EXPECT_EQ(data.result.bytes, before.bytes);
+}
+
 TEST(Linear, TheApplicationsOpenMpSettingComesBack) {
   omp_set_num_threads(3);
   multiply({300, 48, 40, DType::kF32, DType::kF32, false, false}, 2);

@@ -192,12 +192,14 @@ std::span<const float> Session::Impl::read(std::span<const std::int32_t> ids, co
   const auto n = static_cast<std::int64_t>(ids.size());
   const ReadPlan read_plan = plan(n, read_options);
   const std::int64_t units = attention_units(n, read_plan);
+  const std::int64_t num_hidden = read_options.all_logits ? n : read_options.num_logits;
+  const std::int64_t layers = model->config().num_layers;
+  ReadMonitor monitor(read_options.progress, (layers - 1) * 2 * n + n + num_hidden + layers * units);
   const Segment segment = {.ids = ids,
                            .first_position = static_cast<std::int64_t>(state.tokens.size()),
-                           .num_hidden = read_options.all_logits ? n : read_options.num_logits,
-                           .min_queries = min_queries(n, read_options)};
-  const std::int64_t layers = model->config().num_layers;
-  ReadMonitor monitor(read_options.progress, (layers - 1) * 2 * n + n + segment.num_hidden + layers * units);
+                           .num_hidden = num_hidden,
+                           .min_queries = min_queries(n, read_options),
+                           .cancel = monitor.cancel()};
 
   std::optional<SessionState> forked;
   if (!in_place(n, read_plan, read_options)) forked.emplace(state.fork());
@@ -255,7 +257,7 @@ void Session::Impl::give_logits(std::span<const float> hidden, const ReadOptions
     read_options.all_logits(static_cast<std::int64_t>(first), static_cast<std::int64_t>(count), logits);
     monitor.check();
   }
-  logits.clear();
+  logits = {};
 }
 
 // ---- The public face ----

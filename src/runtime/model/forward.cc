@@ -73,12 +73,12 @@ void Forward::project(Rows rows, const LayerWeights& w) {
   const std::int64_t begin = std::max(rows.begin, first_query_), end = rows.begin + rows.count;
   if (begin == rows.begin) {
     const std::array<Product, 3> qkv = {Product{&w.q, normed_.data(), q_row(rows.begin), dtype_}, kv[0], kv[1]};
-    return products_.run(rows.count, qkv, *pool_);
+    return products_.run(rows.count, qkv, *pool_, cancel_);
   }
-  products_.run(rows.count, kv, *pool_);
+  products_.run(rows.count, kv, *pool_, cancel_);
   if (begin >= end) return;
   const std::byte* x = normed_.data() + (begin - rows.begin) * hidden_ * static_cast<std::int64_t>(dtype_size(dtype_));
-  products_.run(end - begin, std::array{Product{&w.q, x, q_row(begin), dtype_}}, *pool_);
+  products_.run(end - begin, std::array{Product{&w.q, x, q_row(begin), dtype_}}, *pool_, cancel_);
 }
 
 void Forward::rotate(Rows rows, const LayerWeights& w) {
@@ -101,17 +101,17 @@ void Forward::rotate(Rows rows, const LayerWeights& w) {
 
 void Forward::add_attention(Rows rows, const LayerWeights& w) {
   float* x = x_.as<float>() + rows.begin * hidden_;
-  products_.run(rows.count, std::array{Product{&w.o, q_row(rows.begin), x, DType::kF32, true}}, *pool_);
+  products_.run(rows.count, std::array{Product{&w.o, q_row(rows.begin), x, DType::kF32, true}}, *pool_, cancel_);
 }
 
 void Forward::add_mlp(Rows rows, const LayerWeights& w) {
   products_.run(rows.count,
                 std::array{Product{&w.gate, normed_.data(), gate_.data(), dtype_},
                            Product{&w.up, normed_.data(), up_.data(), dtype_}},
-                *pool_);
+                *pool_, cancel_);
   swiglu(gate_.data(), up_.data(), dtype_, rows.count, inner_, *pool_);
   float* x = x_.as<float>() + rows.begin * hidden_;
-  products_.run(rows.count, std::array{Product{&w.down, gate_.data(), x, DType::kF32, true}}, *pool_);
+  products_.run(rows.count, std::array{Product{&w.down, gate_.data(), x, DType::kF32, true}}, *pool_, cancel_);
 }
 
 void Forward::logits(std::span<const float> hidden, std::span<float> out) {
@@ -131,6 +131,7 @@ void Forward::logits(std::span<const float> hidden, std::span<float> out) {
 
 void Forward::prepare(const Segment& segment) {
   n_ = static_cast<std::int64_t>(segment.ids.size());
+  cancel_ = segment.cancel;
   rope_.fill(frequencies_, segment.first_position, n_, *pool_);
   const auto bytes = [&](std::int64_t rows, std::int64_t width) {
     return static_cast<std::size_t>(rows * width) * dtype_size(dtype_);

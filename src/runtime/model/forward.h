@@ -1,6 +1,7 @@
 // The forward pass of a decoder: embedding, layers, logits. Attention itself is left to the caller.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <span>
 
@@ -27,6 +28,8 @@ struct Segment {
   std::int64_t first_position = 0;
   std::int64_t num_hidden = 1;   // hidden states wanted, of the last tokens
   std::int64_t min_queries = 1;  // queries that attend() wants to see in the last layer, at least
+  /// Optional: once true, products are left out; the caller throws from advanced() or attend() then.
+  const std::atomic<bool>* cancel = nullptr;
 };
 
 /// Buffers and products for reading segments of one sequence at a time. Layer by layer over the whole segment, so that
@@ -71,6 +74,7 @@ class Forward {
 
   // Of the segment that is read
   std::int64_t n_ = 0;
+  const std::atomic<bool>* cancel_ = nullptr;
   std::int64_t first_query_ = 0;   // of this layer: earlier rows have no q
   std::int64_t first_output_ = 0;  // of this layer: earlier rows end with it
   RopeTable rope_;

@@ -3,6 +3,7 @@
 #include <omp.h>
 
 #include <algorithm>
+#include <map>
 #include <oneapi/dnnl/dnnl.hpp>
 #include <string_view>
 #include <tuple>
@@ -201,7 +202,7 @@ struct MatrixProducts::Impl {
     stream.wait();
   }
 
-  void run(std::span<const Piece> pieces, ThreadPool& pool) {
+  void run(std::span<const Piece> pieces, ThreadPool& pool, const std::atomic<bool>* cancel) {
     std::vector<const Primitive*> chosen(pieces.size());
     {
       const OneOpenMpThread one_thread;  // the number of threads is fixed when a primitive is made
@@ -211,6 +212,7 @@ struct MatrixProducts::Impl {
     }
     scratch.resize(static_cast<std::size_t>(pool.num_threads()));
     pool.parallel_for(static_cast<std::int64_t>(pieces.size()), [&](std::int64_t i, int worker) {
+      if (cancel != nullptr && cancel->load(std::memory_order_relaxed)) return;
       const auto at = static_cast<std::size_t>(i);
       if (pieces[at].few_rows()) return multiply_few_rows(pieces[at]);
       const OneOpenMpThread one_thread;
@@ -224,9 +226,10 @@ MatrixProducts::~MatrixProducts() = default;
 MatrixProducts::MatrixProducts(MatrixProducts&&) noexcept = default;
 MatrixProducts& MatrixProducts::operator=(MatrixProducts&&) noexcept = default;
 
-void MatrixProducts::run(std::int64_t rows, std::span<const Product> products, ThreadPool& pool) {
+void MatrixProducts::run(std::int64_t rows, std::span<const Product> products, ThreadPool& pool,
+                         const std::atomic<bool>* cancel) {
   try {
-    impl_->run(cut(rows, products), pool);
+    impl_->run(cut(rows, products), pool, cancel);
   } catch (const dnnl::error& error) {
     fail(ErrorCategory::kUnsupported, text("oneDNN cannot multiply ", rows, " rows: ", error.what()));
   }

@@ -1,8 +1,8 @@
 // Matrix products of the forward pass: oneDNN for blocks of rows, own kernels for a few rows (decoding).
 #pragma once
 
+#include <atomic>
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <span>
 
@@ -32,8 +32,10 @@ class MatrixProducts {
   MatrixProducts(MatrixProducts&&) noexcept;
   MatrixProducts& operator=(MatrixProducts&&) noexcept;
 
-  /// All of the products, which share nothing but the number of rows, as one parallel step.
-  void run(std::int64_t rows, std::span<const Product> products, ThreadPool& pool);
+  /// All of the products, which share nothing but the number of rows, as one parallel step. Once cancel (optional) is
+  /// true, the rest is left out and the result undefined.
+  void run(std::int64_t rows, std::span<const Product> products, ThreadPool& pool,
+           const std::atomic<bool>* cancel = nullptr);
 
  private:
   struct Impl;
