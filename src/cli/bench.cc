@@ -33,12 +33,12 @@ struct BenchArgs {
 };
 
 void add_options(CLI::App& app, BenchArgs& args) {
-  app.add_option("--ctx", args.contexts, "Prompt lengths in tokens, separated by commas")
+  app.add_option("--ctx", args.contexts, "Prompt lengths in tokens")
       ->delimiter(',')
       ->check(in_int_range(1, std::numeric_limits<std::int32_t>::max()))
       ->type_name("N,...")
       ->capture_default_str();
-  app.add_option("--attention", args.modes, "Modes to measure: full, tca, auto, separated by commas")
+  app.add_option("--attention", args.modes, "Modes to measure: full, tca, auto")
       ->delimiter(',')
       ->check(CLI::IsMember({"auto", "full", "tca"}).description(""))
       ->type_name("MODE,...")
@@ -51,13 +51,10 @@ void add_options(CLI::App& app, BenchArgs& args) {
       ->check(in_int_range(1, 1000))
       ->type_name("N")
       ->capture_default_str();
-  app.add_option("--text", args.text, "Where the tokens come from, repeated where it is too short")
-      ->type_name("FILE")
-      ->capture_default_str();
+  app.add_option("--text", args.text, "Where the tokens come from")->type_name("FILE")->capture_default_str();
   add_model_options(app, args.model);
   add_profile_options(app, args.attention);
-  app.add_flag("--json", args.json, "One JSON object on standard output instead of the table (docs/cli.md)")
-      ->group("Output");
+  app.add_flag("--json", args.json, "One JSON object on standard output (docs/cli.md)")->group("Output");
 }
 
 struct Row {

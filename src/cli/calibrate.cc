@@ -41,7 +41,7 @@ void add_options(CLI::App& app, CalibrateArgs& args) {
       ->type_name("FILE...");
   app.add_option("-o,--output", args.output, "The profile to write")->required()->type_name("FILE");
   app.add_flag("--force", args.force, "Replace a profile that is there");
-  app.add_option("--budgets", args.options.budgets, "Mean shares of the tokens to keep, separated by commas")
+  app.add_option("--budgets", args.options.budgets, "Shares of the tokens to keep")
       ->delimiter(',')
       ->check(in_range(0, 1, /*low_excluded=*/true))
       ->type_name("RATIO,...")
@@ -59,15 +59,12 @@ void add_options(CLI::App& app, CalibrateArgs& args) {
       ->check(in_int_range(1, 10000))
       ->type_name("N")
       ->capture_default_str();
-  app.add_flag("--no-facts", args.no_facts, "Plain text only, without planted facts and questions about them");
-  app.add_option("--seed", args.options.seed, "Of facts, places and sampled rows")
-      ->type_name("N")
-      ->capture_default_str();
-  app.add_option("--chat-template", args.chat_template, "Chat form of the questions (default: recognised)")
+  app.add_flag("--no-facts", args.no_facts, "Plain text only, without planted facts");
+  add_seed_option(app, args.options.seed, "Of facts, places and sampled rows");
+  app.add_option("--chat-template", args.chat_template, "Chat form of the questions (default: the model's)")
       ->type_name("NAME");
   add_model_options(app, args.model);
-  app.add_flag("--json", args.json, "One JSON object on standard output instead of text (docs/cli.md)")
-      ->group("Output");
+  app.add_flag("--json", args.json, "One JSON object on standard output (docs/cli.md)")->group("Output");
 }
 
 // Minutes of work are not begun for a file that cannot be written.

@@ -38,12 +38,12 @@ void add_options(CLI::App& app, ChatArgs& args) {
       ->excludes(system);
   app.add_option("--save", args.save, "Save the conversation at the end")->type_name("FILE");
   app.add_option("--chat-template", args.chat_template,
-                 "Chat form: chatml, llama2, llama3, mistral (default: recognised from the model)")
+                 "Chat form: chatml, llama2, llama3, mistral (default: the model's)")
       ->type_name("NAME");
   add_model_options(app, args.model);
   add_attention_options(app, args.attention);
   add_sampling_options(app, args.sampling);
-  app.add_flag("--json", args.json, "One JSON object on standard output at the end (docs/cli.md)")->group("Output");
+  app.add_flag("--json", args.json, "One JSON object on standard output (docs/cli.md)")->group("Output");
 }
 
 constexpr char kHelp[] =

@@ -23,7 +23,7 @@ template <class Args>
 CLI::App& add_command(CLI::App& app, Job& job, const char* name, const char* help,
                       void (*add_options)(CLI::App&, Args&), int (*run)(const Args&)) {
   auto args = std::make_shared<Args>();
-  CLI::App* command = app.add_subcommand(name, help);
+  CLI::App* command = app.add_subcommand(name, help)->group("Commands");
   add_options(*command, *args);
   command->callback([&job, args, run] { job = [args, run] { return run(*args); }; });
   return *command;

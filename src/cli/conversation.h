@@ -5,8 +5,9 @@
 #include <string>
 #include <vector>
 
-#include "cli/options.h"
+#include "cli/loaded_model.h"
 #include "runtime/engine/generate.h"
+#include "runtime/tokenizer/chat_template.h"
 
 namespace tca::cli {
 

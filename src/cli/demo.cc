@@ -37,12 +37,11 @@ void add_options(CLI::App& app, DemoArgs& args) {
       ->check(in_int_range(1, 256))
       ->type_name("N")
       ->capture_default_str();
-  app.add_option("--seed", args.seed, "Of the facts and their places")->type_name("N")->capture_default_str();
+  add_seed_option(app, args.seed, "Of the facts and their places");
   app.add_option("--text", args.text, "The document")->type_name("FILE")->capture_default_str();
   add_model_options(app, args.model);
   add_profile_options(app, args.attention);
-  app.add_flag("--json", args.json, "One JSON object on standard output instead of the tables (docs/cli.md)")
-      ->group("Output");
+  app.add_flag("--json", args.json, "One JSON object on standard output (docs/cli.md)")->group("Output");
 }
 
 // Room for the questions and answers behind the document, in tokens a fact: the longest forms take about 80.

@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include <array>
+#include <algorithm>
 
 #include "cli/format.h"
 #include "cli/report.h"
@@ -16,6 +16,18 @@ std::string trimmed(const std::string& text) {
   const std::size_t begin = text.find_first_not_of(" \t\r\n");
   if (begin == std::string::npos) return "";
   return text.substr(begin, text.find_last_not_of(" \t\r\n") + 1 - begin);
+}
+
+// "2, 1" -> {"1", "2"}
+std::vector<std::string> sorted_values(const std::string& list) {
+  std::vector<std::string> values;
+  for (std::size_t begin = 0; begin <= list.size();) {
+    const std::size_t end = std::min(list.find(',', begin), list.size());
+    values.push_back(trimmed(list.substr(begin, end - begin)));
+    begin = end + 1;
+  }
+  std::sort(values.begin(), values.end());
+  return values;
 }
 
 struct Score {
@@ -44,10 +56,13 @@ int num_right(const DemoDocument& document, const DemoRun& run) {
   return right;
 }
 
+// Columns of an answer: room is left for the question, and --json has them whole.
+constexpr std::size_t kAnswerColumns = 18;
+
 Cell verdict_cell(const std::string& answer, const evaluation::Fact& fact) {
   if (is_right(answer, fact)) return {"ok", CellStyle::kGood};
   const std::string said = trimmed(answer);
-  return {said.empty() ? "miss: no answer" : "miss: " + said, CellStyle::kBad};
+  return {clip(one_line(said.empty() ? "miss: no answer" : "miss: " + said), kAnswerColumns), CellStyle::kBad};
 }
 
 // "2.5x faster", or the truth where it is not.
@@ -58,16 +73,12 @@ Cell ratio_cell(double ratio, const char* better, const char* worse) {
 }
 
 std::string answers_table(const DemoDocument& document, const DemoRun& full, const DemoRun& tca, const Style& style) {
-  TextTable table({{"", true},
-                   {"question", false, true},
-                   {"expected", false, true},
-                   {"full attention", false, true},
-                   {"TCA", false, true}});
+  TextTable table({{"", true}, {"question", false, true}, {"expected"}, {"full attention"}, {"TCA"}});
   for (std::size_t i = 0; i < document.lookup.facts.size(); ++i) {
     const evaluation::Fact& fact = document.lookup.facts[i];
     table.add_row({{fmt::format("{}", i + 1), CellStyle::kDim},
                    {short_question(fact.question)},
-                   {fact.answer},
+                   {clip(one_line(fact.answer), kAnswerColumns)},
                    verdict_cell(full.answers[i], fact),
                    verdict_cell(tca.answers[i], fact)});
   }
@@ -103,18 +114,17 @@ std::string figures_table(const DemoDocument& document, const DemoRun& full, con
 }  // namespace
 
 bool is_right(const std::string& answer, const evaluation::Fact& fact) {
-  return trimmed(answer) == trimmed(fact.answer);
+  return sorted_values(answer) == sorted_values(fact.answer);
 }
 
 std::string short_question(const std::string& question) {
   std::string text = question;
-  for (const char* ending : {"?", ".", " mentioned in the text", " in the text"}) {
-    if (text.ends_with(ending)) text.resize(text.size() - std::string_view(ending).size());
+  for (const std::string_view ending : {"?", ".", " mentioned in the text", " in the text", " map to"}) {
+    if (text.ends_with(ending)) text.resize(text.size() - ending.size());
   }
-  static constexpr std::array<std::string_view, 9> kOpenings = {
-      "What is the ", "What are all the ", "Which value does the ", "Tell me the ", "Find all ", "special ", "secret "};
-  for (const std::string_view opening : kOpenings) {
-    if (!opening.empty() && text.starts_with(opening)) text.erase(0, opening.size());
+  for (const std::string_view opening : {"What is the ", "What are all the ", "Which value does the ", "Tell me the ",
+                                         "Find all ", "special ", "secret ", "REGISTER_CONTENT in "}) {
+    if (text.starts_with(opening)) text.erase(0, opening.size());
   }
   return text;
 }

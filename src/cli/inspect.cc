@@ -32,14 +32,16 @@ struct InspectArgs {
 };
 
 void add_options(CLI::App& app, InspectArgs& args) {
-  app.add_option("PATH", args.path, "Model directory or name, profile, or saved session")->capture_default_str();
+  app.add_option("PATH", args.path, "Model (directory or name), profile, or saved session")
+      ->type_name("")
+      ->capture_default_str();
   app.add_option("--keep", args.keep, "Of a profile, only the configuration for this share of the tokens")
       ->check(in_range(0, 1, /*low_excluded=*/true))
       ->type_name("RATIO");
   app.add_option("--objective", args.objective, "Of a profile, which configurations are drawn")
       ->type_name("NAME")
       ->capture_default_str();
-  app.add_flag("--json", args.json, "One JSON object on standard output instead of text (docs/cli.md)");
+  app.add_flag("--json", args.json, "One JSON object on standard output (docs/cli.md)");
 }
 
 std::string line(const Style& style, const char* label, const std::string& text) {

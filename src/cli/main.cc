@@ -5,10 +5,12 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <exception>
+#include <memory>
 #include <new>
 #include <string_view>
 
 #include "cli/commands.h"
+#include "cli/help_format.h"
 #include "cli/output.h"
 #include "cli/signals.h"
 #include "tca/backend.h"
@@ -28,11 +30,9 @@ std::string version_text() {
 
 void add_commands(CLI::App& app, Job& job) {
   app.require_subcommand(1);
-  app.get_formatter()->column_width(32);
+  app.formatter(std::make_shared<HelpFormatter>());
   app.set_version_flag("--version", version_text, "Version, backends and instruction set");
-  app.footer(
-      "Without --model the default model lookback-28m is used. `tca COMMAND --help` lists a command's options;\n"
-      "every command takes --json.");
+  app.footer("`tca COMMAND --help` lists a command's options. Without --model, lookback-28m is used.");
   add_run_command(app, job);
   add_chat_command(app, job);
   add_calibrate_command(app, job);

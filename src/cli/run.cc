@@ -13,6 +13,8 @@
 #include "cli/signals.h"
 #include "cli/terminal.h"
 #include "runtime/engine/generate.h"
+#include "runtime/tokenizer/chat_template.h"
+#include "runtime/tokenizer/chat_template.h"
 #include "tca/version.h"
 
 namespace tca::cli {
@@ -35,19 +37,16 @@ void add_options(CLI::App& app, RunArgs& args) {
   app.add_option("-f,--prompt-file", args.prompt_file, "The same from a file (- is standard input, the default)")
       ->type_name("FILE")
       ->excludes(prompt);
-  app.add_option("-q,--question", args.question,
-                 "Ask about the text in the model's chat form, instead of going on with it")
-      ->type_name("TEXT");
+  app.add_option("-q,--question", args.question, "Ask about the text, in the model's chat form")->type_name("TEXT");
   app.add_option("--chat-template", args.chat_template,
-                 "Chat form: chatml, llama2, llama3, mistral (default: recognised from the model)")
+                 "Chat form: chatml, llama2, llama3, mistral (default: the model's)")
       ->type_name("NAME");
   add_model_options(app, args.model);
   add_attention_options(app, args.attention);
   app.add_flag("--certify", args.attention.certify, "Measure the attention mass that is dropped, by layer and head")
       ->group("Attention");
   add_sampling_options(app, args.sampling);
-  app.add_flag("--json", args.json, "One JSON object on standard output instead of text (docs/cli.md)")
-      ->group("Output");
+  app.add_flag("--json", args.json, "One JSON object on standard output (docs/cli.md)")->group("Output");
   app.add_flag("--quiet", args.quiet, "No progress and no summary on standard error")->group("Output");
 }
 

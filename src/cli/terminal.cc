@@ -65,14 +65,14 @@ std::string one_line(std::string_view text) {
   std::string line;
   while (!text.empty()) {
     const CodePoint point = first_code_point(text);
-    if (is_control(point) || point.value == ' ') {
-      if (!line.empty() && line.back() != ' ') line += ' ';
-    } else {
+    if (!is_control(point)) {
       line += text.substr(0, point.bytes);
+    } else if (!line.empty() && line.back() != ' ') {
+      line += ' ';
     }
     text.remove_prefix(point.bytes);
   }
-  if (!line.empty() && line.back() == ' ') line.pop_back();
+  while (line.ends_with(' ')) line.pop_back();
   return line;
 }
 

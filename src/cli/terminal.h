@@ -13,7 +13,7 @@ std::size_t display_width(std::string_view text);
 std::string clip(std::string_view text, std::size_t width);
 /// Fills up with spaces to `width` columns.
 std::string pad(std::string_view text, std::size_t width, bool right_aligned = false);
-/// One line without control characters: runs of them and of spaces become one space. For cells and labels.
+/// One line: runs of control characters become one space, none at the ends. For cells and messages.
 std::string one_line(std::string_view text);
 /// Streamed text without the control characters that could drive a terminal (all of C0 but newline and tab, DEL).
 std::string without_controls(std::string_view text);

@@ -33,7 +33,7 @@ TEST(Terminal, PadFillsUp) {
 
 TEST(Terminal, OneLineHasNoControls) {
   EXPECT_EQ(one_line("a\n\tb"), "a b");
-  EXPECT_EQ(one_line("  a  b \n"), "a b");
+  EXPECT_EQ(one_line("\na  b \n"), "a  b");
   EXPECT_EQ(one_line("\x1b[31mred"), "[31mred");
   EXPECT_EQ(one_line("a\x7f"
                      "b"),

@@ -60,6 +60,7 @@ def test_help_and_version():
                       ("run", "chat", "calibrate", "inspect", "eval", "demo", "bench"))):
         done = tca(*arguments)
         assert done.returncode == 0 and done.stderr == b"" and done.stdout, arguments
+        assert max(map(len, done.stdout.decode().splitlines())) <= 100, arguments
     assert tca("--version").stdout.startswith(b"tca ")
 
 

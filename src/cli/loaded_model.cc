@@ -1,0 +1,93 @@
+#include "cli/loaded_model.h"
+
+#include <fmt/format.h>
+
+#include <filesystem>
+#include <map>
+
+#include "cli/output.h"
+
+namespace tca::cli {
+
+std::string LoadedModel::name() const {
+  const auto path = std::filesystem::path(dir).lexically_normal();
+  return (path.has_filename() ? path : path.parent_path()).filename().string();
+}
+
+LoadedModel load_model(const ModelArgs& args) {
+  const std::map<std::string, runtime::ComputeType> types = {{"auto", runtime::ComputeType::kAuto},
+                                                             {"bf16", runtime::ComputeType::kBF16},
+                                                             {"fp32", runtime::ComputeType::kF32}};
+  const std::string dir = locate_model(args.model);
+  auto pool = std::make_unique<ThreadPool>(args.threads);
+  auto backend = create_backend(args.backend, *pool);
+  runtime::Tokenizer tokenizer = runtime::Tokenizer::load(dir);
+  auto model = runtime::Model::load(dir, *pool, {.compute = types.at(args.compute)});
+  return {dir, std::move(pool), std::move(backend), std::move(model), std::move(tokenizer)};
+}
+
+std::string profile_path(const AttentionArgs& args, const LoadedModel& loaded) {
+  if (!args.profile.empty()) return args.profile;
+  const std::filesystem::path beside = std::filesystem::path(loaded.dir) / "profile.json";
+  std::error_code error;
+  return std::filesystem::exists(beside, error) ? beside.string() : "";
+}
+
+runtime::SessionOptions session_options(const AttentionArgs& args, const LoadedModel& loaded) {
+  runtime::SessionOptions options;
+  options.attention = attention_mode(args.attention);
+  options.keep = args.keep.value_or(kDefaultKeep);
+  options.objective = args.objective;
+  options.max_context = args.max_context;
+  options.kv_budget_bytes = args.kv_budget_bytes;
+  options.tolerance = args.tolerance;
+  options.certify = args.certify;
+  const bool full = options.attention == runtime::AttentionMode::kFull;
+  if (full && (args.keep || args.tolerance || !args.profile.empty())) {
+    throw UsageError("--attention full keeps everything: --keep, --tolerance and --profile do not go with it");
+  }
+  const std::string path = full ? "" : profile_path(args, loaded);
+  if (!path.empty()) {
+    auto profile = std::make_shared<Profile>(Profile::load(path));
+    profile->validate(loaded.model->fingerprint());
+    options.profile = std::move(profile);
+  } else if (args.keep || args.tolerance || options.attention == runtime::AttentionMode::kTca) {
+    throw Error(ErrorCategory::kInvalidArgument,
+                fmt::format("{} has no profile.json, which --keep, --tolerance and --attention tca need: make one with "
+                            "`tca calibrate`, or name one with --profile",
+                            loaded.dir));
+  }
+  return options;
+}
+
+void check_context(std::int64_t num_tokens, const AttentionArgs& args, const LoadedModel& loaded) {
+  const std::int64_t longest = loaded.model->config().max_position;
+  if (args.max_context > longest) {
+    throw Error(ErrorCategory::kInvalidArgument,
+                fmt::format("--ctx {} is more than the {} tokens the model was made for", args.max_context, longest));
+  }
+  const std::int64_t context = args.max_context > 0 ? args.max_context : longest;
+  if (num_tokens <= context) return;
+  throw Error(ErrorCategory::kInvalidArgument,
+              fmt::format("the prompt has {} tokens, the context {}: shorten the prompt{}", num_tokens, context,
+                          context < longest ? fmt::format(" or raise --ctx (the model goes up to {})", longest) : ""));
+}
+
+runtime::AttentionMode attention_mode(const std::string& name) {
+  if (name == "full") return runtime::AttentionMode::kFull;
+  return name == "tca" ? runtime::AttentionMode::kTca : runtime::AttentionMode::kAuto;
+}
+
+std::string attention_name(runtime::AttentionMode mode) {
+  switch (mode) {
+    case runtime::AttentionMode::kAuto:
+      return "auto";
+    case runtime::AttentionMode::kFull:
+      return "full";
+    case runtime::AttentionMode::kTca:
+      return "tca";
+  }
+  return "auto";
+}
+
+}  // namespace tca::cli

@@ -1,0 +1,65 @@
+// The model a job works with, and how its sessions read: what the command line's arguments turn into.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "cli/locate.h"
+#include "runtime/engine/sampler.h"
+#include "runtime/engine/session.h"
+#include "runtime/model/model.h"
+#include "runtime/tokenizer/tokenizer.h"
+#include "tca/backend.h"
+
+namespace tca::cli {
+
+struct ModelArgs {
+  std::string model = kDefaultModel;
+  std::string compute = "auto";
+  std::string backend = "auto";
+  int threads = 0;
+};
+
+inline constexpr double kDefaultKeep = 0.2;
+
+struct AttentionArgs {
+  std::string attention = "auto";
+  std::string profile;  // empty: profile.json of the model directory, where there is one
+  std::optional<double> keep;
+  std::string objective = "tail-risk";
+  std::optional<double> tolerance;
+  bool certify = false;
+  std::int64_t max_context = 0;
+  std::uint64_t kv_budget_bytes = 0;
+};
+
+struct SamplingArgs {
+  std::int64_t max_tokens = 256;
+  runtime::SamplingOptions sampling;
+};
+
+/// Members are destroyed last to first; sessions must be gone before.
+struct LoadedModel {
+  std::string dir;
+  std::unique_ptr<ThreadPool> pool;
+  std::unique_ptr<Backend> backend;
+  std::shared_ptr<const runtime::Model> model;
+  runtime::Tokenizer tokenizer;
+
+  std::string name() const;  // the directory's
+};
+LoadedModel load_model(const ModelArgs& args);
+
+/// Reads and checks the profile; UsageError where arguments contradict each other.
+runtime::SessionOptions session_options(const AttentionArgs& args, const LoadedModel& loaded);
+/// The file session_options reads, empty when there is none.
+std::string profile_path(const AttentionArgs& args, const LoadedModel& loaded);
+/// Throws kInvalidArgument when a prompt is longer than the context.
+void check_context(std::int64_t num_tokens, const AttentionArgs& args, const LoadedModel& loaded);
+
+runtime::AttentionMode attention_mode(const std::string& name);
+std::string attention_name(runtime::AttentionMode mode);
+
+}  // namespace tca::cli
