@@ -52,6 +52,8 @@ class Regex::Search {
     if (!context_ || !data_) throw std::bad_alloc();
     const std::size_t limit = 1000000 + 8 * text_bytes;
     pcre2_set_match_limit(context_.get(), static_cast<std::uint32_t>(std::min<std::size_t>(limit, UINT32_MAX)));
+    constexpr std::uint32_t kMaxHeapKiB = 512 * 1024;
+    pcre2_set_heap_limit(context_.get(), kMaxHeapKiB);
   }
 
   bool find(std::string_view text, std::size_t from, Range& match) {
@@ -65,7 +67,7 @@ class Regex::Search {
           pcre2_match(code, subject, text.size(), from, PCRE2_NO_UTF_CHECK | PCRE2_NO_JIT, data_.get(), context_.get());
     }
     if (result == PCRE2_ERROR_NOMATCH) return false;
-    if (result < 0) too_slow();
+    if (result < 0) too_slow();  // a limit
     const std::size_t* ends = pcre2_get_ovector_pointer(data_.get());
     match = {ends[0], ends[1]};
     return true;

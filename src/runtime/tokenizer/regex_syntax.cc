@@ -112,10 +112,7 @@ class Translator {
         return {"\\x0B", ""};  // PCRE2's \v is a class
       case 'x':
         if (looking_at("{")) return code_point(6, true);
-        if (!looking_at("0") && !looking_at("1") && !looking_at("2") && !looking_at("3") && !looking_at("4") &&
-            !looking_at("5") && !looking_at("6") && !looking_at("7")) {
-          refuse("\\x above 7F without braces");  // a raw byte in Oniguruma
-        }
+        if (done() || peek() > '7') refuse("\\x above 7F without braces");  // a raw byte in Oniguruma
         return code_point(2, false);
       case 'u':
         return code_point(4, false);
