@@ -41,34 +41,74 @@ void pack_query(const void* row, DType, std::int32_t head_dim, void* packed) {
   }
 }
 
+/// rows[i] lane j becomes rows[j] lane i, for 16 vectors of 32-bit lanes.
+HWY_INLINE void transpose16(__m512i (&rows)[16]) {
+  __m512i pairs[16];
+  HWY_UNROLL(8)
+  for (int i = 0; i < 16; i += 2) {
+    pairs[i] = _mm512_unpacklo_epi32(rows[i], rows[i + 1]);
+    pairs[i + 1] = _mm512_unpackhi_epi32(rows[i], rows[i + 1]);
+  }
+  __m512i quads[16];  // quads[4 q + c]: in 128-bit block b, lane 4 b + c of rows 4 q to 4 q + 3
+  HWY_UNROLL(4)
+  for (int i = 0; i < 16; i += 4) {
+    quads[i] = _mm512_unpacklo_epi64(pairs[i], pairs[i + 2]);
+    quads[i + 1] = _mm512_unpackhi_epi64(pairs[i], pairs[i + 2]);
+    quads[i + 2] = _mm512_unpacklo_epi64(pairs[i + 1], pairs[i + 3]);
+    quads[i + 3] = _mm512_unpackhi_epi64(pairs[i + 1], pairs[i + 3]);
+  }
+  HWY_UNROLL(4)
+  for (int c = 0; c < 4; ++c) {
+    const __m512i low01 = _mm512_shuffle_i32x4(quads[c], quads[4 + c], 0x44);
+    const __m512i high01 = _mm512_shuffle_i32x4(quads[c], quads[4 + c], 0xee);
+    const __m512i low23 = _mm512_shuffle_i32x4(quads[8 + c], quads[12 + c], 0x44);
+    const __m512i high23 = _mm512_shuffle_i32x4(quads[8 + c], quads[12 + c], 0xee);
+    rows[c] = _mm512_shuffle_i32x4(low01, low23, 0x88);
+    rows[4 + c] = _mm512_shuffle_i32x4(low01, low23, 0xdd);
+    rows[8 + c] = _mm512_shuffle_i32x4(high01, high23, 0x88);
+    rows[12 + c] = _mm512_shuffle_i32x4(high01, high23, 0xdd);
+  }
+}
+
+/// scores[r][j] = q_r . k_j, 16 keys a time: turned around in registers, keys run along the lanes, so that no row needs
+/// horizontal sums.
 template <int kRows>
 void score_page(const std::uint16_t* HWY_RESTRICT queries, std::int32_t head_dim, const KvPageView& page,
                 const void* next, float (*HWY_RESTRICT scores)[kTileKeys]) {
+  constexpr int kChains = 8 / kRows;  // accumulators of a row: 8 in flight cover the latency
   const FloatTag df;
   const auto* const keys = static_cast<const std::uint16_t*>(page.k);
-  const std::size_t query_stride = query_bytes(head_dim) / sizeof(std::uint16_t);
+  const std::size_t query_stride = query_bytes(head_dim) / sizeof(std::int32_t);
   const std::size_t row_bytes = sizeof(std::uint16_t) * head_dim;
-  HWY_ALIGN float partial[kRows][kLanes * kLanes];
+  constexpr std::size_t kChunkBytes = kLanes * kAlignment;  // kPairLanes columns of kLanes keys
   for (std::int32_t first = 0; first < page.count; first += kLanes) {
-    for (std::int32_t j = 0; j < kLanes; ++j) {
-      FloatVec sum[kRows];
+    FloatVec sum[kRows][kChains];
+    for (int r = 0; r < kRows; ++r) {
+      for (int chain = 0; chain < kChains; ++chain) sum[r][chain] = hn::Zero(df);
+    }
+    for (std::int32_t c = 0; c < head_dim; c += kPairLanes) {
+      __m512i k[kLanes];
+      HWY_UNROLL(16)
+      for (std::int32_t j = 0; j < kLanes; ++j) {
+        const std::int32_t slot = std::min(first + j, page.count - 1);  // beyond the last: scores nobody sees
+        k[j] = load_bf16(keys + slot * head_dim + c, head_dim - c);
+      }
+      // These keys' share of the next page, in equal parts.
+      prefetch(next, first * row_bytes + c * kChunkBytes / kPairLanes, kChunkBytes);
+      transpose16(k);
+      const auto* const pairs = reinterpret_cast<const std::int32_t*>(queries) + c / 2;
       HWY_UNROLL(4)
-      for (int r = 0; r < kRows; ++r) sum[r] = hn::Zero(df);
-      if (first + j < page.count) {
-        const std::uint16_t* const key = keys + (first + j) * head_dim;
-        prefetch(next, (first + j) * row_bytes, row_bytes);
-        for (std::int32_t c = 0; c < head_dim; c += kPairLanes) {
-          const __m512i k = load_bf16(key + c, head_dim - c);
-          HWY_UNROLL(4)
-          for (int r = 0; r < kRows; ++r) {
-            sum[r] = dot_pairs(sum[r], k, _mm512_load_si512(queries + r * query_stride + c));
-          }
+      for (int r = 0; r < kRows; ++r) {
+        HWY_UNROLL(16)
+        for (int i = 0; i < kLanes; ++i) {
+          sum[r][i % kChains] = dot_pairs(sum[r][i % kChains], k[i], _mm512_set1_epi32(pairs[r * query_stride + i]));
         }
       }
-      HWY_UNROLL(4)
-      for (int r = 0; r < kRows; ++r) hn::Store(sum[r], df, partial[r] + j * kLanes);
     }
-    for (int r = 0; r < kRows; ++r) hn::Store(sum_each(partial[r]), df, scores[r] + first);
+    for (int r = 0; r < kRows; ++r) {
+      for (int chain = 1; chain < kChains; ++chain) sum[r][0] = hn::Add(sum[r][0], sum[r][chain]);
+      hn::Store(sum[r][0], df, scores[r] + first);
+    }
   }
 }
 

@@ -79,11 +79,11 @@ HWY_INLINE void for_row_groups(std::int32_t rows, const Attend& attend) {
 }
 
 /// Fetches `bytes` bytes at an offset of the next page, while this page's are worked on: the hardware's own prefetchers
-/// stop at the end of a page.
+/// stop at the end of a page. Into L2: with head_dim 128 the next page alone would fill L1.
 HWY_INLINE void prefetch(const void* base, std::size_t offset, std::size_t bytes) {
   constexpr std::size_t kLine = 64;
   for (std::size_t at = 0; at < bytes; at += kLine) {
-    __builtin_prefetch(static_cast<const std::byte*>(base) + offset + at, 0, 3);
+    __builtin_prefetch(static_cast<const std::byte*>(base) + offset + at, 0, 2);
   }
 }
 
