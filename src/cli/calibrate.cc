@@ -46,7 +46,7 @@ void add_options(CLI::App& app, CalibrateArgs& args) {
       ->check(in_range(0, 1, /*low_excluded=*/true))
       ->type_name("RATIO,...")
       ->capture_default_str();
-  app.add_option("--objective", args.options.objectives, "How configurations are chosen: tail-risk, paper")
+  app.add_option("--objective", args.options.objectives, "How they are chosen: tail-risk, paper")
       ->delimiter(',')
       ->check(CLI::IsMember({"tail-risk", "paper"}).description(""))
       ->type_name("NAME,...")

@@ -48,7 +48,7 @@ void add_options(CLI::App& app, EvalArgs& args) {
       ->check(in_int_range(1, 1024))
       ->type_name("N")
       ->capture_default_str();
-  app.add_option("--methods", args.methods, "full, tca:R, paper:R, window:R")
+  app.add_option("--methods", args.methods, "What is compared")
       ->delimiter(',')
       ->type_name("METHOD,...")
       ->capture_default_str();
@@ -222,7 +222,10 @@ int run(const EvalArgs& args) {
 
 void add_eval_command(CLI::App& app, Job& job) {
   add_command<EvalArgs>(app, job, "eval", "Compare the answers of different ways to keep less", add_options, run)
-      .footer("Example:\n  tca eval --ctx 8192 --documents 8 --methods full,tca:0.2,tca:0.1 --nll");
+      .footer(
+          "Methods: full; tca:R and paper:R, the profile's configurations for the share R; window:R, the last\n"
+          "tokens alone.\n"
+          "Example:\n  tca eval --ctx 8192 --documents 8 --methods full,tca:0.2,tca:0.1 --nll");
 }
 
 }  // namespace tca::cli

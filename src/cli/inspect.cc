@@ -32,9 +32,7 @@ struct InspectArgs {
 };
 
 void add_options(CLI::App& app, InspectArgs& args) {
-  app.add_option("PATH", args.path, "Model (directory or name), profile, or saved session")
-      ->type_name("")
-      ->capture_default_str();
+  app.add_option("PATH", args.path, "Model, profile or saved session")->type_name("")->capture_default_str();
   app.add_option("--keep", args.keep, "Of a profile, only the configuration for this share of the tokens")
       ->check(in_range(0, 1, /*low_excluded=*/true))
       ->type_name("RATIO");
@@ -154,7 +152,12 @@ std::vector<HeatMap> maps_of(const Profile& profile, const InspectArgs& args) {
 std::string profile_text(const std::string& path, const Profile& profile, const InspectArgs& args, const Style& style) {
   const std::vector<HeatMap> maps = maps_of(profile, args);
   std::string text = style.bold(path) + ": a profile\n";
-  text += line(style, "model", profile.model.describe());
+  const ModelFingerprint& model = profile.model;
+  text += line(style, "model",
+               fmt::format("{}, {} layers, {} heads, {} KV heads, head_dim {}", model.architecture, model.num_layers,
+                           model.num_heads, model.num_kv_heads, model.head_dim));
+  text += line(style, "", fmt::format("rope {}, vocabulary {}", model.rope, format_count(model.vocab_size)));
+  text += line(style, "weights", model.weights_sha256);
   text += line(style, "calibrated",
                fmt::format("{} by tca {}, on {} tokens, seed {}", profile.date, profile.version,
                            format_count(profile.calibration_tokens), profile.seed));

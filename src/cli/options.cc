@@ -137,7 +137,7 @@ void add_sampling_options(CLI::App& app, SamplingArgs& args) {
   add("--top-k", sampling.top_k, "Only the K most likely tokens; 0 is off",
       in_int_range(0, std::numeric_limits<std::int32_t>::max()), "K");
   add("--top-p", sampling.top_p, "Only the most likely tokens that make up P; 1 is off", in_range(0, 1, true), "P");
-  add("--min-p", sampling.min_p, "Only tokens at least P times as likely as the first; 0 is off", in_range(0, 1), "P");
+  add("--min-p", sampling.min_p, "Only tokens P times as likely as the first; 0 is off", in_range(0, 1), "P");
   add("--repetition-penalty", sampling.repetition_penalty, "Above 1, repeats become less likely; 1 is off",
       in_range(0, kInfinity, true), "R");
   add_seed_option(app, sampling.seed, "Of the random numbers");

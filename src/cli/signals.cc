@@ -76,6 +76,7 @@ void install_signal_handlers(StopPolicy policy, bool json) {
   sigemptyset(&action.sa_mask);
   action.sa_handler = SIG_IGN;
   sigaction(SIGPIPE, &action, nullptr);
+  sigaction(SIGXFSZ, &action, nullptr);  // a file size limit is a write error, too
   action.sa_handler = on_deadline;
   sigaction(SIGALRM, &action, nullptr);
   arm();

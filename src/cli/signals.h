@@ -1,4 +1,5 @@
-// Ctrl-C: the first asks the job to stop, the second kills. SIGTERM asks too. SIGPIPE becomes an error of write().
+// Ctrl-C: the first asks the job to stop, the second kills. SIGTERM asks too. SIGPIPE and SIGXFSZ become
+// errors of write().
 #pragma once
 
 namespace tca::cli {

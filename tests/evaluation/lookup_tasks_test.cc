@@ -204,10 +204,10 @@ TEST(LookupGenerator, OtherChatForms) {
     const LookupDocument document = other.make({.context_tokens = 1024, .num_facts = 3});
     EXPECT_EQ(std::ssize(document.context), 1024);
     // Around the document stands what the chat form puts around any content.
-    const Ids framed = chat.encode(tokenizer(), {{runtime::Role::kUser, "x"}}, /*begins=*/true, false);
+    const Ids framed = chat.encode(tokenizer(), {{runtime::Role::kUser, "q"}}, /*begins=*/true, false);
     const std::string form = tokenizer().decode(framed, /*skip_special_tokens=*/false);
     const std::string text = tokenizer().decode(document.context, /*skip_special_tokens=*/false);
-    const std::size_t at = form.find('x');
+    const std::size_t at = form.find("q");
     // A space before the content may be part of its first token.
     const std::string before = form.substr(0, form.find_last_not_of(' ', at - 1) + 1);
     EXPECT_TRUE(text.starts_with(before)) << before;

@@ -155,7 +155,7 @@ def test_chat_answer_is_stopped_not_the_program():
     text, code = on_terminal(["chat", "-n", "100000", "--temperature", "1", "--ctx", "100000", "--min-p", "0.1",
                               "--chat-template", "mistral"],
                              send=[(b"> ", b"Tell me everything\n"), (b"everything\r\n", b""), (b" ", b"\x03"),
-                                   (b"tokens/s]", b"/quit\n")])
+                                   (b"stopped", b"/quit\n")])
     assert code == 0 and "stopped" in text
 
 

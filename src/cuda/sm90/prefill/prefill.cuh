@@ -11,67 +11,13 @@
 #include "cuda/sm90/prefill/config.h"
 #include "cuda/sm90/prefill/prefill.h"
 #include "cuda/tensor_map.h"
+#include "cuda/tile_list.cuh"
 
 namespace tca::cuda::sm90 {
 
 struct PrefillMaps {
   CUtensorMap q, k, v, kept_k, kept_v;
 };
-
-/// Which key tiles one query tile visits, masked ones first. Both sides of the pipeline derive the same list.
-struct TileList {
-  int window_begin;                 // first token of the window segment
-  int window_tiles, window_masked;  // masked: those at the end (diagonal); for a finite window all of them
-  int kept_tiles, kept_masked;      // masked: the end of the prefix, where rows see different counts
-
-  __device__ int size() const { return window_tiles + kept_tiles; }
-  __device__ int num_masked() const { return window_masked + kept_masked; }
-  /// Tile `index` of the walk: its number in the segment; is_kept says which segment.
-  __device__ int tile(int index, bool& is_kept) const {
-    is_kept = false;
-    if (index < window_masked) return window_tiles - 1 - index;
-    index -= window_masked;
-    if (index < kept_masked) return is_kept = true, kept_tiles - 1 - index;
-    index -= kept_masked;
-    if (index < window_tiles - window_masked) return window_tiles - window_masked - 1 - index;
-    index -= window_tiles - window_masked;
-    return is_kept = true, kept_tiles - kept_masked - 1 - index;
-  }
-};
-
-/// Compacted rows of a head that a query at `end - 1 + window` sees by prefix: all of the past, and kept tokens before
-/// `end`.
-__device__ __forceinline__ int rows_before(const PrefillArgs& a, int kv_head, int end) {
-  int count = a.rows.past != nullptr ? a.rows.past[kv_head] : 0;
-  if (a.kept.bits == nullptr || end <= 0) return count;
-  const int word = end >> 6, bit = end & 63;
-  const std::int64_t head = kv_head;
-  count += a.kept.prefix[head * (a.kept.num_words + 1) + word];
-  if (bit != 0) count += __popcll(a.kept.bits[head * a.kept.num_words + word] & ((1ull << bit) - 1));
-  return count;
-}
-
-/// A head that keeps every token reads the dense K and V instead of a copy of them.
-__device__ __forceinline__ int effective_window(const PrefillArgs& a, int kv_head) {
-  if (a.kept.bits == nullptr) return a.num_tokens;
-  const std::int64_t head = kv_head;
-  return a.kept.prefix[head * (a.kept.num_words + 1) + a.kept.num_words] == a.num_tokens ? a.num_tokens : a.window;
-}
-
-template <class Config>
-__device__ __forceinline__ TileList make_tile_list(const PrefillArgs& a, int kv_head, int row0, int window) {
-  const int last = min(row0 + Config::kRows, a.num_tokens) - 1;
-  TileList t;
-  t.window_begin = max(0, row0 - window + 1);
-  t.window_tiles = (last - t.window_begin) / Config::kKeys + 1;
-  // Without a lower bound a tile is unmasked when its last key is at most row0.
-  t.window_masked = window >= a.num_tokens ? t.window_tiles - (row0 + 1) / Config::kKeys : t.window_tiles;
-  const int shared_prefix = rows_before(a, kv_head, row0 - window + 1);
-  const int longest_prefix = rows_before(a, kv_head, last - window + 1);
-  t.kept_tiles = (longest_prefix + Config::kKeys - 1) / Config::kKeys;
-  t.kept_masked = t.kept_tiles - shared_prefix / Config::kKeys;
-  return t;
-}
 
 /// Slot of a ring of kStages with the phase bit its barrier waits for.
 template <int kStages>
@@ -297,17 +243,9 @@ __global__ void __launch_bounds__(PrefillConfig<kHeadDim>::kThreads, 1)
   using Shared = PrefillShared<Config>;
   extern __shared__ std::uint8_t raw[];
   Shared& s = *reinterpret_cast<Shared*>((reinterpret_cast<std::uintptr_t>(raw) + 1023) & ~std::uintptr_t{1023});
-  // Longest first: heads by kept count, tiles from the end; the g heads of a group side by side share K and V tiles in
-  // L2.
-  const int g = a.num_heads / a.num_kv_heads;
-  const int tiles = (a.num_tokens + Config::kRows - 1) / Config::kRows;
-  const int block = blockIdx.x / g;
-  const int rank = block / tiles;
-  const int kv_head = a.kept.bits != nullptr ? a.kept.order[rank] : rank;
-  const int head = kv_head * g + blockIdx.x % g;
-  const int row0 = (tiles - 1 - block % tiles) * Config::kRows;
+  const auto [head, kv_head, row0] = assign_tile<Config::kRows>(a);
   const int window = effective_window(a, kv_head);
-  const TileList list = make_tile_list<Config>(a, kv_head, row0, window);
+  const TileList list = make_tile_list<Config::kRows, Config::kKeys>(a, kv_head, row0, window);
 
   if (threadIdx.x == 0) {
     ptx::mbarrier_init(&s.q_full, 1);
