@@ -132,9 +132,8 @@ void Repl::turn(const std::string& message) {
     // An empty answer still takes a line: one for every message.
     if (open_line || turn.answer.text.empty()) write_output("\n");
     const auto grown = static_cast<std::int64_t>(session.kv_bytes()) - static_cast<std::int64_t>(bytes_before);
-    note(fmt::format("[{}{} tokens in all; KV cache {}{}, {}; {}]", stop_requested() ? "stopped; " : "",
-                     format_count(session.num_tokens()), grown < 0 ? "-" : "+",
-                     format_bytes(static_cast<std::uint64_t>(std::abs(grown))), kv_text(session),
+    note(fmt::format("[{}{} tokens; KV cache {}; {}]", stop_requested() ? "stopped; " : "",
+                     format_count(session.num_tokens()), kv_text(session, grown),
                      format_rate(turn.answer.tokens_per_second)));
     return;
   }

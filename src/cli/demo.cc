@@ -84,9 +84,9 @@ DemoRun read_and_ask(const LoadedModel& loaded, const runtime::ChatTemplate& cha
   run.full_kv_bytes = session.full_kv_bytes();
   run.kept_share = session.kept_share();
 
+  bar.restart(fmt::format("{}: asking {} questions", name, lookup.facts.size()));
   std::vector<std::int32_t> turn_end;  // closes the answer before
   for (std::size_t i = 0; i < lookup.facts.size(); ++i) {
-    bar.set_label(fmt::format("{}: question {} of {}", name, i + 1, lookup.facts.size()));
     bar.update(static_cast<std::int64_t>(i), std::ssize(lookup.facts));
     std::vector<std::int32_t> ids = turn_end;
     ids.insert(ids.end(), lookup.questions[i].begin(), lookup.questions[i].end());

@@ -18,6 +18,8 @@ namespace {
 constexpr std::size_t kBarColumns = 28;
 constexpr std::size_t kNarrowestBar = 6;
 constexpr auto kRedraw = std::chrono::milliseconds(100);
+// What is done sooner needs no bar.
+constexpr auto kPatience = std::chrono::milliseconds(300);
 
 std::string bar(double share, std::size_t columns) {
   const auto full = std::min(columns, static_cast<std::size_t>(share * static_cast<double>(columns) + 0.5));
@@ -46,7 +48,7 @@ ProgressBar::ProgressBar(std::string label, bool enabled)
 
 void ProgressBar::update(std::int64_t done, std::int64_t total) {
   const Clock::time_point now = Clock::now();
-  if (!shown_ || (drawn_ && now - last_ < kRedraw)) return;
+  if (!shown_ || now - last_ < kRedraw || (!drawn_ && now - begin_ < kPatience)) return;
   last_ = now;
   drawn_ = true;
   const double elapsed = std::chrono::duration<double>(now - begin_).count();
@@ -54,6 +56,11 @@ void ProgressBar::update(std::int64_t done, std::int64_t total) {
   const std::size_t width = terminal_width(STDERR_FILENO) - 1;
   fmt::print(stderr, "\r\x1b[K{}", progress_line(label_, done, total, elapsed, width));
   std::fflush(stderr);
+}
+
+void ProgressBar::restart(std::string label) {
+  label_ = std::move(label);
+  begin_ = Clock::now();
 }
 
 void ProgressBar::finish() {

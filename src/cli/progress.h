@@ -24,7 +24,8 @@ class ProgressBar {
   ProgressBar& operator=(const ProgressBar&) = delete;
 
   void update(std::int64_t done, std::int64_t total);
-  void set_label(std::string label) { label_ = std::move(label); }
+  /// The same bar for the next part of a job: another label, and its time counts from now.
+  void restart(std::string label);
   /// Takes the bar off the screen.
   void finish();
   /// Shows progress, and asks the job to stop when the user did.

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdlib>
 
 #include "cli/format.h"
 #include "cli/memory.h"
@@ -93,12 +94,14 @@ std::string certificate_table(const runtime::SessionCertificate& certificate, co
          table.render(kTableWidth, style);
 }
 
-std::string kv_text(const runtime::Session& session) {
-  const double share = session.full_kv_bytes() > 0
-                           ? static_cast<double>(session.kv_bytes()) / static_cast<double>(session.full_kv_bytes())
-                           : 0;
-  return fmt::format("{}, {} of the {} that full attention holds", format_bytes(session.kv_bytes()),
-                     format_percent(share), format_bytes(session.full_kv_bytes()));
+std::string kv_text(const runtime::Session& session, std::optional<std::int64_t> grown) {
+  const auto bytes = static_cast<double>(session.kv_bytes()), full = static_cast<double>(session.full_kv_bytes());
+  std::string text = format_bytes(session.kv_bytes());
+  if (grown) {
+    text += fmt::format(" ({}{})", *grown < 0 ? "-" : "+", format_bytes(static_cast<std::uint64_t>(std::abs(*grown))));
+  }
+  return text + fmt::format(", {} of full attention's {}", format_percent(full > 0 ? bytes / full : 0),
+                            format_bytes(session.full_kv_bytes()));
 }
 
 std::string memory_text(const LoadedModel& loaded) {

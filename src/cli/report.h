@@ -2,6 +2,8 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -35,8 +37,8 @@ Json attention_json(const runtime::Session& session, const std::string& profile)
 Json certificate_json(const runtime::SessionCertificate& certificate);
 /// One row a layer: worst head each.
 std::string certificate_table(const runtime::SessionCertificate& certificate, const Style& style);
-/// "12.4 MiB, 19 % of the 64.0 MiB that full attention holds"
-std::string kv_text(const runtime::Session& session);
+/// "12.4 MiB (+0.2 MiB), 19 % of full attention's 64.0 MiB"; grown: bytes since some moment.
+std::string kv_text(const runtime::Session& session, std::optional<std::int64_t> grown = {});
 /// "498.0 MiB at the peak, 53.0 MiB of it weights"
 std::string memory_text(const LoadedModel& loaded);
 /// "bf16", "fp32"

@@ -14,7 +14,6 @@
 #include "cli/terminal.h"
 #include "runtime/engine/generate.h"
 #include "runtime/tokenizer/chat_template.h"
-#include "runtime/tokenizer/chat_template.h"
 #include "tca/version.h"
 
 namespace tca::cli {
