@@ -71,6 +71,7 @@ struct ReadStats {
   double density = 1;  // query-key pairs computed / causal pairs, mean over heads and layers
 };
 
+/// One thread at a time; sessions that share a model, a backend and a pool may run on several threads.
 class Session {
  public:
   /// backend and pool must outlive the session.
