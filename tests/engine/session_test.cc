@@ -279,6 +279,24 @@ TEST(Session, SessionsShareAPool) {
   EXPECT_EQ(pool->used_bytes(), 0u);
 }
 
+TEST(Session, SessionsOfOneModelRunOnSeveralThreads) {
+  const Engine engine;
+  const auto profile = engine.ragged_profile();
+  const auto converse = [&](std::uint64_t seed) {
+    Session session = engine.session({.attention = AttentionMode::kTca, .profile = profile});
+    std::vector<float> logits = read(session, engine.prompt(200, seed));
+    for (int i = 0; i < 10; ++i) logits = read(session, {i});
+    return logits;
+  };
+  std::vector<std::vector<float>> together(3);
+  std::vector<std::thread> threads;
+  for (std::size_t i = 0; i < together.size(); ++i) {
+    threads.emplace_back([&, i] { together[i] = converse(i); });
+  }
+  for (std::thread& thread : threads) thread.join();
+  for (std::size_t i = 0; i < together.size(); ++i) EXPECT_EQ(together[i], converse(i));
+}
+
 TEST(Session, AForkGoesItsOwnWay) {
   const Engine engine;
   Session session = engine.session({.attention = AttentionMode::kTca, .profile = engine.ragged_profile()});
