@@ -21,6 +21,8 @@ struct Capabilities {
   std::string isa;                      // what the kernels were dispatched to, e.g. "AVX3_DL"
 };
 
+/// Tensors and lse lie in host memory; the cuda backend also takes (and is fast with) those in its GPU's memory. All
+/// other spans lie in host memory.
 /// All operations are const, deterministic for any number of threads, and validate their parameters: a bad one throws
 /// kInvalidArgument naming it; a valid one the backend cannot serve throws kUnsupported listing what it can. Batches
 /// are spans: a batch of n equals n calls.
@@ -29,6 +31,12 @@ class TCA_API Backend {
   virtual ~Backend() = default;
   virtual std::string_view name() const = 0;
   virtual Capabilities capabilities() const = 0;
+
+  /// A pool whose pages this backend reads; the backend must outlive it. head_dim in [1, 65536]. Nothing is taken from
+  /// the budget before it is needed.
+  virtual std::shared_ptr<KvPool> create_kv_pool(std::size_t budget_bytes, std::int32_t head_dim, DType dtype) const {
+    return KvPool::create(budget_bytes, head_dim, dtype);
+  }
 
   /// Scores [Hk][L], row-major in out (size Hk * L).
   virtual void probe_scores(const ProbeParams& params, std::span<float> out) const = 0;
@@ -43,7 +51,7 @@ class TCA_API Backend {
   virtual std::int64_t break_even_tokens(double kept_share, std::int32_t head_dim) const = 0;
 };
 
-/// name: "reference", "cpu", or "auto" (the environment variable TCA_BACKEND, else the fastest there is). The pool must
+/// name: "reference", "cpu", "cuda" (where it was built), or "auto" (the environment variable TCA_BACKEND, else the fastest there is). The pool must
 /// outlive the backend. Throws kUnsupported listing the backends of this build.
 TCA_API std::unique_ptr<Backend> create_backend(std::string_view name, ThreadPool& pool);
 TCA_API std::vector<std::string> available_backends();

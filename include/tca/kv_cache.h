@@ -17,23 +17,25 @@ struct KeptSet;
 
 inline constexpr std::int32_t kPageTokens = 64;
 
-/// Element order inside a page. Kernels that want another order (tile units) add a value here and pack on store.
-enum class PageLayout : std::uint8_t { kRows = 0 };  // K and V: [kPageTokens, head_dim] row-major
+/// Where a pool's pages lie, and the order of elements in them.
+enum class PageLayout : std::uint8_t {
+  kRows = 0,      // host memory; K and V [kPageTokens, head_dim] row-major
+  kSwizzled = 1,  // GPU memory; the same, the 16-byte chunks of each row permuted for bank-free shared memory
+};
 
 struct KvShape {
   std::int32_t num_layers = 0;
   std::int32_t num_kv_heads = 0;
   std::int32_t head_dim = 0;
   DType dtype = DType::kBF16;
-  PageLayout layout = PageLayout::kRows;
   bool operator==(const KvShape&) const = default;
 };
 
 /// One page as a kernel sees it. Slots [0, count) are filled.
 struct KvPageView {
-  const void* k = nullptr;                  // [kPageTokens, head_dim] in the pool's dtype, 64-byte aligned
+  const void* k = nullptr;                  // [kPageTokens, head_dim] in the pool's dtype and layout, 64-byte aligned
   const void* v = nullptr;                  // the same
-  const std::int32_t* positions = nullptr;  // [count] token positions, ascending over the whole list
+  const std::int32_t* positions = nullptr;  // [count] token positions, ascending over the whole list; host memory
   std::int32_t count = 0;
 };
 
@@ -41,8 +43,8 @@ struct KvPageView {
 /// allocator when the last cache that shares them lets go.
 class TCA_API KvPool {
  public:
-  static std::shared_ptr<KvPool> create(std::size_t budget_bytes, std::int32_t head_dim, DType dtype,
-                                        PageLayout layout = PageLayout::kRows);
+  /// In host memory. Backend::create_kv_pool makes one where the backend's kernels can read it.
+  static std::shared_ptr<KvPool> create(std::size_t budget_bytes, std::int32_t head_dim, DType dtype);
   ~KvPool();
   KvPool(const KvPool&) = delete;
   KvPool& operator=(const KvPool&) = delete;
@@ -56,7 +58,7 @@ class TCA_API KvPool {
   PageLayout layout() const noexcept;
 
  private:
-  friend class KvCache;
+  friend struct KvPoolAccess;
   KvPool() = default;
   struct Impl;
   std::unique_ptr<Impl> impl_;
@@ -91,6 +93,9 @@ class TCA_API KvCache {
   /// free.
   void store(std::int32_t layer, const TensorView& k, const TensorView& v, const KeptSet* kept = nullptr,
              std::int32_t window = 0);
+  /// Takes the pages that storing `num_tokens` more tokens for every head of every layer needs, so that this cannot
+  /// run out of budget. Throws kOutOfBudget with nothing changed.
+  void reserve(std::int64_t num_tokens);
   /// Of the tail's first `count` tokens of one head keeps those named (ascending offsets in [0, count)); the tail then
   /// begins after them. Pages that become empty are freed.
   void thin(std::int32_t layer, std::int32_t kv_head, std::int64_t count, std::span<const std::int32_t> keep);
@@ -113,6 +118,7 @@ class TCA_API KvCache {
                       const std::function<void(const KvShape&, const std::string& metadata)>& accept);
 
  private:
+  friend struct KvCacheAccess;
   struct Impl;
   explicit KvCache(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;

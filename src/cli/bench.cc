@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 
 #include "cli/commands.h"
@@ -133,12 +134,12 @@ std::string table_text(const std::vector<Row>& rows, const Style& style) {
   TextTable table({{"tokens", true},
                    {"attention"},
                    {"first token", true},
-                   {"prompt", true},
-                   {"decode", true},
+                   {"prompt tok/s", true},
+                   {"decode tok/s", true},
                    {"KV cache", true},
                    {"kept", true},
-                   {"peak memory", true},
-                   {"against full"}});
+                   {"peak", true},
+                   {"speed-up", true}});
   const Row* previous = nullptr;
   for (const Row& row : rows) {
     if (previous != nullptr && previous->context != row.context) table.add_rule();
@@ -149,8 +150,8 @@ std::string table_text(const std::vector<Row>& rows, const Style& style) {
         {{format_count(row.context)},
          {row.mode},
          {format_seconds(row.first_token)},
-         {format_rate(static_cast<double>(row.context) / row.first_token)},
-         {format_rate(row.decode_rate)},
+         {format_count(std::llround(static_cast<double>(row.context) / row.first_token))},
+         {fmt::format("{:.1f}", row.decode_rate)},
          {format_bytes(row.kv_bytes)},
          {format_percent(row.kept_share)},
          {format_bytes(row.peak_bytes)},

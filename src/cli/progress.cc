@@ -28,6 +28,12 @@ std::string bar(double share, std::size_t columns) {
   return text;
 }
 
+// Whole seconds: more would flicker.
+std::string time_left(double seconds) {
+  const auto whole = static_cast<std::int64_t>(std::clamp(std::ceil(seconds), 1.0, 1e9));
+  return whole < 100 ? fmt::format("{} s left", whole) : fmt::format("{} min {:02} s left", whole / 60, whole % 60);
+}
+
 }  // namespace
 
 std::string progress_line(const std::string& label, std::int64_t done, std::int64_t total, double elapsed_seconds,
@@ -36,7 +42,7 @@ std::string progress_line(const std::string& label, std::int64_t done, std::int6
   std::string tail = fmt::format("{:3.0f} %", share * 100);
   if (share > 0 && elapsed_seconds >= 0.1) {
     const double left = elapsed_seconds * (1 - share) / share;
-    tail += fmt::format("  {} left", left < 1 ? "1 s" : format_seconds(std::max(1.0, std::round(left))));
+    tail += "  " + time_left(left);
   }
   const std::size_t fixed = display_width(label) + display_width(tail) + 4;
   if (fixed + kNarrowestBar > width) return clip(label + "  " + tail, width);

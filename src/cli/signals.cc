@@ -15,6 +15,7 @@ namespace {
 std::atomic<int> g_stop_signal{0};
 std::atomic<bool> g_deadline{false};  // StopPolicy::kProgram
 std::atomic<bool> g_json{false};
+std::atomic<bool> g_terminal{false};
 std::atomic<int> g_writers{0};
 static_assert(std::atomic<int>::is_always_lock_free && std::atomic<bool>::is_always_lock_free);
 
@@ -44,18 +45,18 @@ extern "C" void on_deadline(int) {
     return;
   }
   if (g_json) write_all(STDOUT_FILENO, kJsonError);
-  write_all(STDERR_FILENO, isatty(STDERR_FILENO) == 1 ? kTerminalError : kPlainError);
+  write_all(STDERR_FILENO, g_terminal ? kTerminalError : kPlainError);
   _exit(128 + g_stop_signal);
 }
 
-// One request by Ctrl-C and one by SIGTERM; the handler is gone afterwards, so that the second of a kind kills.
+// The handler is gone after it ran, so that the second signal of a kind kills.
 void arm() {
   struct sigaction action {};
   action.sa_handler = on_stop;
   action.sa_flags = static_cast<int>(SA_RESETHAND);
   sigemptyset(&action.sa_mask);
   sigaction(SIGINT, &action, nullptr);
-  sigaction(SIGTERM, &action, nullptr);
+  if (g_deadline) sigaction(SIGTERM, &action, nullptr);
 }
 
 }  // namespace
@@ -72,6 +73,7 @@ void claim_standard_descriptors() {
 void install_signal_handlers(StopPolicy policy, bool json) {
   g_deadline = policy == StopPolicy::kProgram;
   g_json = json;
+  g_terminal = isatty(STDERR_FILENO) == 1;
   struct sigaction action {};
   sigemptyset(&action.sa_mask);
   action.sa_handler = SIG_IGN;

@@ -1,12 +1,11 @@
-// Ctrl-C: the first asks the job to stop, the second kills. SIGTERM asks too. SIGPIPE and SIGXFSZ become
-// errors of write().
+// Ctrl-C: the first asks the job to stop, the second kills. SIGPIPE and SIGXFSZ become errors of write().
 #pragma once
 
 namespace tca::cli {
 
 enum class StopPolicy {
-  kProgram,  // what does not stop by itself within a second is ended, unless a file is being written
-  kTurn,     // the job decides what to stop and goes on (chat)
+  kProgram,  // what does not stop by itself within a second is ended, unless a file is being written; SIGTERM too
+  kTurn,     // the job decides what to stop and goes on (chat); SIGTERM ends it as it ends any program
 };
 
 /// Once, before anything else: descriptors 0 to 2 that the parent closed get a file behind them that fails, so that no

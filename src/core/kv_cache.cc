@@ -1,5 +1,6 @@
 #include "tca/kv_cache.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "core/check.h"
@@ -17,22 +18,35 @@ KvCache::Impl::Impl(std::shared_ptr<KvPool> kv_pool, const KvShape& kv_shape)
   check_argument(shape.head_dim == pool->head_dim(), "head_dim is ", shape.head_dim, "; the KV pool's is ",
                  pool->head_dim());
   check_argument(shape.dtype == pool->dtype(), "dtype is ", shape.dtype, "; the KV pool's is ", pool->dtype());
-  check_argument(shape.layout == pool->layout(), "the page layout is not the KV pool's");
-  pages = pool->impl_.get();
+  pages = &KvPoolAccess::pages(*pool);
   num_tokens.resize(static_cast<std::size_t>(shape.num_layers));
   lists.resize(num_tokens.size() * static_cast<std::size_t>(shape.num_kv_heads));
 }
 
 std::int64_t KvList::pages_to_append(std::int64_t count) const {
   if (count == 0) return 0;
-  const bool writes_shared = length % kPageTokens != 0 && !pages.back()->exclusive();
-  return pages_for(length + count) - static_cast<std::int64_t>(pages.size()) + (writes_shared ? 1 : 0);
+  return pages_for(length + count) - static_cast<std::int64_t>(pages.size()) + (writes_shared() ? 1 : 0);
 }
 
 KvCache::Impl::~Impl() {
   for (KvList& each : lists) {
     for (KvPage* page : each.pages) pages->release(page);
   }
+  for (KvPage* page : spare) pages->release(page);
+}
+
+void KvCache::Impl::reserve_spare(std::int64_t count) {
+  const std::int64_t missing = count - static_cast<std::int64_t>(spare.size());
+  if (missing <= 0) return;
+  spare.reserve(static_cast<std::size_t>(count));
+  const std::vector<KvPage*> acquired = pages->acquire(missing);
+  spare.insert(spare.end(), acquired.begin(), acquired.end());
+}
+
+KvPage* KvCache::Impl::take_spare() noexcept {
+  KvPage* const page = spare.back();
+  spare.pop_back();
+  return page;
 }
 
 void KvCache::Impl::check_layer(std::int32_t layer) const {
@@ -64,19 +78,26 @@ void KvCache::Impl::compact(KvList& list, std::int64_t first, std::int64_t new_l
   const std::vector<KvPage*> fresh = pages->acquire(static_cast<std::int64_t>(replaced.size()));
   // Nothing throws from here on.
   for (std::size_t i = 0; i < replaced.size(); ++i) target[replaced[i]] = fresh[i];
+  std::vector<KvMove> moves;
+  const auto slot_of = [](std::int64_t slot) { return static_cast<std::int32_t>(slot % kPageTokens); };
+  const auto page_of = [](std::int64_t slot) { return static_cast<std::size_t>(slot / kPageTokens); };
   if (!replaced.empty() && replaced.front() == written) {
-    pages->copy_tokens(list.pages[written], 0, target[written], 0, first % kPageTokens);
+    for (std::int32_t slot = 0; slot < slot_of(first); ++slot) {
+      moves.push_back({list.pages[written], target[written], slot, slot});
+    }
   }
   for (std::int64_t to = first; to < new_length; ++to) {
     const std::int64_t from = source(to);
-    pages->copy_tokens(list.pages[static_cast<std::size_t>(from / kPageTokens)], from % kPageTokens,
-                       target[static_cast<std::size_t>(to / kPageTokens)], to % kPageTokens, 1);
+    moves.push_back({list.pages[page_of(from)], target[page_of(to)], slot_of(from), slot_of(to)});
   }
+  for (const KvMove& m : moves) pages->positions(m.to)[m.to_slot] = pages->positions(m.from)[m.from_slot];
+  if (!moves.empty()) pages->move(moves);
   for (std::size_t p = 0; p < list.pages.size(); ++p) {
     if (p >= pages_left || target[p] != list.pages[p]) pages->release(list.pages[p]);
   }
   list.pages = std::move(target);
   list.length = new_length;
+  list.mirrored = std::min(list.mirrored, written);
 }
 
 KvCache::KvCache(std::shared_ptr<KvPool> pool, const KvShape& shape)
@@ -145,7 +166,8 @@ void KvCache::thin(std::int32_t layer, std::int32_t kv_head, std::int64_t count,
 KvCache KvCache::fork() const {
   auto copy = std::make_unique<Impl>(impl_->pool, impl_->shape);
   std::vector<KvList> lists = impl_->lists;
-  for (const KvList& list : lists) {
+  for (KvList& list : lists) {
+    list.mirrored = 0;
     for (KvPage* page : list.pages) page->share();
   }
   copy->num_tokens = impl_->num_tokens;
@@ -162,6 +184,8 @@ std::int64_t KvCache::pages_needed(std::int64_t num_tokens) const {
   for (const KvList& list : impl_->lists) needed += list.pages_to_append(num_tokens);
   return needed;
 }
+
+void KvCache::reserve(std::int64_t num_tokens) { impl_->reserve_spare(pages_needed(num_tokens)); }
 
 std::size_t KvCache::bytes_used() const {
   std::size_t pages = 0;

@@ -28,7 +28,7 @@ struct FileHeader {
   std::array<char, 8> magic = kMagic;
   std::uint32_t version = kVersion;
   std::uint32_t dtype = 0;
-  std::uint32_t layout = 0;
+  std::uint32_t layout = 0;  // PageLayout::kRows, wherever the pages lay
   std::uint32_t num_layers = 0;
   std::uint32_t num_kv_heads = 0;
   std::uint32_t head_dim = 0;
@@ -116,8 +116,7 @@ KvShape shape_of(const FileHeader& header) {
   return {.num_layers = static_cast<std::int32_t>(header.num_layers),
           .num_kv_heads = static_cast<std::int32_t>(header.num_kv_heads),
           .head_dim = static_cast<std::int32_t>(header.head_dim),
-          .dtype = static_cast<DType>(header.dtype),
-          .layout = static_cast<PageLayout>(header.layout)};
+          .dtype = static_cast<DType>(header.dtype)};
 }
 
 /// Lengths of a layer's lists, as stored: the lists have no pages yet.
@@ -152,8 +151,9 @@ std::vector<LayerIndex> read_index(Reader& in, const FileHeader& header) {
 }
 
 /// Fills a list's pages. Kernels rely on positions that ascend and lie in the sequence.
-void read_list(Reader& in, const KvPages& pages, const KvList& list, std::int64_t num_tokens) {
+void read_list(Reader& in, KvPages& pages, const KvList& list, std::int64_t num_tokens) {
   std::int64_t before = -1;
+  std::vector<std::byte> rows(2 * kPageTokens * pages.row_bytes);
   for (std::size_t p = 0; p < list.pages.size(); ++p) {
     const auto count = static_cast<std::size_t>(list.tokens_in_page(p));
     std::int32_t* const positions = pages.positions(list.pages[p]);
@@ -164,8 +164,9 @@ void read_list(Reader& in, const KvPages& pages, const KvList& list, std::int64_
       }
       before = positions[i];
     }
-    in.get(pages.k(list.pages[p]), count * pages.row_bytes);
-    in.get(pages.v(list.pages[p]), count * pages.row_bytes);
+    const std::size_t half = count * pages.row_bytes;
+    in.get(rows.data(), 2 * half);
+    pages.write_rows(list.pages[p], static_cast<std::int64_t>(count), rows.data(), rows.data() + half);
   }
 }
 
@@ -175,11 +176,11 @@ void KvCache::save(const std::string& path, const std::string& metadata) const {
   check_argument(metadata.size() <= kMaxMetadataBytes, "metadata has ", metadata.size(), " bytes; at most ",
                  kMaxMetadataBytes, " are allowed");
   const Impl& impl = *impl_;
-  const KvPages& pages = *impl.pages;
+  KvPages& pages = *impl.pages;
+  std::vector<std::byte> rows(2 * kPageTokens * pages.row_bytes);
   std::uint64_t tokens = 0;
   for (const KvList& list : impl.lists) tokens += static_cast<std::uint64_t>(list.length);
   const FileHeader header = {.dtype = static_cast<std::uint32_t>(impl.shape.dtype),
-                             .layout = static_cast<std::uint32_t>(impl.shape.layout),
                              .num_layers = static_cast<std::uint32_t>(impl.shape.num_layers),
                              .num_kv_heads = static_cast<std::uint32_t>(impl.shape.num_kv_heads),
                              .head_dim = static_cast<std::uint32_t>(impl.shape.head_dim),
@@ -201,8 +202,9 @@ void KvCache::save(const std::string& path, const std::string& metadata) const {
     for (std::size_t p = 0; p < list.pages.size(); ++p) {
       const auto count = static_cast<std::size_t>(list.tokens_in_page(p));
       out.put(pages.positions(list.pages[p]), count * sizeof(std::int32_t));
-      out.put(pages.k(list.pages[p]), count * pages.row_bytes);
-      out.put(pages.v(list.pages[p]), count * pages.row_bytes);
+      const std::size_t half = count * pages.row_bytes;
+      pages.read_rows(list.pages[p], static_cast<std::int64_t>(count), rows.data(), rows.data() + half);
+      out.put(rows.data(), 2 * half);
     }
   }
   out.put_checksum();

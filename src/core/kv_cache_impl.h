@@ -21,11 +21,14 @@ struct KvList {
   std::vector<KvPage*> pages;
   std::int64_t length = 0;
   std::int64_t tail_begin = 0;
+  std::size_t mirrored = 0;  // leading pages whose numbers the cache's mirror has
 
   std::int32_t tokens_in_page(std::size_t page) const {
     const std::int64_t held = length - static_cast<std::int64_t>(page) * kPageTokens;
     return static_cast<std::int32_t>(held < kPageTokens ? held : kPageTokens);
   }
+  /// The next token goes to a page that other lists hold too.
+  bool writes_shared() const { return length % kPageTokens != 0 && !pages.back()->exclusive(); }
   /// New pages that `count` more tokens need, the copy of a shared last page included.
   std::int64_t pages_to_append(std::int64_t count) const;
 };
@@ -45,11 +48,21 @@ struct KvCache::Impl {
   template <class Source>
   void compact(KvList& list, std::int64_t first, std::int64_t new_length, const Source& source);
 
+  /// Makes sure of `count` spare pages; kOutOfBudget with nothing changed.
+  void reserve_spare(std::int64_t count);
+  KvPage* take_spare() noexcept;
+
   std::shared_ptr<KvPool> pool;
   KvPages* pages;  // the pool's
   KvShape shape;
   std::vector<std::int64_t> num_tokens;  // [num_layers]
   std::vector<KvList> lists;             // [num_layers * num_kv_heads]
+  std::vector<KvPage*> spare;            // acquired, in no list yet
+  std::unique_ptr<KvMirror> mirror;      // a device's; made when it first needs one
+};
+
+struct KvCacheAccess {
+  static KvCache::Impl& impl(const KvCache& cache) { return *cache.impl_; }
 };
 
 }  // namespace tca

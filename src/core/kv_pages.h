@@ -1,9 +1,12 @@
-// Pages of a KvPool: reference-counted blocks of one allocation each.
+// Pages of a KvPool. What they hold lies in host memory here, on a GPU in src/cuda; who owns them and which tokens are
+// in them is known on the host in both cases.
 #pragma once
 
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
+#include <span>
 #include <vector>
 
 #include "tca/kv_cache.h"
@@ -12,44 +15,97 @@ namespace tca {
 
 inline constexpr std::int32_t kMaxKvHeadDim = 65536;
 
-/// Start of a page's allocation. K, V and positions follow at the pool's offsets.
+/// The host's part of a page.
 struct KvPage {
   std::atomic<std::int32_t> owners{1};  // page lists that hold this page
+  std::int32_t number = 0;              // where a device has it
 
   void share() noexcept { owners.fetch_add(1, std::memory_order_relaxed); }
   /// True when nobody else holds the page. The acquire pairs with release(): what the last other owner did is over.
   bool exclusive() const noexcept { return owners.load(std::memory_order_acquire) == 1; }
 };
 
-/// Gives out and takes back the pages of one pool. Thread-safe.
-struct KvPages {
-  std::size_t budget = 0;
-  std::int32_t head_dim = 0;
-  DType dtype = DType::kBF16;
-  PageLayout layout = PageLayout::kRows;
-  std::size_t row_bytes = 0;  // one token's K (or V)
-  std::size_t v_offset = 0;
-  std::size_t positions_offset = 0;
-  std::size_t page_bytes = 0;
+/// The tokens of a segment that one head holds: chosen ones before the window, then all from there on.
+struct HeldTokens {
+  const std::int32_t* chosen = nullptr;
+  std::int64_t num_chosen = 0;
+  std::int64_t window_begin = 0;
+  std::int64_t count = 0;
+
+  std::int64_t operator[](std::int64_t i) const { return i < num_chosen ? chosen[i] : window_begin + i - num_chosen; }
+};
+
+/// Where one head's held tokens go: slot first_slot on of pages[0], which are the slots of a list from there on.
+struct KvWrite {
+  HeldTokens held;
+  KvPage* const* pages = nullptr;
+  std::int64_t first_slot = 0;  // below kPageTokens
+};
+
+/// One token's move from slot to slot.
+struct KvMove {
+  KvPage* from = nullptr;
+  KvPage* to = nullptr;
+  std::int32_t from_slot = 0, to_slot = 0;
+};
+
+/// What a device keeps of a cache beside its pages. Goes with the cache.
+class KvMirror {
+ public:
+  virtual ~KvMirror() = default;
+};
+
+/// Gives out and takes back the pages of one pool, and moves tokens into, between and out of them. Thread-safe, as far
+/// as different pages are concerned. Positions lie in host memory always.
+class KvPages {
+ public:
+  KvPages(std::size_t budget, std::int32_t head_dim, DType dtype, PageLayout layout);
+  virtual ~KvPages() = default;
+  KvPages(const KvPages&) = delete;
+  KvPages& operator=(const KvPages&) = delete;
+
+  const std::size_t budget;
+  const std::int32_t head_dim;
+  const DType dtype;
+  const PageLayout layout;
+  const std::size_t row_bytes;  // one token's K (or V)
+  std::size_t page_bytes = 0;   // what a page takes from the budget
   std::atomic<std::size_t> used{0};
-
-  static constexpr std::size_t kAlignment = 64;  // a cache line, and the widest vector
-  static constexpr std::size_t kKOffset = kAlignment;
-
-  std::byte* k(KvPage* page) const noexcept { return reinterpret_cast<std::byte*>(page) + kKOffset; }
-  std::byte* v(KvPage* page) const noexcept { return reinterpret_cast<std::byte*>(page) + v_offset; }
-  std::int32_t* positions(KvPage* page) const noexcept {
-    return reinterpret_cast<std::int32_t*>(reinterpret_cast<std::byte*>(page) + positions_offset);
-  }
 
   /// `count` new pages with one owner each, or kOutOfBudget and none.
   std::vector<KvPage*> acquire(std::int64_t count);
   void release(KvPage* page) noexcept;
-  /// Copies K, V and positions of `count` tokens; the slots do not overlap.
-  void copy_tokens(KvPage* from, std::int64_t from_slot, KvPage* to, std::int64_t to_slot,
-                   std::int64_t count) const noexcept;
+
+  virtual std::int32_t* positions(KvPage* page) const noexcept = 0;  // [kPageTokens]
+  /// Addresses in the pool's memory and layout.
+  virtual const void* k(const KvPage* page) const noexcept = 0;
+  virtual const void* v(const KvPage* page) const noexcept = 0;
+
+  /// Copies rows of k and v [n, num_kv_heads, head_dim], in any dtype; writes[h] is KV head h.
+  virtual void write(const TensorView& k, const TensorView& v, std::span<const KvWrite> writes) = 0;
+  /// Moves K and V of tokens. Together they are one assignment: every source is read before its slot is written.
+  virtual void move(std::span<const KvMove> moves) = 0;
+  /// One page's tokens [0, count) as rows [count, head_dim] of the pool's dtype in host memory.
+  virtual void read_rows(const KvPage* page, std::int64_t count, std::byte* k, std::byte* v) const = 0;
+  virtual void write_rows(KvPage* page, std::int64_t count, const std::byte* k, const std::byte* v) = 0;
+
+ protected:
+  /// A page with one owner, or null when there is no memory.
+  virtual KvPage* allocate() = 0;
+  virtual void deallocate(KvPage* page) noexcept = 0;
 };
 
-struct KvPool::Impl : KvPages {};
+struct KvPool::Impl {
+  std::unique_ptr<KvPages> pages;
+};
+
+/// For layers above: pools of their own kind of pages, and what is behind a pool.
+struct KvPoolAccess {
+  static std::shared_ptr<KvPool> create(std::unique_ptr<KvPages> pages);
+  static KvPages& pages(const KvPool& pool);
+};
+
+/// Throws kInvalidArgument for what no pool can have.
+void check_pool(std::int32_t head_dim, DType dtype);
 
 }  // namespace tca

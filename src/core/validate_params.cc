@@ -15,6 +15,7 @@ namespace {
 /// Names the operation, and the item of a batch, in front of every message.
 struct Where {
   const char* operation;
+  PageLayout pages;  // of caches
   std::int64_t item = -1;
 
   /// Message parts are put together only for a failure: these checks run once a layer and decoded token.
@@ -92,6 +93,9 @@ void check_queries(const Where& where, const TensorView& q, const char* keys, st
 void check_layer(const Where& where, const KvCache& cache, std::int32_t layer) {
   where.require(layer >= 0 && layer < cache.shape().num_layers, "layer is ", layer, ", but the cache has ",
                 cache.shape().num_layers, " layers");
+  where.require(cache.pool()->layout() == where.pages, "the cache's pages lie in ",
+                where.pages == PageLayout::kRows ? "GPU" : "host",
+                " memory, which this backend does not read; make its pool with Backend::create_kv_pool");
 }
 
 void check_keys(const Where& where, const TensorView& k, const Past& past) {
@@ -209,8 +213,9 @@ void check_shares(const Where& where, const BlockShares& shares, std::int32_t bl
 
 /// Runs a check over a batch, naming the item.
 template <class Params>
-void check_batch(const char* operation, std::span<const Params> batch, void (*check)(const Where&, const Params&)) {
-  for (std::size_t i = 0; i < batch.size(); ++i) check({operation, static_cast<std::int64_t>(i)}, batch[i]);
+void check_batch(const char* operation, std::span<const Params> batch, PageLayout pages,
+                 void (*check)(const Where&, const Params&)) {
+  for (std::size_t i = 0; i < batch.size(); ++i) check({operation, pages, static_cast<std::int64_t>(i)}, batch[i]);
 }
 
 }  // namespace
@@ -221,16 +226,16 @@ float resolve_scale(float scale, std::int32_t head_dim) {
   return scale != 0 ? scale : static_cast<float>(1 / std::sqrt(static_cast<double>(head_dim)));
 }
 
-void validate_params(const ProbeParams& params, std::span<const float> out) {
-  const Where where{"probe_scores"};
+void validate_params(const ProbeParams& params, std::span<const float> out, PageLayout pages) {
+  const Where where{"probe_scores", pages};
   check_probes(where, params.q, params.k, params.past, params.scale);
   where.require(params.pool_width >= 1 && params.pool_width % 2 == 1, "pool_width is ", params.pool_width,
                 ", but must be odd and at least 1");
   check_size(where, "out", out.size(), params.k.num_heads * params.k.num_tokens, "Hk * L");
 }
 
-void validate_params(const SelectParams& params) {
-  const Where where{"select"};
+void validate_params(const SelectParams& params, PageLayout pages) {
+  const Where where{"select", pages};
   check_rule(where, params.rule);
   check_probes(where, params.q, params.k, params.past, params.scale);
   const std::int64_t probes = std::min<std::int64_t>(params.k.num_tokens, params.rule.probe_queries);
@@ -242,8 +247,8 @@ void validate_params(const SelectParams& params) {
   }
 }
 
-void validate_params(const CertifyParams& params, std::span<const float> deltas) {
-  const Where where{"certify"};
+void validate_params(const CertifyParams& params, std::span<const float> deltas, PageLayout pages) {
+  const Where where{"certify", pages};
   check_keys(where, params.k, params.past);
   check_values(where, params.v, params.k);
   check_queries(where, params.q, "k", params.k.num_heads, params.k.head_dim, params.k.dtype);
@@ -257,10 +262,16 @@ void validate_params(const CertifyParams& params, std::span<const float> deltas)
   if (!deltas.empty()) check_size(where, "deltas", deltas.size(), params.q.num_tokens * params.q.num_heads, "R * Hq");
 }
 
-void validate_params(std::span<const PrefillParams> batch) { check_batch("prefill_attention", batch, check_prefill); }
+void validate_params(std::span<const PrefillParams> batch, PageLayout pages) {
+  check_batch("prefill_attention", batch, pages, check_prefill);
+}
 
-void validate_params(std::span<const DecodeParams> batch) { check_batch("decode_attention", batch, check_decode); }
+void validate_params(std::span<const DecodeParams> batch, PageLayout pages) {
+  check_batch("decode_attention", batch, pages, check_decode);
+}
 
-void validate_params(std::span<const TailScoreParams> batch) { check_batch("tail_scores", batch, check_tail_scores); }
+void validate_params(std::span<const TailScoreParams> batch, PageLayout pages) {
+  check_batch("tail_scores", batch, pages, check_tail_scores);
+}
 
 }  // namespace tca

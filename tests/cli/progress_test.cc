@@ -10,7 +10,7 @@ namespace {
 TEST(Progress, ShowsShareAndTimeLeft) {
   const std::string line = progress_line("reading", 25, 100, 10, 80);
   EXPECT_TRUE(line.starts_with("reading  ━")) << line;
-  EXPECT_TRUE(line.ends_with(" 25 %  30.0 s left")) << line;
+  EXPECT_TRUE(line.ends_with(" 25 %  30 s left")) << line;
 }
 
 TEST(Progress, NoTimeLeftBeforeAnythingIsKnown) {

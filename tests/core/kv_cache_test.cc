@@ -67,8 +67,6 @@ TEST(KvPool, RefusesNonsense) {
   expect_error(ErrorCategory::kInvalidArgument, "head_dim is 0", [] { KvPool::create(1, 0, DType::kF32); });
   expect_error(ErrorCategory::kInvalidArgument, "head_dim is 65537", [] { KvPool::create(1, 65537, DType::kF32); });
   expect_error(ErrorCategory::kInvalidArgument, "dtype is 7", [] { KvPool::create(1, 8, static_cast<DType>(7)); });
-  expect_error(ErrorCategory::kInvalidArgument, "layout is 9",
-               [] { KvPool::create(1, 8, DType::kF32, static_cast<PageLayout>(9)); });
 }
 
 TEST(KvCache, RefusesAShapeThatIsNotThePools) {

@@ -172,6 +172,15 @@ def test_eval(profile):
     assert result["methods"][0]["total"]["questions"] == 3
 
 
+def test_tables_fit_100_columns():
+    for arguments in (["bench", "--ctx", "300", "--attention", "full", "--decode", "2"],
+                      ["eval", "--ctx", "600", "--documents", "1", "--facts", "5", "--methods", "full"],
+                      ["inspect"]):
+        done = tca(*arguments)
+        assert done.returncode == 0 and done.stderr == b""
+        assert max(map(len, done.stdout.decode().splitlines())) <= 100
+
+
 def test_demo(profile):
     result = tca_json("demo", "--ctx", "2048", "--facts", "3", "--profile", profile)
     check(result, TABLES["tca demo"])

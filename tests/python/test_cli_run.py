@@ -1,11 +1,14 @@
 """tca run and tca chat as a user meets them: streams, terminals, conversations, Ctrl-C."""
+import fcntl
 import json
 import os
 import pty
 import re
 import select
 import signal
+import struct
 import subprocess
+import termios
 import time
 
 import pytest
@@ -42,7 +45,8 @@ def test_prompt_file_and_standard_input_are_the_same(tmp_path):
     assert tca("run", "-f", "-", "-n", "8", "--quiet", stdin=PROMPT.encode()).stdout == expected
 
 
-@pytest.mark.parametrize("arguments", [[], ["--temperature", "0.9", "--top-k", "50", "--seed", "3"]], ids=["greedy", "sampled"])
+@pytest.mark.parametrize("arguments", [[], ["--temperature", "0.9", "--top-k", "50", "--seed", "3"]],
+                         ids=["greedy", "sampled"])
 def test_threads_change_nothing(arguments):
     texts = {tca("run", "-p", novel(3000), "-n", "12", "--quiet", "--threads", threads, *arguments).stdout
              for threads in (1, 2, 3)}
@@ -85,15 +89,15 @@ def test_tolerance_raises_heads(profile):
 # ---- a terminal ----
 
 def on_terminal(arguments, seconds=60, env=None, send=()):
-    """What the program writes to a terminal of 100 columns, and its exit code. send: (expression to wait for, bytes)."""
+    """What the program writes to a terminal of 100 columns, and its exit code.
+
+    send: expressions to wait for in what it writes, and the bytes to type then.
+    """
     child, main = pty.fork()
     if child == 0:
         os.environ.clear()
         os.environ.update(env or environment(TERM="xterm-256color"))
         os.execv(PROGRAM, [PROGRAM, *map(str, arguments)])
-    import fcntl
-    import struct
-    import termios
     fcntl.ioctl(main, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 100, 0, 0))
     text, waiting, searched = b"", list(send), 0
     deadline = time.monotonic() + seconds
@@ -146,7 +150,8 @@ def test_heat_map_has_colour_on_a_terminal_and_numbers_in_a_pipe(profile):
 
 def test_chat_on_a_terminal():
     text, code = on_terminal(["chat", "-n", "4"], send=[
-        (b"> ", b"Hello there\n"), (b"> ", b"/stats\n"), (b"> ", b"/nonsense\n"), (b"> ", b"\x03"), (b"/quit", b"/quit\n")])
+        (b"> ", b"Hello there\n"), (b"> ", b"/stats\n"), (b"> ", b"/nonsense\n"), (b"> ", b"\x03"),
+        (b"/quit", b"/quit\n")])
     assert code == 1  # one command failed
     assert "KV cache" in text and "/nonsense is no command" in text and "Press Ctrl-C again" in text
 

@@ -1,4 +1,4 @@
-"""What users get wrong, and what their machines do to them: one clear line, the right exit code, nothing left behind."""
+"""What users get wrong and what machines do to them: one clear line, the right exit code, nothing left behind."""
 import json
 import os
 import pty

@@ -114,12 +114,12 @@ std::shared_ptr<KvPool> Session::Impl::kv_pool() const {
   const KvShape shape = kv_shape();
   std::size_t bytes = options.kv_budget_bytes;
   if (bytes == 0) {
-    const std::size_t page_bytes = KvPool::create(0, shape.head_dim, shape.dtype, shape.layout)->page_bytes();
+    const std::size_t page_bytes = KvPool::create(0, shape.head_dim, shape.dtype)->page_bytes();
     // A damaged config.json may promise any context: in floating point nothing wraps around.
     const double wanted = 2.0 * static_cast<double>(full_pages(shape, most_tokens())) * static_cast<double>(page_bytes);
     bytes = static_cast<std::size_t>(std::min(wanted, 0x1p62));
   }
-  return KvPool::create(bytes, shape.head_dim, shape.dtype, shape.layout);
+  return KvPool::create(bytes, shape.head_dim, shape.dtype);
 }
 
 /// Of options and model; a sliding window may end the context before.
