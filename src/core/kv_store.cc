@@ -38,7 +38,9 @@ void check_view(const char* name, const TensorView& view, const KvShape& shape) 
                  view.head_stride, "; expected at least head_dim = ", view.head_dim);
 }
 
-void append_copies(KvPage* from, KvPage* to, std::int64_t count, std::vector<KvMove>& copies) {
+/// Copies positions, and lists the tokens that are to be copied.
+void copy_slots(KvPages& pages, KvPage* from, KvPage* to, std::int64_t count, std::vector<KvMove>& copies) {
+  std::copy_n(pages.positions(from), count, pages.positions(to));
   for (std::int32_t slot = 0; slot < count; ++slot) copies.push_back({from, to, slot, slot});
 }
 
@@ -87,7 +89,7 @@ void KvCache::store(std::int32_t layer, const TensorView& k, const TensorView& v
         replaced.push_back(last);
         last = impl_->take_spare();
         list.mirrored = std::min(list.mirrored, list.pages.size() - 1);
-        append_copies(replaced.back(), last, list.length % kPageTokens, copies);
+        copy_slots(*impl_->pages, replaced.back(), last, list.length % kPageTokens, copies);
       }
       while (list.pages.size() < static_cast<std::size_t>(pages_for(list.length + held.count))) {
         list.pages.push_back(impl_->take_spare());
