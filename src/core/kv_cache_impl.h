@@ -48,6 +48,10 @@ struct KvCache::Impl {
   template <class Source>
   void compact(KvList& list, std::int64_t first, std::int64_t new_length, const Source& source);
 
+  /// Makes room for `count` tokens at a list's end: pages of its own, copied where they were shared (the caller moves
+  /// the copies' content and releases what was replaced). Takes spare pages.
+  void grow(KvList& list, std::int64_t count, std::vector<KvMove>& copies, std::vector<KvPage*>& replaced);
+
   /// Makes sure of `count` spare pages; kOutOfBudget with nothing changed.
   void reserve_spare(std::int64_t count);
   KvPage* take_spare() noexcept;
@@ -63,6 +67,9 @@ struct KvCache::Impl {
 
 struct KvCacheAccess {
   static KvCache::Impl& impl(const KvCache& cache) { return *cache.impl_; }
+  /// One more token for every head of every layer, whose K and V somebody else writes into the last slots. Takes
+  /// reserved pages; throws kOutOfBudget with nothing changed when there are none.
+  static void extend(KvCache& cache);
 };
 
 }  // namespace tca

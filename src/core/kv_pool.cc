@@ -64,8 +64,12 @@ class HostPages final : public KvPages {
   std::int32_t* positions(KvPage* page) const noexcept override {
     return reinterpret_cast<std::int32_t*>(at(page, positions_offset_));
   }
-  const void* k(const KvPage* page) const noexcept override { return reinterpret_cast<const std::byte*>(page) + kKOffset; }
-  const void* v(const KvPage* page) const noexcept override { return reinterpret_cast<const std::byte*>(page) + v_offset_; }
+  const void* k(const KvPage* page) const noexcept override {
+    return reinterpret_cast<const std::byte*>(page) + kKOffset;
+  }
+  const void* v(const KvPage* page) const noexcept override {
+    return reinterpret_cast<const std::byte*>(page) + v_offset_;
+  }
 
   void write(const TensorView& k, const TensorView& v, std::span<const KvWrite> writes) override {
     for (std::size_t h = 0; h < writes.size(); ++h) {

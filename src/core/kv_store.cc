@@ -38,13 +38,42 @@ void check_view(const char* name, const TensorView& view, const KvShape& shape) 
                  view.head_stride, "; expected at least head_dim = ", view.head_dim);
 }
 
-/// Copies positions, and lists the tokens that are to be copied.
-void copy_slots(KvPages& pages, KvPage* from, KvPage* to, std::int64_t count, std::vector<KvMove>& copies) {
-  std::copy_n(pages.positions(from), count, pages.positions(to));
-  for (std::int32_t slot = 0; slot < count; ++slot) copies.push_back({from, to, slot, slot});
+}  // namespace
+
+void KvCache::Impl::grow(KvList& list, std::int64_t count, std::vector<KvMove>& copies,
+                         std::vector<KvPage*>& replaced) {
+  if (count == 0) return;
+  if (list.writes_shared()) {
+    KvPage*& last = list.pages.back();
+    KvPage* const old = last;
+    const auto slots = static_cast<std::int32_t>(list.length % kPageTokens);
+    replaced.push_back(old);
+    last = take_spare();
+    std::copy_n(pages->positions(old), slots, pages->positions(last));
+    for (std::int32_t slot = 0; slot < slots; ++slot) copies.push_back({old, last, slot, slot});
+    list.mirrored = std::min(list.mirrored, list.pages.size() - 1);
+  }
+  while (list.pages.size() < static_cast<std::size_t>(pages_for(list.length + count))) {
+    list.pages.push_back(take_spare());
+  }
 }
 
-}  // namespace
+void KvCacheAccess::extend(KvCache& cache) {
+  KvCache::Impl& impl = *cache.impl_;
+  cache.reserve(1);
+  std::vector<KvMove> copies;
+  std::vector<KvPage*> replaced;
+  for (std::size_t i = 0; i < impl.lists.size(); ++i) {
+    KvList& list = impl.lists[i];
+    impl.grow(list, 1, copies, replaced);
+    const std::int64_t position = impl.num_tokens[i / static_cast<std::size_t>(impl.shape.num_kv_heads)];
+    impl.pages->positions(list.pages.back())[list.length % kPageTokens] = static_cast<std::int32_t>(position);
+    ++list.length;
+  }
+  if (!copies.empty()) impl.pages->move(copies);
+  for (KvPage* page : replaced) impl.pages->release(page);
+  for (std::int64_t& seen : impl.num_tokens) ++seen;
+}
 
 void KvCache::store(std::int32_t layer, const TensorView& k, const TensorView& v, const KeptSet* kept,
                     std::int32_t window) {
@@ -83,18 +112,7 @@ void KvCache::store(std::int32_t layer, const TensorView& k, const TensorView& v
   for (std::int32_t h = 0; h < num_kv_heads; ++h) {
     KvList& list = impl_->list(layer, h);
     const HeldTokens held = segment.held(h);
-    if (held.count > 0) {
-      if (list.writes_shared()) {
-        KvPage*& last = list.pages.back();
-        replaced.push_back(last);
-        last = impl_->take_spare();
-        list.mirrored = std::min(list.mirrored, list.pages.size() - 1);
-        copy_slots(*impl_->pages, replaced.back(), last, list.length % kPageTokens, copies);
-      }
-      while (list.pages.size() < static_cast<std::size_t>(pages_for(list.length + held.count))) {
-        list.pages.push_back(impl_->take_spare());
-      }
-    }
+    impl_->grow(list, held.count, copies, replaced);
     writes.push_back({.held = held,
                       .pages = list.pages.data() + list.length / kPageTokens,
                       .first_slot = list.length % kPageTokens});

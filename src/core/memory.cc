@@ -11,11 +11,11 @@ namespace {
 class HostMemory final : public Memory {
  public:
   void* allocate(std::size_t bytes) override {
-    void* const memory = ::operator new (bytes, kAlignment, std::nothrow);
+    void* const memory = ::operator new(bytes, kAlignment, std::nothrow);
     if (memory == nullptr) fail(ErrorCategory::kIo, text("the system has no ", bytes, " bytes of memory left"));
     return memory;
   }
-  void free(void* memory) noexcept override { ::operator delete (memory, kAlignment); }
+  void free(void* memory) noexcept override { ::operator delete(memory, kAlignment); }
   void copy(void* to, const void* from, std::size_t bytes) override { std::memcpy(to, from, bytes); }
 
  private:

@@ -35,6 +35,24 @@ struct CompactRows {
   std::int64_t num_rows;     // of all heads together
 };
 
+/// A page holds 64 tokens of one KV head: K [64, d] then V [64, d], 16-byte chunks permuted by SwizzledRows so that a
+/// page copied to shared memory as it is can be read by ldmatrix without bank conflicts.
+inline constexpr int kPageSize = 64;
+
+/// One layer of one sequence's cache, on the device.
+struct PagedSequence {
+  const std::int32_t* table;    // [Hk, max_pages] page numbers
+  const std::int32_t* lengths;  // [Hk] tokens held
+  std::int32_t max_pages;
+};
+
+/// One layer of a batch of sequences.
+struct PagedLayer {
+  void* pool;                      // page p starts at pool + p * 2 * 64 * d elements
+  const PagedSequence* sequences;  // [num_sequences] on the device
+  std::int32_t num_sequences, num_kv_heads, head_dim;
+};
+
 struct PrefillArgs {
   const void* q;     // [L, Hq, d]
   const void* k;     // [L, Hk, d]

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "runtime/engine/thinning.h"
+#include "tca/error.h"
 
 namespace tca::runtime {
 namespace {

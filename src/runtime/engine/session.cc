@@ -74,7 +74,7 @@ Session::Impl::Impl(std::shared_ptr<const Model> session_model, const Backend& s
       budget(options.profile == nullptr ? nullptr : &options.profile->pick(options.keep, options.objective)),
       rule(budget == nullptr ? SelectionRule{} : options.profile->rule_of(*budget)),
       state(initial_state()),
-      forward(*model, session_pool, options.chunk_tokens) {}
+      forward(create_forward(*model, session_pool, options.chunk_tokens)) {}
 
 Session::Impl::Impl(const Impl& other)
     : model(other.model),
@@ -84,7 +84,7 @@ Session::Impl::Impl(const Impl& other)
       budget(other.budget),
       rule(other.rule),
       state(other.state.fork()),
-      forward(*model, *pool, options.chunk_tokens),
+      forward(create_forward(*model, *pool, options.chunk_tokens)),
       last_read(other.last_read),
       certificate(other.certificate) {
   state.tokens = other.state.tokens;
@@ -213,14 +213,15 @@ std::span<const float> Session::Impl::read(std::span<const std::int32_t> ids, co
                               .attention_units = units});
   state.tokens.insert(state.tokens.end(), ids.begin(), ids.end());
   try {
-    give_logits(forward.run(segment, attention), read_options, monitor);
+    forward->run(segment, attention);
+    give_logits(num_hidden, read_options, monitor);
     monitor.finish();
   } catch (...) {
     state.tokens.resize(static_cast<std::size_t>(segment.first_position));
-    forward.release();
+    forward->release();
     throw;
   }
-  forward.release();
+  forward->release();
   if (forked) {
     std::swap(forked->tokens, state.tokens);
     state = std::move(*forked);
@@ -240,21 +241,19 @@ std::int64_t Session::Impl::min_queries(std::int64_t n, const ReadOptions& read_
   return budget == nullptr ? 1 : rule.probe_queries;
 }
 
-void Session::Impl::give_logits(std::span<const float> hidden, const ReadOptions& read_options, ReadMonitor& monitor) {
-  const auto width = static_cast<std::size_t>(model->config().hidden_size);
-  const auto vocab = static_cast<std::size_t>(model->config().vocab_size);
-  const std::size_t rows = hidden.size() / width;
+void Session::Impl::give_logits(std::int64_t rows, const ReadOptions& read_options, ReadMonitor& monitor) {
+  const std::int64_t vocab = model->config().vocab_size;
   if (!read_options.all_logits) {
-    logits.resize(rows * vocab);
-    if (rows > 0) forward.logits(hidden, logits);
+    logits.resize(static_cast<std::size_t>(rows * vocab));
+    if (rows > 0) forward->logits(0, rows, logits);
     return;
   }
-  const std::size_t at_once = std::max<std::size_t>(1, static_cast<std::size_t>(kLogitsAtOnce) / vocab);
-  for (std::size_t first = 0; first < rows; first += at_once) {
-    const std::size_t count = std::min(at_once, rows - first);
-    logits.resize(count * vocab);
-    forward.logits(hidden.subspan(first * width, count * width), logits);
-    read_options.all_logits(static_cast<std::int64_t>(first), static_cast<std::int64_t>(count), logits);
+  const std::int64_t at_once = std::max<std::int64_t>(1, kLogitsAtOnce / vocab);
+  for (std::int64_t first = 0; first < rows; first += at_once) {
+    const std::int64_t count = std::min(at_once, rows - first);
+    logits.resize(static_cast<std::size_t>(count * vocab));
+    forward->logits(first, count, logits);
+    read_options.all_logits(first, count, logits);
     monitor.check();
   }
   logits = {};

@@ -30,7 +30,7 @@ struct Session::Impl {
   const ProfileBudget* budget = nullptr;  // of options.profile; null without one
   SelectionRule rule;
   SessionState state;
-  Forward forward;
+  std::unique_ptr<Forward> forward;
   std::vector<float> logits;
   ReadStats last_read;
   std::optional<SessionCertificate> certificate;
@@ -41,7 +41,7 @@ struct Session::Impl {
   bool in_place(std::int64_t n, const ReadPlan& read_plan, const ReadOptions& read_options) const;
   std::int64_t min_queries(std::int64_t n, const ReadOptions& read_options) const;
   std::int64_t attention_units(std::int64_t n, const ReadPlan& read_plan) const;
-  void give_logits(std::span<const float> hidden, const ReadOptions& read_options, ReadMonitor& monitor);
+  void give_logits(std::int64_t rows, const ReadOptions& read_options, ReadMonitor& monitor);
   SessionState initial_state() const;
   std::shared_ptr<KvPool> kv_pool() const;
 };

@@ -3,12 +3,11 @@
 
 #include <atomic>
 #include <cstdint>
+#include <memory>
 #include <span>
 
-#include "runtime/model/linear.h"
 #include "runtime/model/model.h"
-#include "runtime/model/rope.h"
-#include "runtime/model/weights.h"
+#include "tca/kv_cache.h"
 #include "tca/tensor.h"
 
 namespace tca::runtime {
@@ -17,7 +16,8 @@ namespace tca::runtime {
 class LayerAttention {
  public:
   virtual ~LayerAttention() = default;
-  /// q [r, Hq, d]: the segment's last r <= n queries; k, v [n, Hk, d]; q and k after RoPE. q is replaced by the output.
+  /// Views of the device's memory. q [r, Hq, d]: the segment's last r <= n queries; k, v [n, Hk, d]; q and k after
+  /// RoPE. q is replaced by the output.
   virtual void attend(std::int32_t layer, const MutableTensorView& q, const TensorView& k, const TensorView& v) = 0;
   /// After each chunk of rows outside attend(): this many rows went through one half of a layer. May throw to stop.
   virtual void advanced(std::int64_t rows) = 0;
@@ -32,57 +32,41 @@ struct Segment {
   const std::atomic<bool>* cancel = nullptr;
 };
 
-/// Buffers and products for reading segments of one sequence at a time. Layer by layer over the whole segment, so that
-/// one layer's dense K and V are alive at a time; projections and MLP in chunks of rows.
+/// Where one layer's last queries and their softmax denominators are collected, in the device's memory.
+struct ProbeTarget {
+  void* queries = nullptr;  // [slots, Hq, d]
+  float* lse = nullptr;     // [slots, Hq]
+};
+
+/// The next token of one of several sequences that are read in one step.
+struct DecodeRow {
+  std::int32_t id = 0;
+  std::int64_t position = 0;
+  KvCache* cache = nullptr;                  // has reserved a token; holds it afterwards
+  std::span<const ProbeTarget> probes = {};  // [num_layers], or empty
+  std::int64_t probe_slot = 0;
+};
+
+/// Buffers and products for reading segments of one sequence at a time, or single tokens of several. Layer by layer
+/// over the whole segment, so that one layer's dense K and V are alive at a time; projections and MLP in chunks of
+/// rows.
 class Forward {
  public:
-  Forward(const Model& model, ThreadPool& pool, std::int64_t chunk_tokens);
-
-  /// Hidden states before the final norm, [num_hidden, hidden], valid until the next call.
-  std::span<const float> run(const Segment& segment, LayerAttention& attention);
-  /// Logits [rows, vocab] of hidden states [rows, hidden].
-  void logits(std::span<const float> hidden, std::span<float> out);
+  virtual ~Forward() = default;
+  /// Leaves the hidden states of the segment's last num_hidden tokens for logits().
+  virtual void run(const Segment& segment, LayerAttention& attention) = 0;
+  /// Logits [count, vocab] of those tokens from `first` on, until the next call of run() or release().
+  virtual void logits(std::int64_t first, std::int64_t count, std::span<float> out) = 0;
   /// Gives the memory of a long segment back.
-  void release();
+  virtual void release() = 0;
 
- private:
-  struct Rows {
-    std::int64_t begin, count;
-  };
-  template <class Task>
-  void for_chunks(std::int64_t begin, std::int64_t end, const Task& task) const;
-  void prepare(const Segment& segment);
-  void layer(std::int32_t index, LayerAttention& attention);
-  void normalise(Rows rows, const std::vector<float>& weight);
-  void project(Rows rows, const LayerWeights& w);
-  void rotate(Rows rows, const LayerWeights& w);
-  void add_attention(Rows rows, const LayerWeights& w);
-  void add_mlp(Rows rows, const LayerWeights& w);
-  MutableTensorView queries() const;
-  TensorView keys() const;
-  TensorView values() const;
-  void* q_row(std::int64_t row) const;
-  void* kv_row(const Buffer& buffer, std::int64_t row) const;
-
-  const Model* model_;
-  ThreadPool* pool_;
-  std::int64_t chunk_;
-  DType dtype_;  // of products and activations; the residual stream x is fp32
-  std::int64_t hidden_, q_width_, kv_width_, inner_;
-  RopeFrequencies frequencies_;
-  MatrixProducts products_;
-
-  // Of the segment that is read
-  std::int64_t n_ = 0;
-  const std::atomic<bool>* cancel_ = nullptr;
-  std::int64_t first_query_ = 0;   // of this layer: earlier rows have no q
-  std::int64_t first_output_ = 0;  // of this layer: earlier rows end with it
-  RopeTable rope_;
-  Buffer x_;              // [n, hidden] fp32
-  Buffer q_, k_, v_;      // [n - first_query, Hq * d], [n, Hk * d] twice
-  Buffer normed_;         // [chunk, hidden]
-  Buffer gate_, up_;      // [chunk, intermediate]
-  Buffer logits_normed_;  // [rows, hidden]
+  /// Most rows of one decode(); 0: this device reads tokens through run() alone.
+  virtual std::int64_t max_decode_rows() const { return 0; }
+  /// One token a row, attention included: logits [rows, vocab] in host memory.
+  virtual void decode(std::span<const DecodeRow> rows, std::span<float> logits);
 };
+
+/// Of the kind that the model's device needs.
+std::unique_ptr<Forward> create_forward(const Model& model, ThreadPool& pool, std::int64_t chunk_tokens);
 
 }  // namespace tca::runtime

@@ -1,0 +1,54 @@
+// What the GPU knows of a cache: per layer and KV head the numbers of its pages, and how many tokens they hold. The
+// host is right; this follows it.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "core/kv_cache_impl.h"
+#include "cuda/device.h"
+#include "cuda/params.h"
+
+namespace tca::cuda {
+
+class PageTables final : public KvMirror {
+ public:
+  /// The cache's, made when it has none.
+  static PageTables& of(KvCache& cache);
+
+  /// Device memory; addresses change when a list outgrows max_pages (generation() then grows).
+  PagedSequence layer(std::int32_t layer) const;
+  std::int64_t generation() const { return generation_; }
+
+ private:
+  friend class PageTableUpdate;
+  explicit PageTables(const KvShape& shape);
+
+  std::int32_t num_layers_, num_kv_heads_;
+  std::int32_t max_pages_ = 0;
+  std::int64_t generation_ = 0;
+  MemoryBlock tables_;   // [num_layers, num_kv_heads, max_pages] int32
+  MemoryBlock lengths_;  // [num_layers, num_kv_heads] int32
+};
+
+/// Brings tables up to date: the changed entries of any number of caches travel in one copy, and one kernel puts them
+/// in their places.
+class PageTableUpdate {
+ public:
+  /// Layers [first, last) of a cache. May reallocate its tables.
+  void add(KvCache& cache, std::int32_t first_layer, std::int32_t last_layer);
+  /// Queues copy and kernel on the device's stream.
+  void run();
+
+ private:
+  struct Entry {
+    std::int32_t* address;  // on the device
+    std::int32_t value;
+  };
+  std::vector<Entry> entries_;
+  MemoryBlock block_;
+};
+
+}  // namespace tca::cuda

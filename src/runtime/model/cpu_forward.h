@@ -1,0 +1,62 @@
+// The forward pass on the CPU.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "runtime/model/forward.h"
+#include "runtime/model/linear.h"
+#include "runtime/model/rope.h"
+#include "runtime/model/weights.h"
+
+namespace tca::runtime {
+
+class CpuForward final : public Forward {
+ public:
+  CpuForward(const Model& model, ThreadPool& pool, std::int64_t chunk_tokens);
+
+  void run(const Segment& segment, LayerAttention& attention) override;
+  void logits(std::int64_t first, std::int64_t count, std::span<float> out) override;
+  void release() override;
+
+ private:
+  struct Rows {
+    std::int64_t begin, count;
+  };
+  template <class Task>
+  void for_chunks(std::int64_t begin, std::int64_t end, const Task& task) const;
+  void prepare(const Segment& segment);
+  void layer(std::int32_t index, LayerAttention& attention);
+  void normalise(Rows rows, const std::vector<float>& weight);
+  void project(Rows rows, const LayerWeights& w);
+  void rotate(Rows rows, const LayerWeights& w);
+  void add_attention(Rows rows, const LayerWeights& w);
+  void add_mlp(Rows rows, const LayerWeights& w);
+  MutableTensorView queries() const;
+  TensorView keys() const;
+  TensorView values() const;
+  void* q_row(std::int64_t row) const;
+  void* kv_row(const Buffer& buffer, std::int64_t row) const;
+
+  const Model* model_;
+  ThreadPool* pool_;
+  std::int64_t chunk_;
+  DType dtype_;  // of products and activations; the residual stream x is fp32
+  std::int64_t hidden_, q_width_, kv_width_, inner_;
+  RopeFrequencies frequencies_;
+  MatrixProducts products_;
+
+  // Of the segment that is read
+  std::int64_t n_ = 0;
+  const std::atomic<bool>* cancel_ = nullptr;
+  std::int64_t first_query_ = 0;   // of this layer: earlier rows have no q
+  std::int64_t first_output_ = 0;  // of this layer: earlier rows end with it
+  RopeTable rope_;
+  Buffer x_;              // [n, hidden] fp32
+  Buffer q_, k_, v_;      // [n - first_query, Hq * d], [n, Hk * d] twice
+  Buffer normed_;         // [chunk, hidden]
+  Buffer gate_, up_;      // [chunk, intermediate]
+  Buffer logits_normed_;  // [rows, hidden]
+};
+
+}  // namespace tca::runtime
