@@ -15,7 +15,8 @@ namespace tca::cuda {
 /// what CUDA said.
 void check(cudaError_t error, const char* what);
 
-/// One per process: the current CUDA device. Threads may share it; their work runs one after the other.
+/// One per process: CUDA device 0 (CUDA_VISIBLE_DEVICES says which that is). Threads may share it; their work runs one
+/// after the other. Lives until the process ends.
 class Device {
  public:
   /// Throws kUnsupported with CUDA's words when there is no usable GPU (compute capability 8.0 or more).
@@ -33,10 +34,6 @@ class Device {
   Memory& memory() { return *memory_; }
   /// Whether an address lies in this GPU's memory.
   bool holds(const void* address) const;
-  /// Host memory to device or back through pinned staging, in stream order: upload returns when the source may be
-  /// changed, download when the data has arrived.
-  void upload(void* to, const void* from, std::size_t bytes);
-  void download(void* to, const void* from, std::size_t bytes);
 
  private:
   Device();

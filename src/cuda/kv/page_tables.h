@@ -4,7 +4,6 @@
 
 #include <cstdint>
 #include <memory>
-#include <span>
 #include <vector>
 
 #include "core/kv_cache_impl.h"
@@ -16,15 +15,17 @@ namespace tca::cuda {
 class PageTables final : public KvMirror {
  public:
   /// The cache's, made when it has none.
-  static PageTables& of(KvCache& cache);
+  static PageTables& of(const KvCache& cache);
 
-  /// Device memory; addresses change when a list outgrows max_pages (generation() then grows).
+  /// Addresses in GPU memory; they change when generation() does, which is seldom.
   PagedSequence layer(std::int32_t layer) const;
   std::int64_t generation() const { return generation_; }
 
  private:
   friend class PageTableUpdate;
   explicit PageTables(const KvShape& shape);
+  /// Tables that hold the longest list.
+  void make_room(KvCache::Impl& cache);
 
   std::int32_t num_layers_, num_kv_heads_;
   std::int32_t max_pages_ = 0;
@@ -33,22 +34,22 @@ class PageTables final : public KvMirror {
   MemoryBlock lengths_;  // [num_layers, num_kv_heads] int32
 };
 
-/// Brings tables up to date: the changed entries of any number of caches travel in one copy, and one kernel puts them
-/// in their places.
+/// Brings tables up to date: what has changed in any number of caches travels in one copy, and one kernel puts it in
+/// its places.
 class PageTableUpdate {
  public:
-  /// Layers [first, last) of a cache. May reallocate its tables.
-  void add(KvCache& cache, std::int32_t first_layer, std::int32_t last_layer);
-  /// Queues copy and kernel on the device's stream.
-  void run();
-
- private:
   struct Entry {
     std::int32_t* address;  // on the device
     std::int32_t value;
   };
+
+  /// Layers [first, last) of a cache. May reallocate its tables.
+  void add(const KvCache& cache, std::int32_t first_layer, std::int32_t last_layer);
+  /// Queues copy and kernel on the device's stream.
+  void run();
+
+ private:
   std::vector<Entry> entries_;
-  MemoryBlock block_;
 };
 
 }  // namespace tca::cuda
