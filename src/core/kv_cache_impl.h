@@ -66,6 +66,7 @@ struct KvCache::Impl {
 };
 
 struct KvCacheAccess {
+  using Impl = KvCache::Impl;
   static KvCache::Impl& impl(const KvCache& cache) { return *cache.impl_; }
   /// One more token for every head of every layer, whose K and V somebody else writes into the last slots. Takes
   /// reserved pages; throws kOutOfBudget with nothing changed when there are none.

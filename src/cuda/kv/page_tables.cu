@@ -38,7 +38,7 @@ PagedSequence PageTables::layer(std::int32_t layer) const {
   return {as_numbers(tables_) + first * max_pages_, as_numbers(lengths_) + first, max_pages_};
 }
 
-void PageTables::make_room(KvCache::Impl& cache) {
+void PageTables::make_room(KvCacheAccess::Impl& cache) {
   std::size_t most = 0;
   for (const KvList& list : cache.lists) most = std::max(most, list.pages.size());
   if (most <= static_cast<std::size_t>(max_pages_)) return;
@@ -52,7 +52,7 @@ void PageTables::make_room(KvCache::Impl& cache) {
 
 void PageTableUpdate::add(const KvCache& cache, std::int32_t first_layer, std::int32_t last_layer) {
   PageTables& tables = PageTables::of(cache);
-  KvCache::Impl& impl = KvCacheAccess::impl(cache);
+  KvCacheAccess::Impl& impl = KvCacheAccess::impl(cache);
   tables.make_room(impl);
   for (std::int32_t layer = first_layer; layer < last_layer; ++layer) {
     const PagedSequence there = tables.layer(layer);

@@ -25,7 +25,7 @@ class PageTables final : public KvMirror {
   friend class PageTableUpdate;
   explicit PageTables(const KvShape& shape);
   /// Tables that hold the longest list.
-  void make_room(KvCache::Impl& cache);
+  void make_room(KvCacheAccess::Impl& cache);
 
   std::int32_t num_layers_, num_kv_heads_;
   std::int32_t max_pages_ = 0;
