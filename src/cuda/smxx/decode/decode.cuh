@@ -28,9 +28,14 @@ struct Config {
   static_assert(kStages >= 2);
   // The stages are reused to merge the warps' outputs.
   static_assert(kBytes >= kWarps * kRows * (kHeadDim + 2) * 4);
+  static_assert(kBytes >= kRows * 1024 * 4, "weights of as many splits as any GPU has SMs");
 };
 
-__device__ __forceinline__ int pages_of(int length) { return (length + kPageTokens - 1) / kPageTokens; }
+__device__ __forceinline__ int pages_of(int length) { return (length + kPageSize - 1) / kPageSize; }
+
+__device__ __forceinline__ int length_of(const PagedLayer& kv, int entry) {
+  return kv.sequences[entry / kv.num_kv_heads].lengths[entry % kv.num_kv_heads];
+}
 
 /// Exclusive prefix of page counts over all (sequence, head) entries, into shared memory [entries + 1].
 template <int kThreads>
@@ -41,7 +46,7 @@ __device__ void scan_pages(const PagedLayer& kv, int entries, int* prefix) {
   __syncthreads();
   for (int base = 0; base < entries; base += kThreads) {
     const int e = base + threadIdx.x, lane = threadIdx.x % 32, warp = threadIdx.x / 32;
-    int x = e < entries ? pages_of(kv.lengths[e]) : 0;
+    int x = e < entries ? pages_of(length_of(kv, e)) : 0;
     for (int step = 1; step < 32; step *= 2) {
       const int y = __shfl_up_sync(0xffffffffu, x, step);
       if (lane >= step) x += y;
@@ -98,7 +103,7 @@ struct Warp {
       const int chunk = i * 32 + lane;
       const bool there = chunk / kChunks < valid;
       copy_async_16(dst + chunk * 8, src + chunk * 8, there);
-      copy_async_16(dst + C::kUnitElements + chunk * 8, src + kPageTokens * kHeadDim + chunk * 8, there);
+      copy_async_16(dst + C::kUnitElements + chunk * 8, src + kPageSize * kHeadDim + chunk * 8, there);
     }
   }
 
@@ -157,8 +162,9 @@ struct Warp {
   /// Units [0, count) of the block's pages [page0, ...) of an entry; this warp takes every kWarps-th.
   __device__ void walk(const DecodeArgs& a, int entry, int page0, int num_pages, int length, int row0, int g,
                        int warp) {
-    const std::int32_t* table = a.kv.page_table + std::int64_t(entry) * a.kv.max_pages + page0;
-    const int last = min(length - page0 * kPageTokens, num_pages * kPageTokens);  // slots of this part
+    const PagedSequence sequence = a.kv.sequences[entry / a.kv.num_kv_heads];
+    const std::int32_t* table = sequence.table + std::int64_t(entry % a.kv.num_kv_heads) * sequence.max_pages + page0;
+    const int last = min(length - page0 * kPageSize, num_pages * kPageSize);  // slots of this part
     const int mine = max(0, ((last + kUnitKeys - 1) / kUnitKeys - warp + C::kWarps - 1) / C::kWarps);
     const float scale_log2 = a.scale * kLog2E;
     int page_ids = 0;  // lane l: the page of unit number (issued & ~31) + l
@@ -167,8 +173,8 @@ struct Warp {
       const int page = __shfl_sync(0xffffffffu, page_ids, i % 32);
       if (i < mine) {
         const int unit = i * C::kWarps + warp;
-        copy(i % C::kStages, static_cast<const T*>(a.kv.pool) + std::int64_t(page) * 2 * kPageTokens * kHeadDim,
-             unit % 4, last - unit * kUnitKeys);
+        copy(i % C::kStages, static_cast<const T*>(a.kv.pool) + std::int64_t(page) * 2 * kPageSize * kHeadDim, unit % 4,
+             last - unit * kUnitKeys);
       }
       copy_async_commit();
     };
@@ -177,7 +183,7 @@ struct Warp {
       issue(i + C::kStages - 1);
       copy_async_wait<C::kStages - 1>();
       __syncwarp();
-      const int slot = page0 * kPageTokens + (i * C::kWarps + warp) * kUnitKeys;
+      const int slot = page0 * kPageSize + (i * C::kWarps + warp) * kUnitKeys;
       int visible[2];
 #pragma unroll
       for (int r = 0; r < 2; ++r) visible[r] = length - a.num_queries + 1 + (row0 + lane / 4 + 8 * r) / g - slot;
@@ -203,90 +209,149 @@ struct Warp {
   }
 };
 
-/// Size of one split's result: kRows x (d + 2).
+/// Size of one split's result: rows [kRows, d], their maxima, their sums.
 template <int kHeadDim>
 constexpr int kStateFloats = kRows*(kHeadDim + 2);
+
+template <class T>
+__device__ __forceinline__ void put(const DecodeArgs& a, int entry, int row, int dim, int head_dim, float value,
+                                    float top, float sum) {
+  const int g = a.num_heads / a.kv.num_kv_heads, head = entry % a.kv.num_kv_heads * g + row % g;
+  const std::int64_t token = std::int64_t(entry / a.kv.num_kv_heads) * a.num_queries + row / g;
+  static_cast<T*>(a.out)[token * a.out_token_stride + std::int64_t(head) * head_dim + dim] =
+      static_cast<T>(sum > 0.f ? value / sum : 0.f);
+  if (a.lse != nullptr && dim == 0) {
+    a.lse[token * a.num_heads + head] = sum > 0.f ? top * a.scale + logf(sum) : -INFINITY;
+  }
+}
+
+/// The warps' states (shared memory) to one: the entry's output when this block read all of it, else a partial result.
+template <int kHeadDim, class T>
+__device__ void merge_warps(const DecodeArgs& a, const float* states, int entry, int row0, int rows, float* partial) {
+  using C = Config<kHeadDim>;
+  constexpr int kState = kStateFloats<kHeadDim>;
+  for (int i = threadIdx.x; i < rows * kHeadDim; i += C::kThreads) {
+    const int row = i / kHeadDim;
+    float top = -INFINITY;
+    for (int x = 0; x < C::kWarps; ++x) top = fmaxf(top, states[x * kState + kRows * kHeadDim + row]);
+    float value = 0.f, total = 0.f;
+    for (int x = 0; x < C::kWarps; ++x) {
+      const float* state = states + x * kState;
+      const float weight = top == -INFINITY ? 0.f : exp2_fast((state[kRows * kHeadDim + row] - top) * a.scale * kLog2E);
+      value += weight * state[i];
+      total += weight * state[kRows * (kHeadDim + 1) + row];
+    }
+    if (partial == nullptr) {
+      put<T>(a, entry, row0 + row, i % kHeadDim, kHeadDim, value, top, total);
+      continue;
+    }
+    partial[i] = value;
+    if (i % kHeadDim == 0) partial[kRows * kHeadDim + row] = top, partial[kRows * (kHeadDim + 1) + row] = total;
+  }
+}
+
+/// The splits' partial results of one entry, in their order. By the block that finished last; weights in shared memory
+/// [rows, splits]. The results come from other SMs: past L1.
+template <int kHeadDim, class T>
+__device__ void merge_splits(const DecodeArgs& a, float* weights, int entry, int row0, int rows, const float* partial,
+                             int splits) {
+  using C = Config<kHeadDim>;
+  constexpr int kState = kStateFloats<kHeadDim>;
+  __shared__ float tops[kRows], totals[kRows];
+  const int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
+  for (int row = warp; row < rows; row += C::kWarps) {
+    const float* maxima = partial + kRows * kHeadDim + row;
+    float top = -INFINITY;
+    for (int x = lane; x < splits; x += 32) top = fmaxf(top, __ldcg(maxima + std::int64_t(x) * kState));
+    for (int step = 16; step > 0; step /= 2) top = fmaxf(top, __shfl_xor_sync(0xffffffffu, top, step));
+    float total = 0.f;
+    for (int x = lane; x < splits; x += 32) {
+      const float* m = maxima + std::int64_t(x) * kState;
+      const float weight = top == -INFINITY ? 0.f : exp2_fast((__ldcg(m) - top) * a.scale * kLog2E);
+      weights[row * splits + x] = weight;
+      total += weight * __ldcg(m + kRows);
+    }
+    for (int step = 16; step > 0; step /= 2) total += __shfl_xor_sync(0xffffffffu, total, step);
+    if (lane == 0) tops[row] = top, totals[row] = total;
+  }
+  __syncthreads();
+  for (int i = threadIdx.x; i < rows * kHeadDim; i += C::kThreads) {
+    const int row = i / kHeadDim;
+    float value = 0.f;
+#pragma unroll 8
+    for (int x = 0; x < splits; ++x)
+      value += weights[row * splits + x] * __ldcg(partial + std::int64_t(x) * kState + i);
+    put<T>(a, entry, row0 + row, i % kHeadDim, kHeadDim, value, tops[row], totals[row]);
+  }
+}
+
+/// Entry of a page: the last one whose first page is not behind it, empty entries left aside.
+__device__ __forceinline__ int entry_of(const int* prefix, int entries, int page) {
+  int low = 0, high = entries - 1;
+  while (low < high) {
+    const int middle = (low + high + 1) / 2;
+    if (prefix[middle] <= page)
+      low = middle;
+    else
+      high = middle - 1;
+  }
+  return low;
+}
 
 template <int kHeadDim, class T>
 __global__ void __launch_bounds__(Config<kHeadDim>::kThreads, 1) decode_kernel(DecodeArgs a) {
   using C = Config<kHeadDim>;
+  constexpr int kState = kStateFloats<kHeadDim>;
   extern __shared__ __align__(128) std::uint8_t raw[];
+  __shared__ bool last;
   T* stages = reinterpret_cast<T*>(raw);
+  float* states = reinterpret_cast<float*>(raw);
   int* prefix = reinterpret_cast<int*>(raw + C::kBytes);
-  const int entries = a.kv.num_sequences * a.kv.num_kv_heads, g = a.num_heads / a.kv.num_kv_heads,
-            rows = a.num_queries * g;
-  const int warp = threadIdx.x / 32, lane = threadIdx.x % 32, row0 = blockIdx.y * kRows;
+  const int entries = a.kv.num_sequences * a.kv.num_kv_heads, g = a.num_heads / a.kv.num_kv_heads;
+  const int warp = threadIdx.x / 32, lane = threadIdx.x % 32, row0 = blockIdx.y * kRows, all_rows = a.num_queries * g,
+            rows = min(kRows, all_rows - row0);
   scan_pages<C::kThreads>(a.kv, entries, prefix);
+  for (int e = blockIdx.x; e < entries; e += gridDim.x) {
+    if (prefix[e] < prefix[e + 1]) continue;
+    for (int i = threadIdx.x; i < rows * kHeadDim; i += C::kThreads) {
+      put<T>(a, e, row0 + i / kHeadDim, i % kHeadDim, kHeadDim, 0.f, -INFINITY, 0.f);
+    }
+  }
   const int share = (prefix[entries] + gridDim.x - 1) / gridDim.x;
   int page = blockIdx.x * share;
   const int end = min(prefix[entries], page + share);
-  int entry = 0;
   while (page < end) {
-    while (prefix[entry + 1] <= page) ++entry;
+    const int entry = entry_of(prefix, entries, page);
     const int count = min(end, prefix[entry + 1]) - page, page0 = page - prefix[entry];
     Warp<kHeadDim, T> w{stages + warp * C::kStages * 2 * C::kUnitElements, lane};
-    w.begin(a, entry / a.kv.num_kv_heads, entry % a.kv.num_kv_heads, row0, rows, g);
-    w.walk(a, entry, page0, count, a.kv.lengths[entry], row0, g, warp);
+    w.begin(a, entry / a.kv.num_kv_heads, entry % a.kv.num_kv_heads, row0, all_rows, g);
+    w.walk(a, entry, page0, count, length_of(a.kv, entry), row0, g, warp);
     __syncthreads();
-    float* states = reinterpret_cast<float*>(raw);
-    w.leave(states + warp * kStateFloats<kHeadDim>);
+    w.leave(states + warp * kState);
     __syncthreads();
-    // Slot: block and entry numbers only grow along the list, so their sum names the pair.
-    float* result =
-        a.partial + (std::int64_t(blockIdx.y) * (gridDim.x + entries) + blockIdx.x + entry) * kStateFloats<kHeadDim>;
-    for (int i = threadIdx.x; i < kRows * kHeadDim; i += C::kThreads) {
-      const int row = i / kHeadDim;
-      float top = -INFINITY;
-      for (int x = 0; x < C::kWarps; ++x) top = fmaxf(top, states[x * kStateFloats<kHeadDim> + kRows * kHeadDim + row]);
-      float value = 0.f, total = 0.f;
-      for (int x = 0; x < C::kWarps; ++x) {
-        const float* state = states + x * kStateFloats<kHeadDim>;
-        const float weight =
-            top == -INFINITY ? 0.f : exp2_fast((state[kRows * kHeadDim + row] - top) * a.scale * kLog2E);
-        value += weight * state[i];
-        total += weight * state[kRows * (kHeadDim + 1) + row];
+    const int first = prefix[entry] / share, splits = (prefix[entry + 1] - 1) / share - first + 1;
+    if (splits == 1) {
+      merge_warps<kHeadDim, T>(a, states, entry, row0, rows, nullptr);
+    } else {
+      // Slot: block and entry numbers only grow along the list, so their sum names the pair.
+      float* partial = a.partial + (std::int64_t(blockIdx.y) * (gridDim.x + entries) + first + entry) * kState;
+      merge_warps<kHeadDim, T>(a, states, entry, row0, rows, partial + std::int64_t(blockIdx.x - first) * kState);
+      __threadfence();
+      __syncthreads();
+      if (threadIdx.x == 0) {
+        std::int32_t* counter = a.counters + blockIdx.y * entries + entry;
+        last = atomicAdd(counter, 1) == splits - 1;
+        if (last) *counter = 0;
       }
-      result[i] = value;
-      if (i % kHeadDim == 0) result[kRows * kHeadDim + row] = top, result[kRows * (kHeadDim + 1) + row] = total;
+      __syncthreads();
+      if (last) {
+        __threadfence();
+        merge_splits<kHeadDim, T>(a, states, entry, row0, rows, partial, splits);
+      }
     }
     __syncthreads();
     page += count;
   }
-}
-
-/// One block a (entry, row): the splits' results merged in order.
-template <int kHeadDim, class T>
-__global__ void __launch_bounds__(kHeadDim) merge_kernel(DecodeArgs a, int num_splits) {
-  const int entries = a.kv.num_sequences * a.kv.num_kv_heads, g = a.num_heads / a.kv.num_kv_heads;
-  const int entry = blockIdx.x, row = blockIdx.y, dim = threadIdx.x;
-  __shared__ int before, total;
-  if (dim == 0) before = total = 0;
-  __syncthreads();
-  for (int e = dim; e < entries; e += kHeadDim) {
-    const int pages = pages_of(a.kv.lengths[e]);
-    atomicAdd(&total, pages);
-    if (e < entry) atomicAdd(&before, pages);
-  }
-  __syncthreads();
-  const int share = (total + num_splits - 1) / num_splits, pages = pages_of(a.kv.lengths[entry]);
-  float m = -INFINITY, sum = 0.f, value = 0.f;
-  if (pages > 0) {
-    for (int split = before / share; split <= (before + pages - 1) / share; ++split) {
-      const float* s =
-          a.partial + (std::int64_t(row / kRows) * (num_splits + entries) + split + entry) * kStateFloats<kHeadDim>;
-      const float other = s[kRows * kHeadDim + row % kRows], top = fmaxf(m, other);
-      if (top == -INFINITY) continue;
-      const float keep = exp2_fast((m - top) * a.scale * kLog2E), add = exp2_fast((other - top) * a.scale * kLog2E);
-      value = value * keep + s[row % kRows * kHeadDim + dim] * add;
-      sum = sum * keep + s[kRows * (kHeadDim + 1) + row % kRows] * add;
-      m = top;
-    }
-  }
-  const std::int64_t token = std::int64_t(entry / a.kv.num_kv_heads) * a.num_queries + row / g;
-  const int head = entry % a.kv.num_kv_heads * g + row % g;
-  static_cast<T*>(a.out)[token * a.out_token_stride + std::int64_t(head) * kHeadDim + dim] =
-      static_cast<T>(sum > 0.f ? value / sum : 0.f);
-  if (a.lse != nullptr && dim == 0) a.lse[token * a.num_heads + head] = sum > 0.f ? m * a.scale + logf(sum) : -INFINITY;
 }
 
 template <int kHeadDim, class T>
@@ -299,7 +364,6 @@ cudaError_t launch(const DecodeArgs& a, cudaStream_t stream) {
       e != cudaSuccess)
     return e;
   kernel<<<dim3(a.num_splits, (rows + kRows - 1) / kRows), C::kThreads, bytes, stream>>>(a);
-  merge_kernel<kHeadDim, T><<<dim3(entries, rows), kHeadDim, 0, stream>>>(a, a.num_splits);
   return cudaGetLastError();
 }
 

@@ -3,7 +3,6 @@
 #include <cuda_runtime.h>
 
 #include "cuda/params.h"
-#include "cuda/smxx/kv/pages.h"
 
 namespace tca::cuda {
 
@@ -18,12 +17,14 @@ struct DecodeArgs {
   std::int32_t num_heads;    // Hq
   float scale;
   float* partial;           // decode_partial_floats(): split results
+  std::int32_t* counters;   // decode_counters() zeros; every call leaves them zero
   std::int32_t num_splits;  // thread blocks the bytes are divided over: decode_splits()
 };
 
 /// One thread block an SM; fixed for a device, so results do not depend on anything else.
 cudaError_t decode_splits(std::int32_t* num_splits);
 std::int64_t decode_partial_floats(const DecodeArgs& args);
+std::int64_t decode_counters(const DecodeArgs& args);
 template <class T>
 cudaError_t decode(const DecodeArgs& args, cudaStream_t stream);
 

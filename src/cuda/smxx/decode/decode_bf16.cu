@@ -15,6 +15,11 @@ std::int64_t decode_partial_floats(const DecodeArgs& a) {
   return (rows + kRows - 1) / kRows * (a.num_splits + entries) * kRows * (a.kv.head_dim + 2);
 }
 
+std::int64_t decode_counters(const DecodeArgs& a) {
+  const std::int64_t rows = std::int64_t{a.num_queries} * (a.num_heads / a.kv.num_kv_heads);
+  return (rows + decode_detail::kRows - 1) / decode_detail::kRows * a.kv.num_sequences * a.kv.num_kv_heads;
+}
+
 template cudaError_t decode<__nv_bfloat16>(const DecodeArgs&, cudaStream_t);
 
 }  // namespace tca::cuda
