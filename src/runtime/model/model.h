@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 
+#include "core/memory.h"
 #include "runtime/io/model_config.h"
 #include "tca/profile.h"
 #include "tca/thread_pool.h"
@@ -29,6 +30,8 @@ class Model {
   ModelFingerprint fingerprint() const;
   ComputeType compute() const { return compute_; }
   std::size_t weight_bytes() const;  // in memory, as used
+  /// Where its forward pass computes: weights, activations, what attention is given.
+  Memory& device_memory() const { return host_memory(); }
 
  private:
   Model() = default;
