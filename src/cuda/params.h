@@ -54,16 +54,17 @@ struct PagedLayer {
 };
 
 struct PrefillArgs {
-  const void* q;     // [L, Hq, d]
+  const void* q;     // [L - query_begin, Hq, d]
   const void* k;     // [L, Hk, d]
   const void* v;     // [L, Hk, d]
-  void* out;         // [L, Hq, d]
-  float* lse;        // [L, Hq] or null
+  void* out;         // [L - query_begin, Hq, d]; may be the memory of q
+  float* lse;        // [L - query_begin, Hq] or null
   KeptBits kept;     // bits null: dense over the segment
   CompactRows rows;  // k null: neither past nor kept tokens
   std::int64_t q_token_stride, k_token_stride, v_token_stride, out_token_stride;
+  std::int32_t query_begin;  // row r of q, out and lse is token query_begin + r of the segment
   std::int32_t num_tokens, num_heads, num_kv_heads, head_dim;
-  std::int32_t window;  // dense: num_tokens
+  std::int32_t window;  // at most num_tokens, which is what dense attention has
   float scale;
 };
 

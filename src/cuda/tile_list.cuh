@@ -60,16 +60,17 @@ __device__ __forceinline__ TileList make_tile_list(const PrefillArgs& a, int kv_
   return t;
 }
 
-/// What blockIdx.x works on. Longest first: KV heads by kept count, tiles from the end; the g heads of a group side by
-/// side share K and V in L2.
+/// What blockIdx.x works on; row0 is a token of the segment. Longest first: KV heads by kept count, tiles from the end;
+/// the g heads of a group side by side share K and V in L2.
 struct TileAssignment {
   int head, kv_head, row0;
 };
 template <int kRows>
 __device__ __forceinline__ TileAssignment assign_tile(const PrefillArgs& a) {
-  const int g = a.num_heads / a.num_kv_heads, tiles = (a.num_tokens + kRows - 1) / kRows, block = blockIdx.x / g;
+  const int g = a.num_heads / a.num_kv_heads, tiles = (a.num_tokens - a.query_begin + kRows - 1) / kRows,
+            block = blockIdx.x / g;
   const int kv_head = a.kept.bits != nullptr ? a.kept.order[block / tiles] : block / tiles;
-  return {kv_head * g + static_cast<int>(blockIdx.x) % g, kv_head, (tiles - 1 - block % tiles) * kRows};
+  return {kv_head * g + static_cast<int>(blockIdx.x) % g, kv_head, a.query_begin + (tiles - 1 - block % tiles) * kRows};
 }
 
 }  // namespace tca::cuda

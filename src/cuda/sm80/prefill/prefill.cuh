@@ -134,14 +134,14 @@ struct Tile {
       sum[r] += __shfl_xor_sync(0xffffffffu, sum[r], 2);
       if (row[r] >= a.num_tokens) continue;
       const float inverse = 1.f / sum[r];
-      T* dst = static_cast<T*>(a.out) + row[r] * a.out_token_stride + std::int64_t(head) * kHeadDim;
+      T* dst = static_cast<T*>(a.out) + (row[r] - a.query_begin) * a.out_token_stride + std::int64_t(head) * kHeadDim;
 #pragma unroll
       for (int n = 0; n < kHeadDim / 8; ++n) {
         *reinterpret_cast<std::uint32_t*>(dst + n * 8 + (lane & 3) * 2) =
             pack_pair<T>(out[n][2 * r] * inverse, out[n][2 * r + 1] * inverse);
       }
       if (a.lse != nullptr && (lane & 3) == 0)
-        a.lse[std::int64_t(row[r]) * a.num_heads + head] = m[r] * a.scale + logf(sum[r]);
+        a.lse[std::int64_t(row[r] - a.query_begin) * a.num_heads + head] = m[r] * a.scale + logf(sum[r]);
     }
   }
 };
@@ -159,8 +159,8 @@ __global__ void __launch_bounds__(kThreads) prefill_kernel(PrefillArgs a) {
   for (int i = threadIdx.x; i < kRows * Work::kChunks; i += kThreads) {
     const int r = i / Work::kChunks, c = i % Work::kChunks;
     const bool there = row0 + r < a.num_tokens;
-    const T* src =
-        static_cast<const T*>(a.q) + (there ? row0 + r : 0) * a.q_token_stride + std::int64_t(head) * kHeadDim + c * 8;
+    const T* src = static_cast<const T*>(a.q) + (there ? row0 + r - a.query_begin : 0) * a.q_token_stride +
+                   std::int64_t(head) * kHeadDim + c * 8;
     copy_async_16(q + Work::Rows::offset(r, c), src, there);
   }
   Work work{a,
@@ -201,7 +201,7 @@ cudaError_t prefill(const PrefillArgs& a, cudaStream_t stream) {
     constexpr int kBytes = prefill_detail::kBytes<kHeadDim>;
     result = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, kBytes);
     if (result != cudaSuccess) return;
-    const int tiles = (a.num_tokens + prefill_detail::kRows - 1) / prefill_detail::kRows;
+    const int tiles = (a.num_tokens - a.query_begin + prefill_detail::kRows - 1) / prefill_detail::kRows;
     kernel<<<tiles * a.num_heads, prefill_detail::kThreads, kBytes, stream>>>(a);
     result = cudaGetLastError();
   });

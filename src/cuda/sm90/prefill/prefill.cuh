@@ -30,10 +30,10 @@ struct Ring {
 
 template <class Config, class Shared>
 __device__ __forceinline__ void produce(Shared& s, const PrefillMaps& maps, const TileList& list, int head, int kv_head,
-                                        int row0, int base_row) {
+                                        int query0, int base_row) {
   ptx::mbarrier_expect_bytes(&s.q_full, Config::kQBytes);
   for (int c = 0; c < Config::kChunks; ++c) {
-    ptx::tma_load_3d(s.q + c * Config::kRows * 128, &maps.q, &s.q_full, c * 64, head, row0);
+    ptx::tma_load_3d(s.q + c * Config::kRows * 128, &maps.q, &s.q_full, c * 64, head, query0);
   }
   Ring<Config::kStages> ring;
   const int n = list.size();
@@ -221,15 +221,16 @@ struct Consumer {
       sum += __shfl_xor_sync(0xffffffffu, sum, 2);
       if (row[r] >= a.num_tokens) continue;
       const float inverse = 1.f / sum;
-      T* dst =
-          static_cast<T*>(a.out) + row[r] * a.out_token_stride + static_cast<std::int64_t>(head) * Config::kHeadDim;
+      T* dst = static_cast<T*>(a.out) + (row[r] - a.query_begin) * a.out_token_stride +
+               static_cast<std::int64_t>(head) * Config::kHeadDim;
 #pragma unroll
       for (int i = 0; i < Config::kHeadDim / 8; ++i) {
         const std::uint32_t two = ptx::pack2<T>(out[4 * i + 2 * r] * inverse, out[4 * i + 2 * r + 1] * inverse);
         *reinterpret_cast<std::uint32_t*>(dst + i * 8 + (lane & 3) * 2) = two;
       }
       if (a.lse != nullptr && (lane & 3) == 0) {
-        a.lse[static_cast<std::int64_t>(row[r]) * a.num_heads + head] = softmax.max[r] * a.scale + logf(sum);
+        a.lse[static_cast<std::int64_t>(row[r] - a.query_begin) * a.num_heads + head] =
+            softmax.max[r] * a.scale + logf(sum);
       }
     }
   }
@@ -263,7 +264,7 @@ __global__ void __launch_bounds__(PrefillConfig<kHeadDim>::kThreads, 1)
     ptx::lower_registers<Config::kProducerRegisters>();
     if (threadIdx.x == 0) {
       const int base_row = a.rows.k != nullptr ? static_cast<int>(a.rows.base[kv_head]) : 0;
-      produce<Config>(s, maps, list, head, kv_head, row0, base_row);
+      produce<Config>(s, maps, list, head, kv_head, row0 - a.query_begin, base_row);
     }
   } else {
     ptx::raise_registers<Config::kConsumerRegisters>();
@@ -288,10 +289,11 @@ cudaError_t prefill(const PrefillArgs& a, cudaStream_t stream) {
   constexpr auto kType =
       std::is_same_v<T, __nv_bfloat16> ? CU_TENSOR_MAP_DATA_TYPE_BFLOAT16 : CU_TENSOR_MAP_DATA_TYPE_FLOAT16;
   PrefillMaps maps;
-  const auto dense = [&](CUtensorMap* map, const void* data, int heads, std::int64_t token_stride, int box_tokens) {
+  const auto dense = [&](CUtensorMap* map, const void* data, int tokens, int heads, std::int64_t token_stride,
+                         int box_tokens) {
     return make_tensor_map(map, {.type = kType,
                                  .data = data,
-                                 .dims = {kHeadDim, unsigned(heads), unsigned(a.num_tokens)},
+                                 .dims = {kHeadDim, unsigned(heads), unsigned(tokens)},
                                  .strides = {kHeadDim * 2, static_cast<std::uint64_t>(token_stride) * 2},
                                  .box = {64, 1, unsigned(box_tokens)}});
   };
@@ -302,9 +304,9 @@ cudaError_t prefill(const PrefillArgs& a, cudaStream_t stream) {
                                  .strides = {kHeadDim * 2, kHeadDim * 2},
                                  .box = {64, 1, Config::kKeys}});
   };
-  cudaError_t e = dense(&maps.q, a.q, a.num_heads, a.q_token_stride, Config::kRows);
-  if (e == cudaSuccess) e = dense(&maps.k, a.k, a.num_kv_heads, a.k_token_stride, Config::kKeys);
-  if (e == cudaSuccess) e = dense(&maps.v, a.v, a.num_kv_heads, a.v_token_stride, Config::kKeys);
+  cudaError_t e = dense(&maps.q, a.q, a.num_tokens - a.query_begin, a.num_heads, a.q_token_stride, Config::kRows);
+  if (e == cudaSuccess) e = dense(&maps.k, a.k, a.num_tokens, a.num_kv_heads, a.k_token_stride, Config::kKeys);
+  if (e == cudaSuccess) e = dense(&maps.v, a.v, a.num_tokens, a.num_kv_heads, a.v_token_stride, Config::kKeys);
   if (e == cudaSuccess && a.rows.k != nullptr) e = compact(&maps.kept_k, a.rows.k);
   if (e == cudaSuccess && a.rows.k != nullptr) e = compact(&maps.kept_v, a.rows.v);
   if (e != cudaSuccess) return e;
@@ -312,7 +314,7 @@ cudaError_t prefill(const PrefillArgs& a, cudaStream_t stream) {
   constexpr int kBytes = sizeof(PrefillShared<Config>) + 1024;
   e = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, kBytes);
   if (e != cudaSuccess) return e;
-  const int tiles = (a.num_tokens + Config::kRows - 1) / Config::kRows;
+  const int tiles = (a.num_tokens - a.query_begin + Config::kRows - 1) / Config::kRows;
   kernel<<<tiles * a.num_heads, Config::kThreads, kBytes, stream>>>(a, maps);
   return cudaGetLastError();
 }
