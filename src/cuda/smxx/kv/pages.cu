@@ -9,26 +9,26 @@ namespace {
 constexpr int kThreads = 128;
 using Chunk = uint4;  // 16 bytes, 8 elements
 
-/// Where a token of one head lies in its pages.
+/// Where a token lies: its page's K and V rows.
 template <int kHeadDim>
 struct PageSlot {
   Chunk* page;
   int row;
-  __device__ PageSlot(const PagedLayer& l, int sequence, int head, int slot) {
-    const std::int64_t entry = (std::int64_t(sequence) * l.num_kv_heads + head) * l.max_pages + slot / kPageTokens;
-    page = static_cast<Chunk*>(l.pool) + std::int64_t(l.page_table[entry]) * (2 * kPageTokens * kHeadDim / 8);
-    row = slot % kPageTokens;
+  __device__ PageSlot(const void* pool, std::int64_t number, int place) : row(place) {
+    page = static_cast<Chunk*>(const_cast<void*>(pool)) + number * (2 * kPageSize * kHeadDim / 8);
   }
   __device__ Chunk& k(int c) const { return page[SwizzledRows<kHeadDim>::offset(row, c) / 8]; }
   __device__ Chunk& v(int c) const {
-    return page[kPageTokens * kHeadDim / 8 + SwizzledRows<kHeadDim>::offset(row, c) / 8];
+    return page[kPageSize * kHeadDim / 8 + SwizzledRows<kHeadDim>::offset(row, c) / 8];
   }
 };
+template <int kHeadDim>
+__device__ __forceinline__ PageSlot<kHeadDim> slot_of(const void* pool, const PagedSequence& s, int head, int slot) {
+  return {pool, s.table[std::int64_t(head) * s.max_pages + slot / kPageSize], slot % kPageSize};
+}
 
-__device__ __forceinline__ const Chunk* row_of(const void* data, std::int64_t token_stride, int token, int head,
-                                               int head_dim) {
-  return reinterpret_cast<const Chunk*>(static_cast<const std::uint16_t*>(data) + token * token_stride +
-                                        std::int64_t(head) * head_dim);
+__device__ __forceinline__ const Chunk* row_of(const void* data, std::int64_t offset) {
+  return reinterpret_cast<const Chunk*>(static_cast<const std::uint16_t*>(data) + offset);
 }
 
 /// Tokens of one word that are taken, in order, in shared memory; returns how many.
@@ -60,85 +60,79 @@ __global__ void __launch_bounds__(kThreads) compact_kernel(CompactArgs a) {
   const std::int64_t first = row0 + prefix[blockIdx.x];
   for (int i = threadIdx.x; i < n * kChunks; i += kThreads) {
     const int r = i / kChunks, c = i % kChunks, token = blockIdx.x * 64 + tokens[r];
-    out_k[(first + r) * kChunks + c] = row_of(a.k, a.k_token_stride, token, head, kHeadDim)[c];
-    out_v[(first + r) * kChunks + c] = row_of(a.v, a.v_token_stride, token, head, kHeadDim)[c];
+    out_k[(first + r) * kChunks + c] = row_of(a.k, token * a.k_token_stride + head * kHeadDim)[c];
+    out_v[(first + r) * kChunks + c] = row_of(a.v, token * a.v_token_stride + head * kHeadDim)[c];
   }
 }
 
 template <int kHeadDim>
-__global__ void __launch_bounds__(kThreads) gather_kernel(PagedLayer l, int sequence, CompactArgs a) {
+__global__ void __launch_bounds__(kThreads) gather_kernel(GatherArgs a) {
   constexpr int kChunks = kHeadDim / 8;
-  const int head = blockIdx.y, length = l.lengths[sequence * l.num_kv_heads + head], slot0 = blockIdx.x * kPageTokens;
+  const int head = blockIdx.y, length = a.sequence.lengths[head], slot0 = blockIdx.x * kPageSize;
   if (a.base[head] < 0) return;
   Chunk* out_k = static_cast<Chunk*>(a.out_k) + (a.base[head] + slot0) * kChunks;
-  Chunk* out_v = static_cast<Chunk*>(a.out_v) + (a.base[head] + slot0) * kChunks;
+  Chunk* out_v = a.out_v == nullptr ? nullptr : static_cast<Chunk*>(a.out_v) + (a.base[head] + slot0) * kChunks;
   // Zeros up to the next multiple of 128 for callers without kept tokens behind the past.
-  const int rows = min(kPageTokens, (length + 127) / 128 * 128 - slot0);
+  const int rows = min(kPageSize, (length + 127) / 128 * 128 - slot0);
   for (int i = threadIdx.x; i < rows * kChunks; i += kThreads) {
     const int r = i / kChunks, c = i % kChunks;
+    Chunk k{}, v{};
     if (slot0 + r < length) {
-      const PageSlot<kHeadDim> slot(l, sequence, head, slot0 + r);
-      out_k[i] = slot.k(c), out_v[i] = slot.v(c);
-    } else {
-      out_k[i] = out_v[i] = Chunk{};
+      const PageSlot<kHeadDim> slot = slot_of<kHeadDim>(a.pool, a.sequence, head, slot0 + r);
+      k = slot.k(c);
+      if (out_v != nullptr) v = slot.v(c);
     }
+    out_k[i] = k;
+    if (out_v != nullptr) out_v[i] = v;
   }
 }
 
 template <int kHeadDim>
-__global__ void __launch_bounds__(kThreads) store_kernel(PagedLayer l, int sequence, StoreArgs a) {
+__global__ void __launch_bounds__(kThreads) write_kernel(WriteArgs a) {
   constexpr int kChunks = kHeadDim / 8;
-  __shared__ std::uint8_t tokens[64];
-  const int head = blockIdx.y, word = blockIdx.x, first_token = word * 64, tail = max(0, a.num_tokens - a.window);
-  const bool all = a.kept.bits == nullptr;
-  std::uint64_t bits = all ? ~0ull : a.kept.bits[std::int64_t(head) * a.kept.num_words + word];
-  int before = first_token;
-  if (!all) {
-    // Kept tokens count up to the tail, all tokens from there on.
-    const std::int32_t* prefix = a.kept.prefix + std::int64_t(head) * (a.kept.num_words + 1);
-    const std::uint64_t* row = a.kept.bits + std::int64_t(head) * a.kept.num_words;
-    before = prefix[word];
-    if (first_token > tail) {
-      before = prefix[tail / 64] + (tail % 64 ? __popcll(row[tail / 64] & ((1ull << tail % 64) - 1)) : 0) +
-               first_token - tail;
-    }
-    if (first_token + 64 > tail) bits |= tail <= first_token ? ~0ull : ~0ull << (tail - first_token);
-  }
-  if (first_token + 64 > a.num_tokens) bits &= (1ull << (a.num_tokens - first_token)) - 1;
-  const int n = list_word(bits, tokens), slot0 = l.lengths[sequence * l.num_kv_heads + head] + before;
-  for (int i = threadIdx.x; i < n * kChunks; i += kThreads) {
-    const int r = i / kChunks, c = i % kChunks, token = first_token + tokens[r];
-    const PageSlot<kHeadDim> slot(l, sequence, head, slot0 + r);
-    slot.k(c) = row_of(a.k, a.k_token_stride, token, head, kHeadDim)[c];
-    slot.v(c) = row_of(a.v, a.v_token_stride, token, head, kHeadDim)[c];
+  const std::int64_t head = blockIdx.y;
+  const HeadWrite w = a.heads[head];
+  const int first = blockIdx.x * kPageSize, rows = min(kPageSize, w.count - first);
+  for (int i = threadIdx.x; i < rows * kChunks; i += kThreads) {
+    const int r = first + i / kChunks, c = i % kChunks, slot = w.first_slot + r;
+    const std::int64_t token = r < w.num_chosen ? a.chosen[w.chosen + r] : w.window_begin + r - w.num_chosen;
+    const PageSlot<kHeadDim> to(a.pool, a.pages[w.pages + slot / kPageSize], slot % kPageSize);
+    to.k(c) = row_of(a.k, token * a.k_token_stride + head * a.k_head_stride)[c];
+    to.v(c) = row_of(a.v, token * a.v_token_stride + head * a.v_head_stride)[c];
   }
 }
 
-__global__ void grow_kernel(PagedLayer l, int sequence, StoreArgs a) {
-  const int head = threadIdx.x, tail = max(0, a.num_tokens - a.window);
-  if (head >= l.num_kv_heads) return;
-  int count = a.num_tokens;
-  if (a.kept.bits != nullptr) {
-    const std::uint64_t* row = a.kept.bits + std::int64_t(head) * a.kept.num_words;
-    count += a.kept.prefix[std::int64_t(head) * (a.kept.num_words + 1) + tail / 64] - tail;
-    if (tail % 64) count += __popcll(row[tail / 64] & ((1ull << tail % 64) - 1));
+/// Slots to rows, or rows to slots.
+template <int kHeadDim>
+__global__ void __launch_bounds__(kThreads) move_kernel(MoveArgs a, bool to_slots) {
+  constexpr int kChunks = kHeadDim / 8;
+  const std::int64_t i = std::int64_t(blockIdx.x) * kThreads + threadIdx.x;
+  if (i >= std::int64_t(a.count) * kChunks) return;
+  const std::int64_t token = i / kChunks, number = to_slots ? a.to[token] : a.from[token];
+  const int c = i % kChunks;
+  const PageSlot<kHeadDim> slot(a.pool, number / kPageSize, number % kPageSize);
+  Chunk* rows = static_cast<Chunk*>(a.rows) + token * 2 * kChunks + c;
+  if (to_slots) {
+    slot.k(c) = rows[0], slot.v(c) = rows[kChunks];
+  } else {
+    rows[0] = slot.k(c), rows[kChunks] = slot.v(c);
   }
-  l.lengths[sequence * l.num_kv_heads + head] += count;
 }
 
 template <int kHeadDim>
 __global__ void __launch_bounds__(kThreads)
     append_kernel(PagedLayer l, const void* k, const void* v, std::int64_t k_stride, std::int64_t v_stride, int n) {
   constexpr int kChunks = kHeadDim / 8;
-  const int head = blockIdx.x, sequence = blockIdx.y, length = l.lengths[sequence * l.num_kv_heads + head];
+  const int head = blockIdx.x;
+  const PagedSequence sequence = l.sequences[blockIdx.y];
+  const int first = sequence.lengths[head] - n;
   for (int i = threadIdx.x; i < n * kChunks; i += kThreads) {
     const int r = i / kChunks, c = i % kChunks;
-    const PageSlot<kHeadDim> slot(l, sequence, head, length + r);
-    slot.k(c) = row_of(k, k_stride, sequence * n + r, head, kHeadDim)[c];
-    slot.v(c) = row_of(v, v_stride, sequence * n + r, head, kHeadDim)[c];
+    const std::int64_t token = std::int64_t(blockIdx.y) * n + r;
+    const PageSlot<kHeadDim> slot = slot_of<kHeadDim>(l.pool, sequence, head, first + r);
+    slot.k(c) = row_of(k, token * k_stride + std::int64_t(head) * kHeadDim)[c];
+    slot.v(c) = row_of(v, token * v_stride + std::int64_t(head) * kHeadDim)[c];
   }
-  __syncthreads();
-  if (threadIdx.x == 0) l.lengths[sequence * l.num_kv_heads + head] = length + n;
 }
 
 }  // namespace
@@ -151,18 +145,29 @@ cudaError_t compact(const CompactArgs& a, cudaStream_t stream) {
   return known ? cudaGetLastError() : cudaErrorInvalidValue;
 }
 
-cudaError_t gather_pages(const PagedLayer& l, std::int32_t sequence, const CompactArgs& rows, cudaStream_t stream) {
+cudaError_t gather_pages(const GatherArgs& a, cudaStream_t stream) {
   // One more page than a sequence can fill, for the padding.
-  const bool known = dispatch_head_dim(l.head_dim, [&]<int kHeadDim>() {
-    gather_kernel<kHeadDim><<<dim3(l.max_pages + 1, l.num_kv_heads), kThreads, 0, stream>>>(l, sequence, rows);
+  const bool known = dispatch_head_dim(a.head_dim, [&]<int kHeadDim>() {
+    gather_kernel<kHeadDim><<<dim3(a.num_pages + 1, a.num_kv_heads), kThreads, 0, stream>>>(a);
   });
   return known ? cudaGetLastError() : cudaErrorInvalidValue;
 }
 
-cudaError_t store(const PagedLayer& l, std::int32_t sequence, const StoreArgs& a, cudaStream_t stream) {
-  const bool known = dispatch_head_dim(l.head_dim, [&]<int kHeadDim>() {
-    store_kernel<kHeadDim><<<dim3((a.num_tokens + 63) / 64, l.num_kv_heads), kThreads, 0, stream>>>(l, sequence, a);
-    grow_kernel<<<1, (l.num_kv_heads + 31) / 32 * 32, 0, stream>>>(l, sequence, a);
+cudaError_t write_tokens(const WriteArgs& a, cudaStream_t stream) {
+  if (a.most_tokens == 0) return cudaSuccess;
+  const bool known = dispatch_head_dim(a.head_dim, [&]<int kHeadDim>() {
+    const unsigned parts = (a.most_tokens + kPageSize - 1) / kPageSize;
+    write_kernel<kHeadDim><<<dim3(parts, a.num_kv_heads), kThreads, 0, stream>>>(a);
+  });
+  return known ? cudaGetLastError() : cudaErrorInvalidValue;
+}
+
+cudaError_t move_tokens(const MoveArgs& a, cudaStream_t stream) {
+  if (a.count == 0) return cudaSuccess;
+  const bool known = dispatch_head_dim(a.head_dim, [&]<int kHeadDim>() {
+    const auto blocks = static_cast<unsigned>((std::int64_t(a.count) * (kHeadDim / 8) + kThreads - 1) / kThreads);
+    move_kernel<kHeadDim><<<blocks, kThreads, 0, stream>>>(a, false);
+    move_kernel<kHeadDim><<<blocks, kThreads, 0, stream>>>(a, true);
   });
   return known ? cudaGetLastError() : cudaErrorInvalidValue;
 }
