@@ -8,59 +8,11 @@
 
 #include "cuda/mma.cuh"
 #include "cuda/smxx/decode/decode.h"
+#include "cuda/smxx/decode/division.cuh"
+#include "cuda/smxx/decode/merge.cuh"
 
 namespace tca::cuda {
 namespace decode_detail {
-
-constexpr int kRows = 16;      // query rows of a block: n g, padded; more rows take more blocks (blockIdx.y)
-constexpr int kUnitKeys = 16;  // keys a warp takes at a time
-
-template <int kHeadDim>
-struct Config {
-  static constexpr int kWarps = kHeadDim <= 128 ? 8 : 4;
-  static constexpr int kThreads = kWarps * 32;
-  static constexpr int kUnitElements = kUnitKeys * kHeadDim;  // of K; V follows
-  // As many stages as fit in 192 KB: 24 KB a warp in flight keep 4.3 TB/s busy at 800 ns latency with room to spare.
-  static constexpr int kStages = (192 * 1024) / (kWarps * kUnitElements * 4) > 6
-                                     ? 6
-                                     : (192 * 1024) / (kWarps * kUnitElements * 4);
-  static constexpr int kBytes = kWarps * kStages * kUnitElements * 4;
-  static_assert(kStages >= 2);
-  // The stages are reused to merge the warps' outputs.
-  static_assert(kBytes >= kWarps * kRows * (kHeadDim + 2) * 4);
-  static_assert(kBytes >= kRows * 1024 * 4, "weights of as many splits as any GPU has SMs");
-};
-
-__device__ __forceinline__ int pages_of(int length) { return (length + kPageSize - 1) / kPageSize; }
-
-__device__ __forceinline__ int length_of(const PagedLayer& kv, int entry) {
-  return kv.sequences[entry / kv.num_kv_heads].lengths[entry % kv.num_kv_heads];
-}
-
-/// Exclusive prefix of page counts over all (sequence, head) entries, into shared memory [entries + 1].
-template <int kThreads>
-__device__ void scan_pages(const PagedLayer& kv, int entries, int* prefix) {
-  __shared__ int warp_totals[kThreads / 32];
-  __shared__ int carry;
-  if (threadIdx.x == 0) carry = 0, prefix[0] = 0;
-  __syncthreads();
-  for (int base = 0; base < entries; base += kThreads) {
-    const int e = base + threadIdx.x, lane = threadIdx.x % 32, warp = threadIdx.x / 32;
-    int x = e < entries ? pages_of(length_of(kv, e)) : 0;
-    for (int step = 1; step < 32; step *= 2) {
-      const int y = __shfl_up_sync(0xffffffffu, x, step);
-      if (lane >= step) x += y;
-    }
-    if (lane == 31) warp_totals[warp] = x;
-    __syncthreads();
-    int before = carry;
-    for (int w = 0; w < warp; ++w) before += warp_totals[w];
-    if (e < entries) prefix[e + 1] = before + x;
-    __syncthreads();
-    if (threadIdx.x == kThreads - 1) carry = before + x;
-    __syncthreads();
-  }
-}
 
 /// The part of one entry a block reads, and the state of the online softmax over a warp's share of it.
 template <int kHeadDim, class T>
@@ -193,13 +145,14 @@ struct Warp {
     copy_async_wait<0>();
   }
 
-  /// Leaves this warp's state in shared memory: [kRows][d] outputs, then maxima and sums.
-  __device__ void leave(float* state) {
+  /// Leaves the first `rows` rows of this warp's state in shared memory: [kRows][d] outputs, then maxima and sums.
+  __device__ void leave(float* state, int rows) {
 #pragma unroll
     for (int r = 0; r < 2; ++r) {
       sum[r] += __shfl_xor_sync(0xffffffffu, sum[r], 1);
       sum[r] += __shfl_xor_sync(0xffffffffu, sum[r], 2);
       const int row = lane / 4 + 8 * r;
+      if (row >= rows) continue;
 #pragma unroll
       for (int n = 0; n < kHeadDim / 8; ++n)
         *reinterpret_cast<float2*>(state + row * kHeadDim + n * 8 + (lane & 3) * 2) =
@@ -209,95 +162,6 @@ struct Warp {
   }
 };
 
-/// Size of one split's result: rows [kRows, d], their maxima, their sums.
-template <int kHeadDim>
-constexpr int kStateFloats = kRows*(kHeadDim + 2);
-
-template <class T>
-__device__ __forceinline__ void put(const DecodeArgs& a, int entry, int row, int dim, int head_dim, float value,
-                                    float top, float sum) {
-  const int g = a.num_heads / a.kv.num_kv_heads, head = entry % a.kv.num_kv_heads * g + row % g;
-  const std::int64_t token = std::int64_t(entry / a.kv.num_kv_heads) * a.num_queries + row / g;
-  static_cast<T*>(a.out)[token * a.out_token_stride + std::int64_t(head) * head_dim + dim] =
-      static_cast<T>(sum > 0.f ? value / sum : 0.f);
-  if (a.lse != nullptr && dim == 0) {
-    a.lse[token * a.num_heads + head] = sum > 0.f ? top * a.scale + logf(sum) : -INFINITY;
-  }
-}
-
-/// The warps' states (shared memory) to one: the entry's output when this block read all of it, else a partial result.
-template <int kHeadDim, class T>
-__device__ void merge_warps(const DecodeArgs& a, const float* states, int entry, int row0, int rows, float* partial) {
-  using C = Config<kHeadDim>;
-  constexpr int kState = kStateFloats<kHeadDim>;
-  for (int i = threadIdx.x; i < rows * kHeadDim; i += C::kThreads) {
-    const int row = i / kHeadDim;
-    float top = -INFINITY;
-    for (int x = 0; x < C::kWarps; ++x) top = fmaxf(top, states[x * kState + kRows * kHeadDim + row]);
-    float value = 0.f, total = 0.f;
-    for (int x = 0; x < C::kWarps; ++x) {
-      const float* state = states + x * kState;
-      const float weight = top == -INFINITY ? 0.f : exp2_fast((state[kRows * kHeadDim + row] - top) * a.scale * kLog2E);
-      value += weight * state[i];
-      total += weight * state[kRows * (kHeadDim + 1) + row];
-    }
-    if (partial == nullptr) {
-      put<T>(a, entry, row0 + row, i % kHeadDim, kHeadDim, value, top, total);
-      continue;
-    }
-    partial[i] = value;
-    if (i % kHeadDim == 0) partial[kRows * kHeadDim + row] = top, partial[kRows * (kHeadDim + 1) + row] = total;
-  }
-}
-
-/// The splits' partial results of one entry, in their order. By the block that finished last; weights in shared memory
-/// [rows, splits]. The results come from other SMs: past L1.
-template <int kHeadDim, class T>
-__device__ void merge_splits(const DecodeArgs& a, float* weights, int entry, int row0, int rows, const float* partial,
-                             int splits) {
-  using C = Config<kHeadDim>;
-  constexpr int kState = kStateFloats<kHeadDim>;
-  __shared__ float tops[kRows], totals[kRows];
-  const int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
-  for (int row = warp; row < rows; row += C::kWarps) {
-    const float* maxima = partial + kRows * kHeadDim + row;
-    float top = -INFINITY;
-    for (int x = lane; x < splits; x += 32) top = fmaxf(top, __ldcg(maxima + std::int64_t(x) * kState));
-    for (int step = 16; step > 0; step /= 2) top = fmaxf(top, __shfl_xor_sync(0xffffffffu, top, step));
-    float total = 0.f;
-    for (int x = lane; x < splits; x += 32) {
-      const float* m = maxima + std::int64_t(x) * kState;
-      const float weight = top == -INFINITY ? 0.f : exp2_fast((__ldcg(m) - top) * a.scale * kLog2E);
-      weights[row * splits + x] = weight;
-      total += weight * __ldcg(m + kRows);
-    }
-    for (int step = 16; step > 0; step /= 2) total += __shfl_xor_sync(0xffffffffu, total, step);
-    if (lane == 0) tops[row] = top, totals[row] = total;
-  }
-  __syncthreads();
-  for (int i = threadIdx.x; i < rows * kHeadDim; i += C::kThreads) {
-    const int row = i / kHeadDim;
-    float value = 0.f;
-#pragma unroll 8
-    for (int x = 0; x < splits; ++x)
-      value += weights[row * splits + x] * __ldcg(partial + std::int64_t(x) * kState + i);
-    put<T>(a, entry, row0 + row, i % kHeadDim, kHeadDim, value, tops[row], totals[row]);
-  }
-}
-
-/// Entry of a page: the last one whose first page is not behind it, empty entries left aside.
-__device__ __forceinline__ int entry_of(const int* prefix, int entries, int page) {
-  int low = 0, high = entries - 1;
-  while (low < high) {
-    const int middle = (low + high + 1) / 2;
-    if (prefix[middle] <= page)
-      low = middle;
-    else
-      high = middle - 1;
-  }
-  return low;
-}
-
 template <int kHeadDim, class T>
 __global__ void __launch_bounds__(Config<kHeadDim>::kThreads, 1) decode_kernel(DecodeArgs a) {
   using C = Config<kHeadDim>;
@@ -306,36 +170,38 @@ __global__ void __launch_bounds__(Config<kHeadDim>::kThreads, 1) decode_kernel(D
   __shared__ bool last;
   T* stages = reinterpret_cast<T*>(raw);
   float* states = reinterpret_cast<float*>(raw);
-  int* prefix = reinterpret_cast<int*>(raw + C::kBytes);
   const int entries = a.kv.num_sequences * a.kv.num_kv_heads, g = a.num_heads / a.kv.num_kv_heads;
+  int* prefix = reinterpret_cast<int*>(raw + C::kBytes);
+  int* first_blocks = prefix + entries + 1;
   const int warp = threadIdx.x / 32, lane = threadIdx.x % 32, row0 = blockIdx.y * kRows, all_rows = a.num_queries * g,
             rows = min(kRows, all_rows - row0);
   scan_pages<C::kThreads>(a.kv, entries, prefix);
+  const Division division = divide<C::kThreads>(prefix, entries, first_blocks);
   for (int e = blockIdx.x; e < entries; e += gridDim.x) {
     if (prefix[e] < prefix[e + 1]) continue;
-    for (int i = threadIdx.x; i < rows * kHeadDim; i += C::kThreads) {
-      put<T>(a, e, row0 + i / kHeadDim, i % kHeadDim, kHeadDim, 0.f, -INFINITY, 0.f);
+    for (int i = 4 * threadIdx.x; i < rows * kHeadDim; i += 4 * C::kThreads) {
+      put<T>(a, e, row0 + i / kHeadDim, i % kHeadDim, float4{}, -INFINITY, 0.f);
     }
   }
-  const int share = (prefix[entries] + gridDim.x - 1) / gridDim.x;
-  int page = blockIdx.x * share;
-  const int end = min(prefix[entries], page + share);
+  int page, end;
+  division.range(blockIdx.x, prefix, entries, page, end);
   while (page < end) {
-    const int entry = entry_of(prefix, entries, page);
+    const int entry = list_of(prefix, entries, page);
     const int count = min(end, prefix[entry + 1]) - page, page0 = page - prefix[entry];
     Warp<kHeadDim, T> w{stages + warp * C::kStages * 2 * C::kUnitElements, lane};
     w.begin(a, entry / a.kv.num_kv_heads, entry % a.kv.num_kv_heads, row0, all_rows, g);
     w.walk(a, entry, page0, count, length_of(a.kv, entry), row0, g, warp);
     __syncthreads();
-    w.leave(states + warp * kState);
+    w.leave(states + warp * kState, rows);
     __syncthreads();
-    const int first = prefix[entry] / share, splits = (prefix[entry + 1] - 1) / share - first + 1;
+    const int first = division.first_block(entry, prefix), splits = division.last_block(entry, prefix) - first + 1;
     if (splits == 1) {
       merge_warps<kHeadDim, T>(a, states, entry, row0, rows, nullptr);
     } else {
       // Slot: block and entry numbers only grow along the list, so their sum names the pair.
       float* partial = a.partial + (std::int64_t(blockIdx.y) * (gridDim.x + entries) + first + entry) * kState;
-      merge_warps<kHeadDim, T>(a, states, entry, row0, rows, partial + std::int64_t(blockIdx.x - first) * kState);
+      const int mine = static_cast<int>(blockIdx.x) - first;
+      merge_warps<kHeadDim, T>(a, states, entry, row0, rows, partial + std::int64_t(mine) * kState);
       __threadfence();
       __syncthreads();
       if (threadIdx.x == 0) {
@@ -358,7 +224,8 @@ template <int kHeadDim, class T>
 cudaError_t launch(const DecodeArgs& a, cudaStream_t stream) {
   using C = Config<kHeadDim>;
   const int entries = a.kv.num_sequences * a.kv.num_kv_heads, rows = a.num_queries * (a.num_heads / a.kv.num_kv_heads);
-  const int bytes = C::kBytes + (entries + 1) * 4;
+  const int bytes = C::kBytes + 2 * (entries + 1) * 4;
+  if (a.num_splits > kMostSplits) return cudaErrorInvalidValue;
   const auto kernel = decode_kernel<kHeadDim, T>;
   if (const cudaError_t e = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes);
       e != cudaSuccess)
