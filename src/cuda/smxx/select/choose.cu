@@ -53,7 +53,7 @@ __global__ void normalise_kernel(ChooseArgs a) {
   if (token >= a.num_tokens) return;
   const float total = a.totals[head * (tiles + 1) + tiles];
   float& score = a.scores[head * a.num_tokens + token];
-  score = total < 1e-30f ? 0.f : score / total;
+  score = total / static_cast<float>(a.num_rows) < 1e-30f ? 0.f : score / total;
 }
 
 /// One thread a block: sums in double in position order, as the definition asks.
@@ -116,32 +116,55 @@ __global__ void mark_kernel(ChooseArgs a) {
   }
 }
 
-__global__ void prefix_kernel(ChooseArgs a) {
+__global__ void prefix_kernel(const std::uint64_t* bits, std::int32_t* prefix, int words) {
   using Scan = cub::BlockScan<int, kThreads>;
   __shared__ typename Scan::TempStorage storage;
   const std::int64_t head = blockIdx.x;
-  const int words = num_words(a);
   int base = 0;
   for (int w0 = 0; w0 < words; w0 += kThreads) {
     const int w = w0 + threadIdx.x;
     int before, total;
-    Scan(storage).ExclusiveSum(w < words ? __popcll(a.bits[head * words + w]) : 0, before, total);
-    if (w < words) a.prefix[head * (words + 1) + w] = base + before;
+    Scan(storage).ExclusiveSum(w < words ? __popcll(bits[head * words + w]) : 0, before, total);
+    if (w < words) prefix[head * (words + 1) + w] = base + before;
     base += total;
     __syncthreads();
   }
-  if (threadIdx.x == 0) a.prefix[head * (words + 1) + words] = base;
+  if (threadIdx.x == 0) prefix[head * (words + 1) + words] = base;
 }
 
 /// Heads by count descending, ties to the lower head.
-__global__ void order_kernel(ChooseArgs a) {
-  const int words = num_words(a);
-  const auto count = [&](int h) { return a.prefix[std::int64_t(h) * (words + 1) + words]; };
-  for (int h = threadIdx.x; h < a.num_kv_heads; h += blockDim.x) {
+__global__ void order_kernel(const std::int32_t* prefix, std::int32_t* order, int heads, int words) {
+  const auto count = [&](int h) { return prefix[std::int64_t(h) * (words + 1) + words]; };
+  for (int h = threadIdx.x; h < heads; h += blockDim.x) {
     int rank = 0;
-    for (int o = 0; o < a.num_kv_heads; ++o) rank += count(o) > count(h) || (count(o) == count(h) && o < h);
-    a.order[rank] = h;
+    for (int o = 0; o < heads; ++o) rank += count(o) > count(h) || (count(o) == count(h) && o < h);
+    order[rank] = h;
   }
+}
+
+/// One thread a position, then one a sink.
+__global__ void set_kernel(MarkArgs a) {
+  const std::int64_t i = std::int64_t(blockIdx.x) * kThreads + threadIdx.x, words = (a.num_tokens + 63) / 64;
+  const int sinks = min(a.sinks, a.num_tokens);
+  int head = 0, token = 0;
+  if (i < a.num_positions) {
+    while (a.offsets[head + 1] <= i) ++head;
+    token = a.positions[i];
+  } else {
+    const std::int64_t rest = i - a.num_positions;
+    if (rest >= std::int64_t(a.num_kv_heads) * sinks) return;
+    head = static_cast<int>(rest / sinks), token = static_cast<int>(rest % sinks);
+  }
+  // Bits are or-ed: the order of threads changes nothing.
+  atomicOr(reinterpret_cast<unsigned long long*>(a.bits + head * words + token / 64), 1ull << token % 64);
+}
+
+cudaError_t finish(const std::uint64_t* bits, std::int32_t* prefix, std::int32_t* order, int heads, int tokens,
+                   cudaStream_t stream) {
+  const int words = (tokens + 63) / 64;
+  prefix_kernel<<<heads, kThreads, 0, stream>>>(bits, prefix, words);
+  order_kernel<<<1, 128, 0, stream>>>(prefix, order, heads, words);
+  return cudaGetLastError();
 }
 
 }  // namespace
@@ -154,12 +177,13 @@ std::size_t choose_sort_workspace_bytes(std::int32_t num_kv_heads, std::int32_t 
   return bytes;
 }
 
-cudaError_t choose(const ChooseArgs& a, cudaStream_t stream) {
+cudaError_t choose(const ChooseArgs& a, bool scores_only, cudaStream_t stream) {
   const unsigned heads = a.num_kv_heads, tiles = num_tiles(a.num_tokens);
   const int blocks = (a.num_tokens + a.block_size - 1) / a.block_size;
   pool_kernel<<<dim3(tiles, heads), kThreads, 0, stream>>>(a);
   total_kernel<<<heads, kThreads, 0, stream>>>(a);
   normalise_kernel<<<dim3(tiles, heads), kThreads, 0, stream>>>(a);
+  if (scores_only) return cudaGetLastError();
   statistics_kernel<<<dim3((blocks + 63) / 64, heads), 64, 0, stream>>>(a);
   segments_kernel<<<1, 64, 0, stream>>>(a);
   std::size_t bytes = a.sort_workspace_bytes;
@@ -171,9 +195,17 @@ cudaError_t choose(const ChooseArgs& a, cudaStream_t stream) {
   if (e != cudaSuccess) return e;
   allocate_kernel<<<dim3((blocks + 63) / 64, heads), 64, 0, stream>>>(a);
   mark_kernel<<<dim3(tiles, heads), kThreads, 0, stream>>>(a);
-  prefix_kernel<<<heads, kThreads, 0, stream>>>(a);
-  order_kernel<<<1, 128, 0, stream>>>(a);
-  return cudaGetLastError();
+  return finish(a.bits, a.prefix, a.order, a.num_kv_heads, a.num_tokens, stream);
+}
+
+cudaError_t mark(const MarkArgs& a, cudaStream_t stream) {
+  const std::size_t words = (static_cast<std::size_t>(a.num_tokens) + 63) / 64;
+  const cudaError_t e =
+      cudaMemsetAsync(a.bits, 0, static_cast<std::size_t>(a.num_kv_heads) * words * sizeof(std::uint64_t), stream);
+  if (e != cudaSuccess) return e;
+  const std::int64_t most = a.num_positions + std::int64_t{a.num_kv_heads} * min(a.sinks, a.num_tokens);
+  if (most > 0) set_kernel<<<static_cast<unsigned>((most + kThreads - 1) / kThreads), kThreads, 0, stream>>>(a);
+  return finish(a.bits, a.prefix, a.order, a.num_kv_heads, a.num_tokens, stream);
 }
 
 }  // namespace tca::cuda

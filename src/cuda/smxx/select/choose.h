@@ -14,6 +14,7 @@ struct ChooseArgs {
       levels;  // [Hk, num_levels + 1]: the r-th richest block keeps block_size >> x for the x with levels[x] <= r <
                // levels[x + 1]; levels[0] = 0, from levels[num_levels] on blocks keep nothing
   std::int32_t num_kv_heads, num_tokens, block_size, num_levels, sinks, pool_width;
+  std::int32_t num_rows;      // P g: raw is a sum over so many
   bool simpson;               // else mass dispersion
   float* scores;              // [Hk, L] pooled, sum 1
   float* totals;              // [Hk, ceil(L / 256) + 1] partial sums
@@ -30,6 +31,19 @@ struct ChooseArgs {
 };
 
 std::size_t choose_sort_workspace_bytes(std::int32_t num_kv_heads, std::int32_t num_blocks);
-cudaError_t choose(const ChooseArgs& args, cudaStream_t stream);
+/// Steps 2 to 4, or with scores_only no more than step 1.
+cudaError_t choose(const ChooseArgs& args, bool scores_only, cudaStream_t stream);
+
+/// Kept bits of a set that came from outside.
+struct MarkArgs {
+  const std::int32_t* positions;  // of all heads, on the device
+  const std::int64_t* offsets;    // [Hk + 1]
+  std::int64_t num_positions;
+  std::int32_t num_kv_heads, num_tokens, sinks;
+  std::uint64_t* bits;  // as in ChooseArgs
+  std::int32_t* prefix;
+  std::int32_t* order;
+};
+cudaError_t mark(const MarkArgs& args, cudaStream_t stream);
 
 }  // namespace tca::cuda

@@ -3,6 +3,7 @@
 // an H200's 4.3 TB/s, against one read and a score matrix of 0.5 GB written and read again.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 
 #include "cuda/mma.cuh"
@@ -13,6 +14,15 @@ namespace probe_detail {
 
 constexpr int kKeys = 64;  // keys of a tile
 constexpr int kWarps = 4;  // 16 probe rows each, so 64 rows a pass
+
+/// Probe rows of one pass over the keys: within the 99 KB of shared memory that sm_86 and sm_89 have.
+template <int kHeadDim>
+constexpr int kMaxRows = kHeadDim == 256 ? 128 : 256;
+
+/// Rows [first, first + count) of the P g rows of a KV head.
+struct RowRange {
+  int first, count;
+};
 
 template <int kHeadDim>
 constexpr int shared_bytes(int rows) {
@@ -32,10 +42,10 @@ __device__ __forceinline__ int key_count(const KeySource& s, int head) {
 /// kScores false: writes (max, sum) of this chunk for every probe row. true: writes the column sums of exp(s - lse).
 template <int kHeadDim, class T, bool kScores>
 __global__ void __launch_bounds__(kWarps * 32)
-    probe_kernel(ProbeArgs a, KeySource keys, bool causal, int first_chunk, int num_chunks) {
+    probe_kernel(ProbeArgs a, KeySource keys, bool causal, int first_chunk, int num_chunks, RowRange range) {
   using Rows = SwizzledRows<kHeadDim>;
   extern __shared__ __align__(128) std::uint8_t raw_shared[];
-  const int g = a.num_heads / a.num_kv_heads, rows = a.num_probes * g, padded = (rows + 63) / 64 * 64;
+  const int g = a.num_heads / a.num_kv_heads, rows = range.count, padded = (rows + 63) / 64 * 64;
   T* q = reinterpret_cast<T*>(raw_shared);                          // [padded, d] swizzled
   T* k = q + padded * kHeadDim;                                     // [64, d] swizzled
   float* columns = reinterpret_cast<float*>(k + kKeys * kHeadDim);  // [4 warps, 64]
@@ -43,8 +53,9 @@ __global__ void __launch_bounds__(kWarps * 32)
   const int count = key_count(keys, head);
   for (int i = thread; i < padded * Rows::kChunks; i += kWarps * 32) {
     const int r = i / Rows::kChunks, c = i % Rows::kChunks;
-    const T* src =
-        static_cast<const T*>(a.q) + (r / g) * a.q_token_stride + (std::int64_t(head) * g + r % g) * kHeadDim + c * 8;
+    const int row = range.first + r;
+    const T* src = static_cast<const T*>(a.q) + (row / g) * a.q_token_stride +
+                   (std::int64_t(head) * g + row % g) * kHeadDim + c * 8;
     copy_async_16(q + Rows::offset(r, c), r < rows ? src : a.q, r < rows);
   }
   // Running statistics of rows lane / 4 and + 8 of every 64-row pass: 256 probe rows at most are 4 passes.
@@ -84,10 +95,13 @@ __global__ void __launch_bounds__(kWarps * 32)
 #pragma unroll
       for (int r = 0; r < 2; ++r) {
         const int row = row0 + lane / 4 + 8 * r;
-        const int last = row >= rows ? -1 : causal ? a.segment.num_rows - a.num_probes + row / g : count - 1;
+        const int last = row >= rows ? -1
+                         : causal    ? a.segment.num_rows - a.num_probes + (range.first + row) / g
+                                     : count - 1;
         const auto visible = [&](int n, int i) { return key0 + n * 8 + (lane & 3) * 2 + i <= min(last, count - 1); };
         if constexpr (kScores) {
-          const float lse_log2 = row < rows ? a.lse[std::int64_t(head) * rows + row] * kLog2E : 0.f;
+          const float lse_log2 =
+              row < rows ? a.lse[std::int64_t(head) * a.num_probes * g + range.first + row] * kLog2E : 0.f;
 #pragma unroll
           for (int n = 0; n < 8; ++n)
 #pragma unroll
@@ -122,7 +136,8 @@ __global__ void __launch_bounds__(kWarps * 32)
     if (kScores && thread < kKeys && key0 + thread < count) {
       float total = 0.f;
       for (int w = 0; w < kWarps; ++w) total += columns[w * kKeys + thread];
-      a.raw[std::int64_t(head) * count + key0 + thread] = total;
+      float& raw = a.raw[std::int64_t(head) * count + key0 + thread];
+      raw = range.first == 0 ? total : raw + total;
     }
   }
   if constexpr (!kScores) {
@@ -144,8 +159,8 @@ __global__ void __launch_bounds__(kWarps * 32)
 
 /// One thread a probe row: chunks merged in order.
 template <class T>
-__global__ void merge_kernel(ProbeArgs a, int num_chunks) {
-  const int rows = a.num_probes * (a.num_heads / a.num_kv_heads), row = blockIdx.x * blockDim.x + threadIdx.x;
+__global__ void merge_kernel(ProbeArgs a, int num_chunks, RowRange range) {
+  const int rows = range.count, row = blockIdx.x * blockDim.x + threadIdx.x;
   if (row >= rows) return;
   const float* part = a.partial + std::int64_t(blockIdx.y) * num_chunks * 2 * rows;
   float m = -INFINITY, sum = 0.f;
@@ -155,16 +170,15 @@ __global__ void merge_kernel(ProbeArgs a, int num_chunks) {
     sum = sum * __expf(m - top) + part[rows + row] * __expf(part[row] - top);
     m = top;
   }
-  a.lse[std::int64_t(blockIdx.y) * rows + row] = m + logf(sum);
+  a.lse[std::int64_t(blockIdx.y) * a.num_probes * (a.num_heads / a.num_kv_heads) + range.first + row] = m + logf(sum);
 }
 
 inline int chunks(const KeySource& s) { return s.data == nullptr ? 0 : (s.num_rows + kProbeChunk - 1) / kProbeChunk; }
 
 template <int kHeadDim, class T>
 cudaError_t launch(const ProbeArgs& a, cudaStream_t stream) {
-  const int rows = a.num_probes * (a.num_heads / a.num_kv_heads);
-  if (rows > 256) return cudaErrorInvalidValue;
-  const int past = chunks(a.past), segment = chunks(a.segment), bytes = shared_bytes<kHeadDim>(rows);
+  const int rows = a.num_probes * (a.num_heads / a.num_kv_heads), most = std::min(rows, kMaxRows<kHeadDim>);
+  const int past = chunks(a.past), segment = chunks(a.segment), bytes = shared_bytes<kHeadDim>(most);
   const auto statistics = probe_kernel<kHeadDim, T, false>;
   const auto scores = probe_kernel<kHeadDim, T, true>;
   for (const auto kernel : {statistics, scores}) {
@@ -173,10 +187,13 @@ cudaError_t launch(const ProbeArgs& a, cudaStream_t stream) {
       return e;
   }
   const unsigned heads = a.num_kv_heads;
-  if (past > 0) statistics<<<dim3(past, heads), kWarps * 32, bytes, stream>>>(a, a.past, false, 0, past + segment);
-  statistics<<<dim3(segment, heads), kWarps * 32, bytes, stream>>>(a, a.segment, true, past, past + segment);
-  merge_kernel<T><<<dim3((rows + 63) / 64, heads), 64, 0, stream>>>(a, past + segment);
-  scores<<<dim3(segment, heads), kWarps * 32, bytes, stream>>>(a, a.segment, true, past, past + segment);
+  for (RowRange r{0, 0}; r.first < rows; r.first += most) {
+    r.count = std::min(most, rows - r.first);
+    if (past > 0) statistics<<<dim3(past, heads), kWarps * 32, bytes, stream>>>(a, a.past, false, 0, past + segment, r);
+    statistics<<<dim3(segment, heads), kWarps * 32, bytes, stream>>>(a, a.segment, true, past, past + segment, r);
+    merge_kernel<T><<<dim3((r.count + 63) / 64, heads), 64, 0, stream>>>(a, past + segment, r);
+    scores<<<dim3(segment, heads), kWarps * 32, bytes, stream>>>(a, a.segment, true, past, past + segment, r);
+  }
   return cudaGetLastError();
 }
 

@@ -6,7 +6,8 @@
 
 namespace tca::cuda {
 
-/// Attention of the probe queries over past and segment; raw (not yet pooled) importance of every key of the segment.
+/// Attention of the probe queries over past and segment; raw (not yet pooled) importance of every key of the segment:
+/// the sum over probes and query heads. P g rows a KV head are done in passes of at most 256.
 struct ProbeArgs {
   const void* q;  // [P, Hq, d], the segment's last P queries
   std::int64_t q_token_stride;
@@ -14,7 +15,7 @@ struct ProbeArgs {
   KeySource past;     // data null: none
   std::int32_t num_probes, num_heads, num_kv_heads, head_dim;
   float scale;
-  float* partial;  // [Hk, chunks of past + segment, 2, P g]
+  float* partial;  // probe_partial_floats(): [Hk, chunks of past + segment, 2, rows of a pass]
   float* lse;      // [Hk, P g]
   float* raw;      // [Hk, L]
 };
