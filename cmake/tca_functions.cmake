@@ -11,8 +11,15 @@ endif()
 
 function(_tca_setup target)
   target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR}/include)
-  target_compile_options(${target} PRIVATE -Wall -Wextra -Wshadow -Wnon-virtual-dtor)
+  # What nvcc hands to the host's compiler is partly generated; -Wall alone is quiet about that part.
+  target_compile_options(${target} PRIVATE
+    $<$<COMPILE_LANGUAGE:CXX>:-Wall;-Wextra;-Wshadow;-Wnon-virtual-dtor>
+    $<$<COMPILE_LANGUAGE:CUDA>:--expt-relaxed-constexpr;-Xcompiler=-Wall>)
   set_target_properties(${target} PROPERTIES COMPILE_WARNING_AS_ERROR ${tca_warnings_are_errors})
+  if(TCA_WITH_CUDA)
+    target_compile_definitions(${target} PRIVATE TCA_WITH_CUDA)
+    target_include_directories(${target} SYSTEM PRIVATE ${CUDAToolkit_INCLUDE_DIRS})
+  endif()
 endfunction()
 
 macro(_tca_nothing_yet sources)
@@ -29,7 +36,8 @@ function(tca_add_layer name)
   _tca_nothing_yet(ARG_SOURCES)
   add_library(tca_${name} OBJECT ${ARG_SOURCES})
   target_link_libraries(tca_${name} PRIVATE ${ARG_LINKS})
-  set_target_properties(tca_${name} PROPERTIES CXX_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON)
+  set_target_properties(tca_${name} PROPERTIES CXX_VISIBILITY_PRESET hidden CUDA_VISIBILITY_PRESET hidden
+                                                VISIBILITY_INLINES_HIDDEN ON)
   _tca_setup(tca_${name})
 endfunction()
 
