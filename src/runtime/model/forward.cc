@@ -10,6 +10,7 @@ void Forward::decode(std::span<const DecodeRow> rows, std::span<float>) {
 }
 
 std::unique_ptr<Forward> create_forward(const Model& model, ThreadPool& pool, std::int64_t chunk_tokens) {
+  if (model.device() != nullptr) return model.device()->create_forward(model, pool, chunk_tokens);
   return std::make_unique<CpuForward>(model, pool, chunk_tokens);
 }
 

@@ -1,22 +1,23 @@
 #include "runtime/model/linear.h"
 
+#include <algorithm>
+#include <vector>
+
+#ifdef TCA_WITH_ONEDNN
 #include <omp.h>
 
-#include <algorithm>
 #include <map>
 #include <oneapi/dnnl/dnnl.hpp>
 #include <string_view>
 #include <tuple>
 #include <unordered_map>
-#include <vector>
+#endif
 
 #include "core/check.h"
 #include "runtime/model/kernels.h"
 
 namespace tca::runtime {
 namespace {
-
-using dnnl::memory;
 
 // Rows that one call of oneDNN takes: it repacks the weights it reads in every call, which costs 5 % at 128 rows of
 // lookback-28m and less above, while more rows leave too few pieces for many threads.
@@ -30,6 +31,10 @@ constexpr std::int64_t kBlockColumns = 512;
 constexpr std::int64_t kFewRows = 8;
 // Outputs of one piece of theirs: 32 KiB of weights or more, a microsecond.
 constexpr std::int64_t kFewRowsColumns = 32;
+
+#ifdef TCA_WITH_ONEDNN
+
+using dnnl::memory;
 
 /// oneDNN's OpenMP build would start a team of its own inside each of our tasks. The setting belongs to the calling
 /// thread alone; the application's own value comes back afterwards.
@@ -85,6 +90,14 @@ Primitive make_primitive(const dnnl::engine& engine, const Shape& s) {
   return p;
 }
 
+constexpr bool kHasBlockProducts = true;
+
+#else
+
+constexpr bool kHasBlockProducts = false;  // right, but it reads the weights once for every few rows
+
+#endif
+
 struct Piece {
   const Product* product;
   std::int64_t row, rows, column, columns;
@@ -93,7 +106,7 @@ struct Piece {
 
 /// Rows of the next piece when `left` are to be done.
 std::int64_t next_rows(std::int64_t left) {
-  if (left < kLeastBlockRows) return std::min(left, kFewRows);
+  if (!kHasBlockProducts || left < kLeastBlockRows) return std::min(left, kFewRows);
   std::int64_t rows = kBlockRows;
   while (rows > left) rows /= 2;
   return rows;
@@ -149,6 +162,8 @@ void multiply_few_rows(const Piece& piece) {
 
 }  // namespace
 
+#ifdef TCA_WITH_ONEDNN
+
 bool has_bf16_products() {
   try {
     const dnnl::engine engine(dnnl::engine::kind::cpu, 0);
@@ -203,6 +218,15 @@ struct MatrixProducts::Impl {
   }
 
   void run(std::span<const Piece> pieces, ThreadPool& pool, const std::atomic<bool>* cancel) {
+    try {
+      multiply(pieces, pool, cancel);
+    } catch (const dnnl::error& error) {
+      fail(ErrorCategory::kUnsupported, text("oneDNN cannot multiply ", pieces.empty() ? 0 : pieces.front().rows,
+                                             " rows at a time: ", error.what()));
+    }
+  }
+
+  void multiply(std::span<const Piece> pieces, ThreadPool& pool, const std::atomic<bool>* cancel) {
     std::vector<const Primitive*> chosen(pieces.size());
     {
       const OneOpenMpThread one_thread;  // the number of threads is fixed when a primitive is made
@@ -221,6 +245,22 @@ struct MatrixProducts::Impl {
   }
 };
 
+#else
+
+bool has_bf16_products() { return true; }
+
+struct MatrixProducts::Impl {
+  void run(std::span<const Piece> pieces, ThreadPool& pool, const std::atomic<bool>* cancel) {
+    pool.parallel_for(static_cast<std::int64_t>(pieces.size()), [&](std::int64_t i, int) {
+      if (cancel == nullptr || !cancel->load(std::memory_order_relaxed)) {
+        multiply_few_rows(pieces[static_cast<std::size_t>(i)]);
+      }
+    });
+  }
+};
+
+#endif
+
 MatrixProducts::MatrixProducts() : impl_(std::make_unique<Impl>()) {}
 MatrixProducts::~MatrixProducts() = default;
 MatrixProducts::MatrixProducts(MatrixProducts&&) noexcept = default;
@@ -228,11 +268,7 @@ MatrixProducts& MatrixProducts::operator=(MatrixProducts&&) noexcept = default;
 
 void MatrixProducts::run(std::int64_t rows, std::span<const Product> products, ThreadPool& pool,
                          const std::atomic<bool>* cancel) {
-  try {
-    impl_->run(cut(rows, products), pool, cancel);
-  } catch (const dnnl::error& error) {
-    fail(ErrorCategory::kUnsupported, text("oneDNN cannot multiply ", rows, " rows: ", error.what()));
-  }
+  impl_->run(cut(rows, products), pool, cancel);
 }
 
 }  // namespace tca::runtime

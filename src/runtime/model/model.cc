@@ -127,6 +127,15 @@ std::shared_ptr<const Model> Model::load(const std::string& dir, ThreadPool& poo
   return model;
 }
 
+std::shared_ptr<const Model> Model::create(ModelConfig config, std::string weights_sha256,
+                                           std::unique_ptr<const DeviceModel> device) {
+  const std::shared_ptr<Model> model(new Model);
+  model->config_ = std::move(config);
+  model->weights_sha256_ = std::move(weights_sha256);
+  model->device_ = std::move(device);
+  return model;
+}
+
 Model::~Model() = default;
 
 ModelFingerprint Model::fingerprint() const {
@@ -140,6 +149,6 @@ ModelFingerprint Model::fingerprint() const {
           .weights_sha256 = weights_sha256_};
 }
 
-std::size_t Model::weight_bytes() const { return weights_->bytes; }
+std::size_t Model::weight_bytes() const { return device_ == nullptr ? weights_->bytes : device_->weight_bytes(); }
 
 }  // namespace tca::runtime

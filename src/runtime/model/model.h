@@ -1,6 +1,8 @@
 // A checkpoint ready to run: configuration and weights. Immutable after load; shared by any number of sessions.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <string>
 
@@ -18,20 +20,37 @@ struct ModelOptions {
 };
 
 struct Weights;  // model/weights.h
+class Forward;   // model/forward.h
+class Model;
+
+/// A model's weights on another device than the CPU. Immutable; shared like the model.
+class DeviceModel {
+ public:
+  virtual ~DeviceModel() = default;
+  virtual Memory& memory() const = 0;
+  virtual std::size_t weight_bytes() const = 0;
+  /// `model` is the one that holds this and outlives the result.
+  virtual std::unique_ptr<Forward> create_forward(const Model& model, ThreadPool& pool,
+                                                  std::int64_t chunk_tokens) const = 0;
+};
 
 class Model {
  public:
   /// dir as downloaded from Hugging Face: config.json, safetensors. Throws tca::Error.
   static std::shared_ptr<const Model> load(const std::string& dir, ThreadPool& pool, const ModelOptions& options = {});
+  /// One whose weights another device has; computes in bf16. weights_sha256 as in ModelFingerprint.
+  static std::shared_ptr<const Model> create(ModelConfig config, std::string weights_sha256,
+                                             std::unique_ptr<const DeviceModel> device);
   ~Model();
 
   const ModelConfig& config() const { return config_; }
-  const Weights& weights() const { return *weights_; }
+  const Weights& weights() const { return *weights_; }  // the CPU's; there are none when device() is not null
+  const DeviceModel* device() const { return device_.get(); }
   ModelFingerprint fingerprint() const;
   ComputeType compute() const { return compute_; }
   std::size_t weight_bytes() const;  // in memory, as used
   /// Where its forward pass computes: weights, activations, what attention is given.
-  Memory& device_memory() const { return host_memory(); }
+  Memory& device_memory() const { return device_ == nullptr ? host_memory() : device_->memory(); }
 
  private:
   Model() = default;
@@ -39,6 +58,7 @@ class Model {
   ComputeType compute_ = ComputeType::kBF16;
   std::string weights_sha256_;
   std::unique_ptr<Weights> weights_;
+  std::unique_ptr<const DeviceModel> device_;
 };
 
 }  // namespace tca::runtime
