@@ -2,7 +2,10 @@
 #include "runtime/model/linear.h"
 
 #include <gtest/gtest.h>
+
+#ifdef TCA_WITH_ONEDNN
 #include <omp.h>
+#endif
 
 #include <cmath>
 #include <cstring>
@@ -113,11 +116,13 @@ TEST(Linear, ACancelledRunLeavesTheRestOut) {
   EXPECT_EQ(data.result.bytes, before.bytes);
 }
 
+#ifdef TCA_WITH_ONEDNN
 TEST(Linear, TheApplicationsOpenMpSettingComesBack) {
   omp_set_num_threads(3);
   multiply({300, 48, 40, DType::kF32, DType::kF32, false, false}, 2);
   EXPECT_EQ(omp_get_max_threads(), 3);
 }
+#endif
 
 }  // namespace
 }  // namespace tca::runtime
