@@ -94,7 +94,7 @@ class TCA_API KvCache {
   void store(std::int32_t layer, const TensorView& k, const TensorView& v, const KeptSet* kept = nullptr,
              std::int32_t window = 0);
   /// Takes the pages that storing `num_tokens` more tokens for every head of every layer needs, so that this cannot
-  /// run out of budget. Throws kOutOfBudget with nothing changed.
+  /// run out of budget, and gives back what was reserved beyond that. Throws kOutOfBudget with nothing changed.
   void reserve(std::int64_t num_tokens);
   /// Of the tail's first `count` tokens of one head keeps those named (ascending offsets in [0, count)); the tail then
   /// begins after them. Pages that become empty are freed.

@@ -185,7 +185,11 @@ std::int64_t KvCache::pages_needed(std::int64_t num_tokens) const {
   return needed;
 }
 
-void KvCache::reserve(std::int64_t num_tokens) { impl_->reserve_spare(pages_needed(num_tokens)); }
+void KvCache::reserve(std::int64_t num_tokens) {
+  const std::int64_t needed = pages_needed(num_tokens);
+  impl_->reserve_spare(needed);
+  while (static_cast<std::int64_t>(impl_->spare.size()) > needed) impl_->pages->release(impl_->take_spare());
+}
 
 std::size_t KvCache::bytes_used() const {
   std::size_t pages = 0;

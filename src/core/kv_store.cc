@@ -60,7 +60,7 @@ void KvCache::Impl::grow(KvList& list, std::int64_t count, std::vector<KvMove>& 
 
 void KvCacheAccess::extend(KvCache& cache) {
   KvCache::Impl& impl = *cache.impl_;
-  cache.reserve(1);
+  impl.reserve_spare(cache.pages_needed(1));
   std::vector<KvMove> copies;
   std::vector<KvPage*> replaced;
   for (std::size_t i = 0; i < impl.lists.size(); ++i) {

@@ -21,6 +21,9 @@ class SpyBackend : public Backend {
   explicit SpyBackend(const Backend& inner) : inner_(inner) {}
   std::string_view name() const override { return inner_.name(); }
   Capabilities capabilities() const override { return inner_.capabilities(); }
+  std::shared_ptr<KvPool> create_kv_pool(std::size_t bytes, std::int32_t head_dim, DType dtype) const override {
+    return inner_.create_kv_pool(bytes, head_dim, dtype);
+  }
   void probe_scores(const ProbeParams& p, std::span<float> out) const override { inner_.probe_scores(p, out); }
   KeptSet select(const SelectParams& p) const override {
     ++num_selections;

@@ -20,10 +20,13 @@ constexpr std::int32_t kDim = 64;
 /// score of token j grows with importance[j].
 class ThinningTest : public testing::Test {
  protected:
-  ThinningTest() : backend_(create_backend("auto", pool_)), ring_(2, 1, kDim, DType::kF32) {
+  ThinningTest() : backend_(create_backend("auto", pool_)), ring_(host_memory(), 1, 2, 1, kDim, DType::kF32) {
     std::vector<float> queries(2 * kDim);
     queries[0] = queries[kDim] = 1;
-    ring_.push(contiguous(static_cast<const void*>(queries.data()), DType::kF32, 2, 1, kDim), std::vector<float>{0, 0});
+    const std::vector<float> lse = {0, 0};
+    ring_.advance(2);
+    ring_.put_queries(0, contiguous(static_cast<const void*>(queries.data()), DType::kF32, 2, 1, kDim));
+    ring_.put_lse(0, lse.data(), 2);
   }
 
   void store(const std::vector<float>& importance) {
@@ -34,12 +37,13 @@ class ThinningTest : public testing::Test {
   }
 
   std::vector<std::int32_t> thin(const BlockShares& shares, bool whole_tail = false) {
-    thin_tails(*backend_, {.cache = &cache_,
-                           .layer = 0,
-                           .shares = std::span(&shares, 1),
-                           .rule = small_rule(),
-                           .probes = &ring_,
-                           .whole_tail = whole_tail});
+    const ThinParams params{.cache = &cache_,
+                            .layer = 0,
+                            .shares = std::span(&shares, 1),
+                            .rule = small_rule(),
+                            .probes = &ring_,
+                            .whole_tail = whole_tail};
+    thin_tails(*backend_, std::span(&params, 1));
     return held_positions(cache_)[0];
   }
 
@@ -51,7 +55,7 @@ class ThinningTest : public testing::Test {
 
   ThreadPool pool_{1};
   std::unique_ptr<Backend> backend_;
-  ProbeRing ring_;
+  ProbeRings ring_;
   KvCache cache_{KvPool::create(std::size_t{16} << 20, kDim, DType::kF32),
                  {.num_layers = 1, .num_kv_heads = 1, .head_dim = kDim, .dtype = DType::kF32}};
 };
@@ -125,31 +129,82 @@ TEST_F(ThinningTest, LaterBlocksKnowNoSinks) {
   EXPECT_EQ(thin(BlockShares::window(8)), with_tail({0, 1, 2}, 16, 40));
 }
 
-TEST(ProbeRing, HoldsTheLastQueries) {
-  ProbeRing ring(3, 2, 4, DType::kF32);
-  std::vector<float> queries(5 * 8), lse(5 * 2);
-  std::iota(queries.begin(), queries.end(), 0.0f);
-  std::iota(lse.begin(), lse.end(), 0.0f);
-  const auto push = [&](std::int64_t begin, std::int64_t count) {
-    ring.push(contiguous(static_cast<const void*>(queries.data() + begin * 8), DType::kF32, count, 2, 4),
-              std::span(lse).subspan(static_cast<std::size_t>(begin * 2), static_cast<std::size_t>(count * 2)));
-  };
-  EXPECT_EQ(ring.size(), 0);
-  push(0, 2);
-  EXPECT_EQ(ring.size(), 2);
-  EXPECT_EQ(ring.queries().num_tokens, 2);
-  push(2, 1);
-  push(3, 1);  // over query 0
-  EXPECT_EQ(ring.size(), 3);
-  EXPECT_EQ(*static_cast<const float*>(ring.queries().row(0, 0)), 24);
-  EXPECT_EQ(*static_cast<const float*>(ring.queries().row(1, 1)), 12);
-  EXPECT_EQ(ring.lse()[0], 6);
-  EXPECT_EQ(ring.lse()[5], 5);
+/// Queries [8, 2, 4] and denominators [8, 2] that count up, put into rings of three slots and two layers.
+class ProbeRingsTest : public testing::Test {
+ protected:
+  ProbeRingsTest() : queries_(8 * 8), lse_(8 * 2) {
+    std::iota(queries_.begin(), queries_.end(), 0.0f);
+    std::iota(lse_.begin(), lse_.end(), 0.0f);
+  }
+  static ProbeRings rings() { return {host_memory(), 2, 3, 2, 4, DType::kF32}; }
+  /// Layer 1 has ten more.
+  void put(ProbeRings& rings, std::int64_t begin, std::int64_t count) const {
+    rings.advance(count);
+    for (std::int32_t layer = 0; layer < 2; ++layer) {
+      std::vector<float> values(queries_.begin() + begin * 8, queries_.end());
+      for (float& value : values) value += static_cast<float>(10 * layer);
+      rings.put_queries(layer, contiguous(static_cast<const void*>(values.data()), DType::kF32, count, 2, 4));
+      rings.put_lse(layer, lse_.data() + begin * 2, count);
+    }
+  }
+  static float first_of(const ProbeRings& rings, std::int32_t layer, std::int64_t slot) {
+    return *static_cast<const float*>(rings.queries(layer).row(slot, 0));
+  }
+  std::vector<float> queries_, lse_;
+};
 
-  ProbeRing at_once(3, 2, 4, DType::kF32);
-  at_once.push(contiguous(static_cast<const void*>(queries.data()), DType::kF32, 5, 2, 4), lse);
-  EXPECT_EQ(at_once.size(), 3);
-  EXPECT_EQ(*static_cast<const float*>(at_once.queries().row(2, 0)), 32);
+TEST_F(ProbeRingsTest, HoldTheLastQueries) {
+  ProbeRings ring = rings();
+  EXPECT_EQ(ring.queries(0).num_tokens, 0);
+  put(ring, 0, 2);
+  EXPECT_EQ(ring.place().size, 2);
+  EXPECT_EQ(ring.queries(1).num_tokens, 2);
+  put(ring, 2, 1);
+  put(ring, 3, 1);  // over query 0
+  EXPECT_EQ(ring.place().size, 3);
+  EXPECT_EQ(ring.place().next_slot, 1);
+  EXPECT_EQ(first_of(ring, 0, 0), 24);
+  EXPECT_EQ(first_of(ring, 1, 0), 34);
+  EXPECT_EQ(first_of(ring, 1, 1), 18);
+  EXPECT_EQ(*static_cast<const float*>(ring.queries(0).row(1, 1)), 12);
+  EXPECT_EQ(ring.lse(0)[0], 6);
+  EXPECT_EQ(ring.lse(1)[5], 5);
+
+  ProbeRings at_once = rings();
+  put(at_once, 0, 5);
+  EXPECT_EQ(at_once.place().size, 3);
+  EXPECT_EQ(first_of(at_once, 0, 2), 32);
+}
+
+TEST_F(ProbeRingsTest, GoRoundTheEnd) {
+  ProbeRings ring = rings();
+  put(ring, 0, 2);
+  put(ring, 2, 3);  // into slots 2, 0, 1
+  EXPECT_EQ(first_of(ring, 0, 2), 16);
+  EXPECT_EQ(first_of(ring, 0, 0), 24);
+  EXPECT_EQ(first_of(ring, 0, 1), 32);
+  EXPECT_EQ(ring.lse(1)[4], 4);
+  EXPECT_EQ(ring.lse(1)[0], 6);
+}
+
+TEST_F(ProbeRingsTest, ACopyAndADownloadHoldTheSame) {
+  ProbeRings ring = rings();
+  put(ring, 0, 2);
+  const ProbeRings copy = ring.copy();
+  put(ring, 2, 2);
+  EXPECT_EQ(copy.place().size, 2);
+  EXPECT_EQ(first_of(copy, 1, 0), 10);
+  EXPECT_EQ(first_of(ring, 1, 0), 34);
+
+  ProbeRings back = rings();
+  back.upload(ring.download(), ring.place());
+  for (std::int32_t layer = 0; layer < 2; ++layer) {
+    for (std::int64_t slot = 0; slot < 3; ++slot) EXPECT_EQ(first_of(back, layer, slot), first_of(ring, layer, slot));
+    EXPECT_TRUE(std::equal(back.lse(layer).begin(), back.lse(layer).end(), ring.lse(layer).begin()));
+  }
+  put(back, 4, 1);
+  put(ring, 4, 1);
+  EXPECT_EQ(first_of(back, 0, 1), first_of(ring, 0, 1));
 }
 
 }  // namespace

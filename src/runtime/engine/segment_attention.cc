@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cstring>
+#include <numeric>
 #include <span>
 #include <utility>
 
@@ -25,15 +25,13 @@ class Stopwatch {
 };
 
 /// Pairs (query, key) of a segment of n tokens that one KV head sees: a kept key by all later queries, another one by
-/// the queries of its window. Kept keys include the sinks.
+/// the queries of its window. Kept keys, ascending, include the sinks.
 double visible_pairs(std::int64_t n, std::span<const std::int32_t> kept, std::int64_t window) {
   const std::int64_t w = std::min(window, n);
   const auto in_window = static_cast<double>(w) * static_cast<double>(n - w) + 0.5 * static_cast<double>(w * (w + 1));
-  double beyond = 0;
-  for (const std::int32_t position : kept) {
-    beyond += static_cast<double>(std::max<std::int64_t>(0, n - position - window));
-  }
-  return in_window + beyond;
+  const auto end = std::lower_bound(kept.begin(), kept.end(), n - w);
+  const std::int64_t positions = std::accumulate(kept.begin(), end, std::int64_t{0});
+  return in_window + static_cast<double>((end - kept.begin()) * (n - w) - positions);
 }
 
 }  // namespace
@@ -41,16 +39,17 @@ double visible_pairs(std::int64_t n, std::span<const std::int32_t> kept, std::in
 void SegmentAttention::attend(std::int32_t layer, const MutableTensorView& q, const TensorView& k,
                               const TensorView& v) {
   if (read_.observer != nullptr) read_.observer->on_layer(layer, q, k, v);
-  take_probes(q);
+  put_probes(layer, q);
   if (k.num_tokens == 1) {
     attend_token(layer, q, k, v);
-    push_probes(layer);
-    if (read_.plan.thin) thin(layer, false);
+    put_probe_lse(layer, 1);
     return;
   }
   const Choice choice = choose(layer, q, k, v);
   attend_prompt(layer, q, k, v, choice.attended());
-  push_probes(layer);
+  put_probe_lse(layer, q.num_tokens);
+  // On a GPU this is counted while attention runs.
+  add_density(layer, k.num_tokens, choice.attended());
   store(layer, k, v, choice);
   read_.monitor.add(read_.attention_units);
   read_.monitor.check();
@@ -156,7 +155,6 @@ void SegmentAttention::record_certificate(std::int32_t layer, std::vector<HeadCe
 
 void SegmentAttention::attend_prompt(std::int32_t layer, const MutableTensorView& q, const TensorView& k,
                                      const TensorView& v, const KeptSet* kept) {
-  add_density(layer, k.num_tokens, kept);
   const Stopwatch watch(stats_.attention_seconds);
   const PrefillParams params{.q = q,
                              .k = k,
@@ -178,7 +176,6 @@ void SegmentAttention::attend_prompt(std::int32_t layer, const MutableTensorView
 
 void SegmentAttention::attend_token(std::int32_t layer, const MutableTensorView& q, const TensorView& k,
                                     const TensorView& v) {
-  add_density(layer, 1, nullptr);
   const Stopwatch watch(stats_.attention_seconds);
   read_.state.cache.store(layer, k, v);
   const DecodeParams params{.q = q, .out = q, .cache = &read_.state.cache, .layer = layer, .lse = lse_};
@@ -199,30 +196,27 @@ void SegmentAttention::store(std::int32_t layer, const TensorView& k, const Tens
 
 void SegmentAttention::thin(std::int32_t layer, bool whole_tail) {
   const auto at = static_cast<std::size_t>(layer);
-  thin_tails(read_.backend, {.cache = &read_.state.cache,
-                             .layer = layer,
-                             .shares = read_.state.keep[at],
-                             .rule = read_.rule,
-                             .probes = &read_.state.probes[at],
-                             .whole_tail = whole_tail});
+  const ThinParams params{.cache = &read_.state.cache,
+                          .layer = layer,
+                          .shares = read_.state.keep[at],
+                          .rule = read_.rule,
+                          .probes = &read_.state.probes,
+                          .whole_tail = whole_tail};
+  thin_tails(read_.backend, std::span(&params, 1));
 }
 
 // ---- Probes ----
 
-void SegmentAttention::take_probes(const TensorView& q) {
+/// Before the output replaces the queries.
+void SegmentAttention::put_probes(std::int32_t layer, const TensorView& q) {
   if (read_.state.probes.empty()) return;
-  const std::int64_t count = std::min<std::int64_t>(read_.rule.probe_queries, q.num_tokens);
-  const auto row_bytes = static_cast<std::size_t>(std::int64_t{q.num_heads} * q.head_dim) * dtype_size(q.dtype);
-  probe_queries_.resize(static_cast<std::size_t>(count) * row_bytes);
-  std::memcpy(probe_queries_.data(), q.row(q.num_tokens - count, 0), probe_queries_.size());
-  probes_ = contiguous(static_cast<const void*>(probe_queries_.data()), q.dtype, count, q.num_heads, q.head_dim);
-  lse_.resize(static_cast<std::size_t>(q.num_tokens * q.num_heads));
+  read_.state.probes.put_queries(layer, q);
+  const auto count = static_cast<std::size_t>(q.num_tokens * q.num_heads);
+  lse_ = {static_cast<float*>(lse_block_.reserve(count * sizeof(float))), count};
 }
 
-void SegmentAttention::push_probes(std::int32_t layer) {
-  if (read_.state.probes.empty()) return;
-  const auto count = static_cast<std::size_t>(probes_.num_tokens * probes_.num_heads);
-  read_.state.probes[static_cast<std::size_t>(layer)].push(probes_, std::span<const float>(lse_).last(count));
+void SegmentAttention::put_probe_lse(std::int32_t layer, std::int64_t rows) {
+  if (!read_.state.probes.empty()) read_.state.probes.put_lse(layer, lse_.data(), rows);
 }
 
 // ---- Accounts ----

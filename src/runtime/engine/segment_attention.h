@@ -1,10 +1,13 @@
-// Attention of one read, layer by layer: choose, attend, store, thin.
+// Attention of one read, layer by layer: choose, attend, store, thin. Tensors are where the forward pass computes; on a
+// GPU nothing here waits for it but choosing, certificates and the scores of thinning.
 #pragma once
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <vector>
 
+#include "core/memory.h"
 #include "runtime/engine/read_monitor.h"
 #include "runtime/engine/session.h"
 #include "runtime/engine/session_state.h"
@@ -24,7 +27,8 @@ struct ReadContext {
   const SessionOptions& options;
   SelectionRule rule;
   ReadPlan plan;
-  SessionState& state;
+  SessionState& state;  // its rings have room for the read's queries
+  Memory& memory;       // where the forward pass computes
   ReadMonitor& monitor;
   LayerObserver* observer = nullptr;
   std::int64_t attention_units = 0;  // of progress, a layer
@@ -32,12 +36,12 @@ struct ReadContext {
 
 class SegmentAttention : public LayerAttention {
  public:
-  explicit SegmentAttention(const ReadContext& context) : read_(context) {}
+  explicit SegmentAttention(const ReadContext& context) : read_(context), lse_block_(context.memory) {}
 
   void attend(std::int32_t layer, const MutableTensorView& q, const TensorView& k, const TensorView& v) override;
   void advanced(std::int64_t rows) override;
 
-  /// Selection and attention times, density; the rest is the session's.
+  /// Selection and attention times; density of more than one token. The rest is the session's.
   const ReadStats& stats() const { return stats_; }
   /// Of a sparse read that certified.
   const std::optional<SessionCertificate>& certificate() const { return certificate_; }
@@ -61,8 +65,8 @@ class SegmentAttention : public LayerAttention {
   void attend_token(std::int32_t layer, const MutableTensorView& q, const TensorView& k, const TensorView& v);
   void store(std::int32_t layer, const TensorView& k, const TensorView& v, const Choice& choice);
   void thin(std::int32_t layer, bool whole_tail);
-  void take_probes(const TensorView& q);
-  void push_probes(std::int32_t layer);
+  void put_probes(std::int32_t layer, const TensorView& q);
+  void put_probe_lse(std::int32_t layer, std::int64_t rows);
   void add_density(std::int32_t layer, std::int64_t n, const KeptSet* kept);
   Past past(std::int32_t layer) const;
 
@@ -72,9 +76,8 @@ class SegmentAttention : public LayerAttention {
   std::vector<std::vector<bool>> raised_;  // [num_layers][num_kv_heads]
   double density_sum_ = 0;
   std::int64_t density_count_ = 0;
-  std::vector<std::byte> probe_queries_;  // the last queries, before the output replaces them
-  TensorView probes_;
-  std::vector<float> lse_;
+  MemoryBlock lse_block_;  // [n, Hq] of the layer at hand
+  std::span<float> lse_;   // in it; empty without probes
 };
 
 }  // namespace tca::runtime

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <string_view>
 #include <utility>
 
 #include "core/check.h"
@@ -13,6 +14,8 @@ namespace {
 
 /// Logits held at once when every token's are asked for: 64 MiB of floats.
 constexpr std::int64_t kLogitsAtOnce = std::int64_t{1} << 24;
+/// The one whose operations take tensors in GPU memory.
+constexpr std::string_view kGpuBackend = "cuda";
 
 std::int64_t pages_for(std::int64_t tokens) { return (tokens + kPageTokens - 1) / kPageTokens; }
 
@@ -20,8 +23,11 @@ std::int64_t full_pages(const KvShape& shape, std::int64_t tokens) {
   return std::int64_t{shape.num_layers} * shape.num_kv_heads * pages_for(tokens);
 }
 
-SessionOptions checked(SessionOptions options, const Model& model) {
+SessionOptions checked(SessionOptions options, const Model& model, const Backend& backend) {
   const ModelConfig& config = model.config();
+  check_argument(&model.device_memory() == &host_memory() || backend.name() == kGpuBackend,
+                 "the model lies in GPU memory, but the backend is ", backend.name(), "; use the backend ",
+                 kGpuBackend);
   check_argument(options.attention != AttentionMode::kTca || options.profile != nullptr,
                  "attention is tca, which needs a profile of the model; make one with tca calibrate");
   check_argument(std::isfinite(options.keep) && options.keep > 0 && options.keep <= 1, "keep is ", options.keep,
@@ -70,7 +76,7 @@ Session::Impl::Impl(std::shared_ptr<const Model> session_model, const Backend& s
     : model(not_null(std::move(session_model))),
       backend(&session_backend),
       pool(&session_pool),
-      options(checked(std::move(session_options), *model)),
+      options(checked(std::move(session_options), *model, *backend)),
       budget(options.profile == nullptr ? nullptr : &options.profile->pick(options.keep, options.objective)),
       rule(budget == nullptr ? SelectionRule{} : options.profile->rule_of(*budget)),
       state(initial_state()),
@@ -94,8 +100,8 @@ SessionState Session::Impl::initial_state() const {
   SessionState initial{.cache = KvCache(kv_pool(), kv_shape()), .tokens = {}, .probes = {}, .keep = {}, .attend = {}};
   if (budget == nullptr) return initial;
   const ModelConfig& config = model->config();
-  initial.probes.assign(static_cast<std::size_t>(config.num_layers),
-                        ProbeRing(rule.probe_queries, config.num_heads, config.head_dim, kv_shape().dtype));
+  initial.probes = ProbeRings(model->device_memory(), config.num_layers, rule.probe_queries, config.num_heads,
+                              config.head_dim, kv_shape().dtype);
   initial.keep = shares_of(*budget, false);
   initial.attend = shares_of(*budget, true);
   return initial;
@@ -114,12 +120,12 @@ std::shared_ptr<KvPool> Session::Impl::kv_pool() const {
   const KvShape shape = kv_shape();
   std::size_t bytes = options.kv_budget_bytes;
   if (bytes == 0) {
-    const std::size_t page_bytes = KvPool::create(0, shape.head_dim, shape.dtype)->page_bytes();
+    const std::size_t page_bytes = backend->create_kv_pool(0, shape.head_dim, shape.dtype)->page_bytes();
     // A damaged config.json may promise any context: in floating point nothing wraps around.
     const double wanted = 2.0 * static_cast<double>(full_pages(shape, most_tokens())) * static_cast<double>(page_bytes);
     bytes = static_cast<std::size_t>(std::min(wanted, 0x1p62));
   }
-  return KvPool::create(bytes, shape.head_dim, shape.dtype);
+  return backend->create_kv_pool(bytes, shape.head_dim, shape.dtype);
 }
 
 /// Of options and model; a sliding window may end the context before.
@@ -159,20 +165,6 @@ ReadPlan Session::Impl::plan(std::int64_t n, const ReadOptions& read_options) co
           .thin = static_cast<std::int64_t>(state.tokens.size()) + n >= break_even};
 }
 
-/// One token that needs no page and calls nobody back cannot fail half way: it is read without a fork.
-bool Session::Impl::in_place(std::int64_t n, const ReadPlan& read_plan, const ReadOptions& read_options) const {
-  if (n > 1 || read_options.progress || read_options.observer != nullptr || read_options.all_logits) return false;
-  if (state.cache.pages_needed(1) > 0) return false;
-  if (!read_plan.thin) return true;
-  for (std::int32_t layer = 0; layer < model->config().num_layers; ++layer) {
-    for (std::int32_t h = 0; h < model->config().num_kv_heads; ++h) {
-      const std::int64_t tail = state.cache.length(layer, h) - state.cache.tail_begin(layer, h);
-      if (tail + 1 >= rule.window + rule.block_size) return false;
-    }
-  }
-  return true;
-}
-
 /// A layer's attention in rows of half a layer's products, which take as many operations.
 std::int64_t Session::Impl::attention_units(std::int64_t n, const ReadPlan& read_plan) const {
   const ModelConfig& config = model->config();
@@ -191,6 +183,10 @@ std::span<const float> Session::Impl::read(std::span<const std::int32_t> ids, co
   check_read(ids, read_options);
   const auto n = static_cast<std::int64_t>(ids.size());
   const ReadPlan read_plan = plan(n, read_options);
+  // What calls nobody back cannot be stopped half way, and needs no fork.
+  if (n == 1 && !read_options.progress && read_options.observer == nullptr && !read_options.all_logits) {
+    return read_token(ids[0], read_plan, read_options.num_logits);
+  }
   const std::int64_t units = attention_units(n, read_plan);
   const std::int64_t num_hidden = read_options.all_logits ? n : read_options.num_logits;
   const std::int64_t layers = model->config().num_layers;
@@ -201,13 +197,14 @@ std::span<const float> Session::Impl::read(std::span<const std::int32_t> ids, co
                            .min_queries = min_queries(n, read_options),
                            .cancel = monitor.cancel()};
 
-  std::optional<SessionState> forked;
-  if (!in_place(n, read_plan, read_options)) forked.emplace(state.fork());
+  SessionState forked = state.fork();
+  forked.probes.advance(n);
   SegmentAttention attention({.backend = *backend,
                               .options = options,
                               .rule = rule,
                               .plan = read_plan,
-                              .state = forked ? *forked : state,
+                              .state = forked,
+                              .memory = model->device_memory(),
                               .monitor = monitor,
                               .observer = read_options.observer,
                               .attention_units = units});
@@ -222,14 +219,17 @@ std::span<const float> Session::Impl::read(std::span<const std::int32_t> ids, co
     throw;
   }
   forward->release();
-  if (forked) {
-    std::swap(forked->tokens, state.tokens);
-    state = std::move(*forked);
-  }
+  std::swap(forked.tokens, state.tokens);
+  state = std::move(forked);
   if (attention.certificate()) certificate = attention.certificate();
   last_read = attention.stats();
   last_read.tokens = n;
   last_read.sparse = read_plan.sparse;
+  if (n == 1) {
+    last_read.density = kept_share();
+    const Token token{this, ids[0], read_plan.thin};
+    thin_sessions(std::span(&token, 1));
+  }
   last_read.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   last_read.linear_seconds = last_read.seconds - last_read.select_seconds - last_read.attention_seconds;
   return logits;
@@ -259,6 +259,18 @@ void Session::Impl::give_logits(std::int64_t rows, const ReadOptions& read_optio
   logits = {};
 }
 
+double Session::Impl::kept_share() const {
+  if (state.tokens.empty()) return 1;
+  const KvCache& cache = state.cache;
+  double held = 0;
+  for (std::int32_t layer = 0; layer < cache.shape().num_layers; ++layer) {
+    for (std::int32_t h = 0; h < cache.shape().num_kv_heads; ++h) {
+      held += static_cast<double>(cache.length(layer, h));
+    }
+  }
+  return held / (static_cast<double>(state.tokens.size()) * cache.shape().num_layers * cache.shape().num_kv_heads);
+}
+
 // ---- The public face ----
 
 Session::Session(std::shared_ptr<const Model> model, const Backend& backend, ThreadPool& pool, SessionOptions options)
@@ -270,6 +282,12 @@ Session& Session::operator=(Session&&) noexcept = default;
 
 std::span<const float> Session::read(std::span<const std::int32_t> ids, const ReadOptions& options) {
   return impl_->read(ids, options);
+}
+
+std::span<const float> Session::read_batch(std::span<Session* const> sessions, std::span<const std::int32_t> ids) {
+  std::vector<Impl*> impls;
+  for (Session* session : sessions) impls.push_back(session == nullptr ? nullptr : session->impl_.get());
+  return Impl::read_batch(impls, ids);
 }
 
 Session Session::fork() const { return Session(std::make_unique<Impl>(*impl_)); }
@@ -293,16 +311,6 @@ std::size_t Session::full_kv_bytes() const {
          impl_->state.cache.pool()->page_bytes();
 }
 
-double Session::kept_share() const {
-  if (num_tokens() == 0) return 1;
-  const KvCache& cache = impl_->state.cache;
-  double held = 0;
-  for (std::int32_t layer = 0; layer < cache.shape().num_layers; ++layer) {
-    for (std::int32_t h = 0; h < cache.shape().num_kv_heads; ++h) {
-      held += static_cast<double>(cache.length(layer, h));
-    }
-  }
-  return held / (static_cast<double>(num_tokens()) * cache.shape().num_layers * cache.shape().num_kv_heads);
-}
+double Session::kept_share() const { return impl_->kept_share(); }
 
 }  // namespace tca::runtime

@@ -67,6 +67,8 @@ struct SessionCertificate {
 struct ReadStats {
   std::int64_t tokens = 0;
   bool sparse = false;  // selection was used
+  /// Of the whole batch after read_batch. A GPU works while the host goes on: there only `seconds` is what was
+  /// computed, the others say where the host spent or waited for it; a single token is one step, all of it linear.
   double seconds = 0, select_seconds = 0, attention_seconds = 0, linear_seconds = 0;
   double density = 1;  // query-key pairs computed / causal pairs, mean over heads and layers
 };
@@ -74,7 +76,7 @@ struct ReadStats {
 /// One thread at a time; sessions that share a model, a backend and a pool may run on several threads.
 class Session {
  public:
-  /// backend and pool must outlive the session.
+  /// backend and pool must outlive the session. A model in a GPU's memory needs the backend of that GPU.
   Session(std::shared_ptr<const Model> model, const Backend& backend, ThreadPool& pool, SessionOptions options);
   ~Session();
   Session(Session&&) noexcept;
@@ -84,6 +86,10 @@ class Session {
   /// Returns logits [num_logits, vocab] fp32, valid until the next call. Either succeeds or leaves the session as it
   /// was.
   std::span<const float> read(std::span<const std::int32_t> ids, const ReadOptions& options = {});
+  /// One token in each of several different sessions of one model and backend: ids[i] is read by sessions[i], as read()
+  /// would, on a GPU in one pass over the weights. Returns logits [n, vocab] fp32, valid until one of the sessions
+  /// reads again or ends. Either succeeds or leaves all of them as they were; errors name the session.
+  static std::span<const float> read_batch(std::span<Session* const> sessions, std::span<const std::int32_t> ids);
 
   std::int64_t num_tokens() const;                  // read so far
   std::int64_t context_limit() const;               // most tokens it may read: options, model, sliding window

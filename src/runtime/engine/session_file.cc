@@ -1,6 +1,5 @@
 // Session files: the KV cache with a JSON text beside it (format tca-session/1) that holds the model's fingerprint, the
 // token ids, the probes and the user's text. The file is untrusted when it is read back.
-#include <cstring>
 #include <nlohmann/json.hpp>
 #include <string_view>
 #include <utility>
@@ -125,42 +124,35 @@ LayerShares shares_from(const json& object, const char* field, const std::string
 
 // ---- Probes ----
 
-json probes_json(const std::vector<ProbeRing>& probes, std::int32_t capacity) {
+json probes_json(const ProbeRings& probes, std::int32_t capacity) {
   json result = {{"capacity", capacity},
-                 {"size", probes.front().size()},
-                 {"next_slot", probes.front().next_slot()},
+                 {"size", probes.place().size},
+                 {"next_slot", probes.place().next_slot},
                  {"layers", json::array()}};
-  for (const ProbeRing& ring : probes) {
-    result["layers"].push_back({{"queries", to_hex(ring.query_bytes())}, {"lse", to_hex(std::as_bytes(ring.lse()))}});
+  const ProbeRings::Content content = probes.download();
+  for (std::size_t l = 0; l < content.queries.size(); ++l) {
+    result["layers"].push_back({{"queries", to_hex(content.queries[l])}, {"lse", to_hex(content.lse[l])}});
   }
   return result;
 }
 
-ProbeRing ring_from(const json& layer, const std::string& where, ProbeRing ring, std::int64_t size,
-                    std::int64_t next_slot, std::int64_t num_heads) {
-  const auto count = static_cast<std::size_t>(size);
-  const std::vector<std::byte> queries = from_hex(layer, "queries", where, count * ring.bytes_per_query());
-  const std::vector<std::byte> bytes =
-      from_hex(layer, "lse", where, count * static_cast<std::size_t>(num_heads) * sizeof(float));
-  std::vector<float> lse(bytes.size() / sizeof(float));
-  std::memcpy(lse.data(), bytes.data(), bytes.size());
-  ring.restore(queries, lse, size, next_slot);
-  return ring;
-}
-
 /// Rings of the file. Probes of another capacity are left behind: those of the next turn score the tail then.
-void restore_probes(const json& object, const std::string& where, const ModelConfig& config, const SelectionRule& rule,
-                    std::vector<ProbeRing>& probes) {
+void restore_probes(const json& object, const std::string& where, const SelectionRule& rule, ProbeRings& probes) {
   const std::int64_t capacity = get_int(object, "capacity", where, 1, INT32_MAX);
   if (capacity != rule.probe_queries) return;
   const std::int64_t size = get_int(object, "size", where, 0, capacity);
   const std::int64_t next_slot = get_int(object, "next_slot", where, 0, capacity - 1);
   const json& layers = get_array(object, "layers", where);
-  if (layers.size() != probes.size()) fail_field(where, "layers.size", layers.size(), text(probes.size()));
-  for (std::size_t l = 0; l < probes.size(); ++l) {
-    probes[l] =
-        ring_from(layers[l], text(where, "layers[", l, "]."), std::move(probes[l]), size, next_slot, config.num_heads);
+  const std::size_t num_layers = probes.targets().size();
+  if (layers.size() != num_layers) fail_field(where, "layers.size", layers.size(), text(num_layers));
+  ProbeRings::Content content;
+  for (std::size_t l = 0; l < num_layers; ++l) {
+    const std::string at = text(where, "layers[", l, "].");
+    const auto count = static_cast<std::size_t>(size);
+    content.queries.push_back(from_hex(layers[l], "queries", at, count * probes.bytes_per_query()));
+    content.lse.push_back(from_hex(layers[l], "lse", at, count * probes.bytes_per_lse()));
   }
+  probes.upload(content, {size, next_slot});
 }
 
 std::vector<std::int32_t> tokens_from(const json& object, const std::string& where, const ModelConfig& config) {
@@ -230,7 +222,7 @@ Session Session::load(const std::string& path, std::shared_ptr<const Model> mode
                    state.tokens.size(), " tokens, but the context is at most ", impl->most_tokens());
     saved_text = get_string(object, "user_text", where);
     if (impl->budget == nullptr || !object.contains("profile") || object["profile"].is_null()) return;
-    restore_probes(get_object(object, "probes", where), where + ": probes.", config, impl->rule, state.probes);
+    restore_probes(get_object(object, "probes", where), where + ": probes.", impl->rule, state.probes);
     // Another configuration than the one the cache was made with takes over from here on.
     if (object["profile"] != profile_json(impl->options, *impl->budget, impl->rule)) return;
     state.keep = shares_from(object, "keep", where, state.keep);

@@ -19,9 +19,12 @@ struct Session::Impl {
   Impl(const Impl& other);  // a fork
 
   std::span<const float> read(std::span<const std::int32_t> ids, const ReadOptions& read_options);
+  /// Session::read_batch; the logits are the first session's.
+  static std::span<const float> read_batch(std::span<Impl* const> sessions, std::span<const std::int32_t> ids);
 
   KvShape kv_shape() const;
   std::int64_t most_tokens() const;
+  double kept_share() const;
 
   std::shared_ptr<const Model> model;
   const Backend* backend;
@@ -38,12 +41,26 @@ struct Session::Impl {
  private:
   void check_read(std::span<const std::int32_t> ids, const ReadOptions& read_options) const;
   ReadPlan plan(std::int64_t n, const ReadOptions& read_options) const;
-  bool in_place(std::int64_t n, const ReadPlan& read_plan, const ReadOptions& read_options) const;
   std::int64_t min_queries(std::int64_t n, const ReadOptions& read_options) const;
   std::int64_t attention_units(std::int64_t n, const ReadPlan& read_plan) const;
   void give_logits(std::int64_t rows, const ReadOptions& read_options, ReadMonitor& monitor);
   SessionState initial_state() const;
   std::shared_ptr<KvPool> kv_pool() const;
+
+  // One new token in each of several sessions: token_step.cc
+  struct Token {
+    Impl* session = nullptr;
+    std::int32_t id = 0;
+    bool thin = false;
+  };
+  std::span<const float> read_token(std::int32_t id, const ReadPlan& read_plan, std::int64_t num_logits);
+  static void read_tokens(std::span<const Token> tokens, std::span<float> out);
+  static ReadStats run_tokens(std::span<const Token> tokens, std::span<float> out);
+  static void decode_tokens(std::span<const Token> tokens, std::span<float> out);
+  ReadStats run_token(std::int32_t id, std::span<float> out);
+  void prepare_token(std::int32_t id);
+  void give_token_up() noexcept;
+  static void thin_sessions(std::span<const Token> tokens);
 };
 
 }  // namespace tca::runtime

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "runtime/engine/probe_ring.h"
+#include "runtime/engine/probe_rings.h"
 #include "tca/kv_cache.h"
 #include "tca/profile.h"
 
@@ -17,13 +17,13 @@ using LayerShares = std::vector<std::vector<BlockShares>>;  // [num_layers][num_
 struct SessionState {
   KvCache cache;
   std::vector<std::int32_t> tokens;
-  std::vector<ProbeRing> probes;  // [num_layers]
+  ProbeRings probes;  // none without a profile
   // From the profile, made richer by --tolerance for the rest of the sequence; empty without a profile.
   LayerShares keep;
   LayerShares attend;
 
   /// The list of ids stays behind: it only grows when the read is over.
-  SessionState fork() const { return {cache.fork(), {}, probes, keep, attend}; }
+  SessionState fork() const { return {cache.fork(), {}, probes.copy(), keep, attend}; }
 };
 
 }  // namespace tca::runtime

@@ -21,6 +21,7 @@ std::int64_t expected_kept(const BlockShares& shares, std::int64_t size) {
 }
 
 struct Head {
+  const ThinParams* layer = nullptr;
   std::int32_t index = 0;
   std::int64_t count = 0;
   std::vector<float> scores;  // [count]; empty when all or nothing stays
@@ -40,7 +41,8 @@ void append_best(const std::vector<float>& scores, std::int64_t begin, std::int6
   keep.insert(keep.end(), order.begin(), order.begin() + k);
 }
 
-std::vector<std::int32_t> tokens_to_keep(const ThinParams& p, const Head& head) {
+std::vector<std::int32_t> tokens_to_keep(const Head& head) {
+  const ThinParams& p = *head.layer;
   const BlockShares& shares = p.shares[static_cast<std::size_t>(head.index)];
   const std::int64_t first_slot = p.cache->tail_begin(p.layer, head.index);
   std::vector<std::int32_t> keep;
@@ -66,24 +68,27 @@ std::vector<std::int32_t> everything(std::int64_t count) {
 
 }  // namespace
 
-void thin_tails(const Backend& backend, const ThinParams& p) {
+void thin_tails(const Backend& backend, std::span<const ThinParams> layers) {
   std::vector<Head> heads;
-  for (std::int32_t h = 0; h < static_cast<std::int32_t>(p.shares.size()); ++h) {
-    const std::int64_t count = tokens_to_offer(p, h);
-    if (count > 0) heads.push_back({h, count, {}});
+  for (const ThinParams& p : layers) {
+    for (std::int32_t h = 0; h < static_cast<std::int32_t>(p.shares.size()); ++h) {
+      const std::int64_t count = tokens_to_offer(p, h);
+      if (count > 0) heads.push_back({&p, h, count, {}});
+    }
   }
   if (heads.empty()) return;
 
-  const auto kept_per_block = [&](const Head& head) {
-    return expected_kept(p.shares[static_cast<std::size_t>(head.index)], p.rule.block_size);
+  const auto kept_per_block = [](const Head& head) {
+    return expected_kept(head.layer->shares[static_cast<std::size_t>(head.index)], head.layer->rule.block_size);
   };
   std::vector<TailScoreParams> scoring;
   for (Head& head : heads) {
+    const ThinParams& p = *head.layer;
     const std::int64_t kept = kept_per_block(head);
     if (kept == 0 || kept == p.rule.block_size) continue;
     head.scores.resize(static_cast<std::size_t>(head.count));
-    scoring.push_back({.q = p.probes->queries(),
-                       .lse = p.probes->lse(),
+    scoring.push_back({.q = p.probes->queries(p.layer),
+                       .lse = p.probes->lse(p.layer),
                        .cache = p.cache,
                        .layer = p.layer,
                        .kv_head = head.index,
@@ -93,8 +98,9 @@ void thin_tails(const Backend& backend, const ThinParams& p) {
   if (!scoring.empty()) backend.tail_scores(scoring);
 
   for (const Head& head : heads) {
-    const bool all = kept_per_block(head) == p.rule.block_size;
-    p.cache->thin(p.layer, head.index, head.count, all ? everything(head.count) : tokens_to_keep(p, head));
+    const bool all = kept_per_block(head) == head.layer->rule.block_size;
+    head.layer->cache->thin(head.layer->layer, head.index, head.count,
+                            all ? everything(head.count) : tokens_to_keep(head));
   }
 }
 
