@@ -1,4 +1,5 @@
-# CUDA: which of the code for GPUs is built. Leaves TCA_WITH_CUDA (the result) for everything below.
+# CUDA: which of the code for GPUs is built. Leaves for everything below: TCA_WITH_CUDA (kernels and backend) and
+# TCA_WITH_CUDA_MODELS (whole models on a GPU, which takes cuBLASLt as well).
 set(TCA_CUDA AUTO CACHE STRING "Code for NVIDIA GPUs: AUTO (when there is nvcc 12.4 or newer), ON or OFF")
 set_property(CACHE TCA_CUDA PROPERTY STRINGS AUTO ON OFF)
 # Machine code for compute capability 8.0 also runs on 8.6 and 8.9; PTX of 9.0 is what later GPUs compile for themselves
@@ -7,6 +8,7 @@ set(TCA_CUDA_ARCHITECTURES "80-real;90" CACHE STRING
     "CUDA architectures of all kernels but those of src/cuda/sm90, which are for 90a alone")
 set(_tca_least_nvcc 12.4)
 set(TCA_WITH_CUDA OFF)
+set(TCA_WITH_CUDA_MODELS OFF)
 
 if(TCA_CUDA STREQUAL "AUTO" OR TCA_CUDA)
   if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES)
@@ -44,5 +46,19 @@ if(TCA_WITH_CUDA)
   set(CMAKE_CUDA_ARCHITECTURES ${TCA_CUDA_ARCHITECTURES})
   if(CMAKE_CXX_COMPILER_LAUNCHER AND NOT CMAKE_CUDA_COMPILER_LAUNCHER)
     set(CMAKE_CUDA_COMPILER_LAUNCHER ${CMAKE_CXX_COMPILER_LAUNCHER})
+  endif()
+
+  # From the toolkit, or from CMAKE_PREFIX_PATH: Python's package nvidia-cublas has no link without a version.
+  string(REGEX MATCH "^[0-9]+" _tca_cuda_major ${CUDAToolkit_VERSION})
+  find_path(cublasLt_INCLUDE_DIR cublasLt.h HINTS ${CUDAToolkit_INCLUDE_DIRS})
+  find_library(cublasLt_LIBRARY NAMES cublasLt libcublasLt.so.${_tca_cuda_major} HINTS ${CUDAToolkit_LIBRARY_DIR})
+  mark_as_advanced(cublasLt_INCLUDE_DIR cublasLt_LIBRARY)
+  if(cublasLt_INCLUDE_DIR AND cublasLt_LIBRARY)
+    set(TCA_WITH_CUDA_MODELS ON)
+    add_library(tca_cublaslt UNKNOWN IMPORTED)
+    set_target_properties(tca_cublaslt PROPERTIES IMPORTED_LOCATION "${cublasLt_LIBRARY}"
+                                                  INTERFACE_INCLUDE_DIRECTORIES "${cublasLt_INCLUDE_DIR}")
+  elseif(TCA_BUILD_PROGRAM)
+    message(STATUS "CUDA: no cuBLASLt found, so the program runs models on the CPU alone")
   endif()
 endif()
