@@ -114,8 +114,7 @@ class RandomSource final : public Source {
  private:
   void fill_matrix(const std::string&, std::int64_t rows, std::int64_t in, std::uint16_t* to) override {
     const float deviation = 1.0f / std::sqrt(static_cast<float>(in));
-    // Every matrix has counters of its own: no model has 2^40 elements.
-    const std::uint64_t seed = (seed_ << 20) + count_++;
+    const std::uint64_t seed = (seed_ << 20) + count_++;  // each matrix has one of its own
     cuda::check(fill_random(to, rows * in, deviation, seed, cuda::Device::get().stream()), "drawing weights");
   }
   void fill_vector(const std::string&, std::int64_t size, float* to) override {

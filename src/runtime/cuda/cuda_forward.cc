@@ -1,0 +1,205 @@
+#include "runtime/cuda/cuda_forward.h"
+
+#include <algorithm>
+#include <array>
+
+#include "cuda/device.h"
+#include "runtime/cuda/kernels.h"
+
+namespace tca::runtime::gpu {
+namespace {
+
+// A segment up to this long keeps its buffers for the next read: 64 rows of an 8B model are some 10 MiB.
+constexpr std::int64_t kKeepRows = 64;
+
+cudaStream_t stream() { return cuda::Device::get().stream(); }
+
+std::size_t bf16_bytes(std::int64_t rows, std::int64_t width) { return static_cast<std::size_t>(rows * width) * 2; }
+
+void* bf16_row(const MemoryBlock& block, std::int64_t row, std::int64_t width) {
+  return static_cast<std::uint16_t*>(block.data()) + row * width;
+}
+
+}  // namespace
+
+CudaForward::CudaForward(const ModelConfig& config, const CudaModel& model, ThreadPool& pool, std::int64_t chunk_tokens)
+    : config_(&config),
+      model_(&model),
+      pool_(&pool),
+      chunk_(chunk_tokens),
+      hidden_(config.hidden_size),
+      q_width_(std::int64_t{config.num_heads} * config.head_dim),
+      kv_width_(std::int64_t{config.num_kv_heads} * config.head_dim),
+      inner_(config.intermediate_size),
+      eps_(static_cast<float>(config.rms_norm_eps)),
+      decode_(config, model, pool) {
+  for (MemoryBlock* block : {&ids_, &x_, &q_, &k_, &v_, &normed_, &wide_, &logits_}) {
+    *block = MemoryBlock(model.memory());
+  }
+}
+
+void CudaForward::run(const Segment& segment, LayerAttention& attention) {
+  prepare(segment);
+  cuda::check(embed(model_->weights().embedding, static_cast<const std::int32_t*>(ids_.data()), x_row(0), n_,
+                    config_->hidden_size, stream()),
+              "reading embeddings");
+  const std::int32_t last = config_->num_layers - 1;
+  for (std::int32_t index = 0; index <= last; ++index) {
+    // Nothing reads the last layer's earlier rows.
+    first_output_ = index == last ? n_ - segment.num_hidden : 0;
+    first_query_ = index == last ? n_ - std::max(segment.num_hidden, std::min(n_, segment.min_queries)) : 0;
+    layer(index, attention);
+  }
+}
+
+void CudaForward::layer(std::int32_t index, LayerAttention& attention) {
+  const GpuLayer& w = model_->weights().layers[static_cast<std::size_t>(index)];
+  for_chunks(0, n_, [&](Rows rows) {
+    normalise(rows, w.attention_norm);
+    project(rows, w);
+    attention.advanced(rows.count);
+  });
+  const auto heads = [&](const MemoryBlock& block) {
+    return contiguous(static_cast<const void*>(block.data()), DType::kBF16, n_, config_->num_kv_heads,
+                      config_->head_dim);
+  };
+  attention.attend(index, contiguous(q_.data(), DType::kBF16, n_ - first_query_, config_->num_heads, config_->head_dim),
+                   heads(k_), heads(v_));
+  for_chunks(first_output_, n_, [&](Rows rows) {
+    add_attention(rows, w);
+    normalise(rows, w.mlp_norm);
+    add_mlp(rows, w);
+    attention.advanced(rows.count);
+  });
+}
+
+void CudaForward::normalise(Rows rows, const float* weight) {
+  cuda::check(rms_norm(x_row(rows.begin), weight, normed_.data(), rows.count, config_->hidden_size, eps_, stream()),
+              "normalising");
+}
+
+/// One product for q, k and v; rows that are all before the first query leave q's columns out.
+void CudaForward::project(Rows rows, const GpuLayer& w) {
+  const std::int64_t width = w.qkv.out;
+  const std::int64_t skip = rows.begin + rows.count <= first_query_ ? q_width_ : 0;
+  model_->products().run({.weight = static_cast<const std::uint16_t*>(w.qkv.weight) + skip * hidden_,
+                          .x = normed_.data(),
+                          .out = static_cast<std::uint16_t*>(wide_.data()) + skip,
+                          .rows = rows.count,
+                          .in = hidden_,
+                          .columns = width - skip,
+                          .x_stride = hidden_,
+                          .out_stride = width,
+                          .output = Output::kBf16},
+                         stream());
+  const std::int64_t first_q = std::max(rows.begin, first_query_);
+  const SegmentHeads args = {.heads = {.qkv = wide_.data(),
+                                       .bias = w.qkv.bias,
+                                       .q_norm = w.q_norm,
+                                       .k_norm = w.k_norm,
+                                       .cos = rope_->cosines(),
+                                       .sin = rope_->sines(),
+                                       .rows = rows.count,
+                                       .num_heads = config_->num_heads,
+                                       .num_kv_heads = config_->num_kv_heads,
+                                       .head_dim = config_->head_dim,
+                                       .eps = eps_},
+                             .first_position = first_position_ + rows.begin,
+                             .skip_q = first_q - rows.begin,
+                             .q = bf16_row(q_, first_q - first_query_, q_width_),
+                             .k = bf16_row(k_, rows.begin, kv_width_),
+                             .v = bf16_row(v_, rows.begin, kv_width_)};
+  cuda::check(split_segment(args, stream()), "rotating heads");
+}
+
+void CudaForward::add_attention(Rows rows, const GpuLayer& w) {
+  model_->products().run({.weight = w.o.weight,
+                          .x = bf16_row(q_, rows.begin - first_query_, q_width_),
+                          .out = x_row(rows.begin),
+                          .rows = rows.count,
+                          .in = q_width_,
+                          .columns = hidden_,
+                          .x_stride = q_width_,
+                          .out_stride = hidden_,
+                          .output = Output::kAddF32},
+                         stream());
+  if (w.o.bias == nullptr) return;
+  cuda::check(add_bias(x_row(rows.begin), w.o.bias, rows.count, config_->hidden_size, stream()), "adding a bias");
+}
+
+void CudaForward::add_mlp(Rows rows, const GpuLayer& w) {
+  model_->products().run({.weight = w.gate_up.weight,
+                          .x = normed_.data(),
+                          .out = wide_.data(),
+                          .rows = rows.count,
+                          .in = hidden_,
+                          .columns = 2 * inner_,
+                          .x_stride = hidden_,
+                          .out_stride = 2 * inner_,
+                          .output = Output::kBf16},
+                         stream());
+  cuda::check(swiglu(wide_.data(), w.gate_up.bias, rows.count, config_->intermediate_size, stream()), "activating");
+  model_->products().run({.weight = w.down.weight,
+                          .x = wide_.data(),
+                          .out = x_row(rows.begin),
+                          .rows = rows.count,
+                          .in = inner_,
+                          .columns = hidden_,
+                          .x_stride = 2 * inner_,
+                          .out_stride = hidden_,
+                          .output = Output::kAddF32},
+                         stream());
+  if (w.down.bias == nullptr) return;
+  cuda::check(add_bias(x_row(rows.begin), w.down.bias, rows.count, config_->hidden_size, stream()), "adding a bias");
+}
+
+void CudaForward::logits(std::int64_t first, std::int64_t count, std::span<float> out) {
+  const GpuWeights& weights = model_->weights();
+  const std::size_t bytes = static_cast<std::size_t>(count * config_->vocab_size) * sizeof(float);
+  normed_.reserve(bf16_bytes(count, hidden_));
+  logits_.reserve(bytes);
+  cuda::check(rms_norm(x_row(first_output_ + first), weights.final_norm, normed_.data(), count, config_->hidden_size,
+                       eps_, stream()),
+              "normalising");
+  model_->products().run({.weight = weights.lm_head.weight,
+                          .x = normed_.data(),
+                          .out = logits_.data(),
+                          .rows = count,
+                          .in = hidden_,
+                          .columns = config_->vocab_size,
+                          .x_stride = hidden_,
+                          .out_stride = config_->vocab_size,
+                          .output = Output::kF32},
+                         stream());
+  model_->memory().copy(out.data(), logits_.data(), bytes);
+}
+
+void CudaForward::prepare(const Segment& segment) {
+  n_ = static_cast<std::int64_t>(segment.ids.size());
+  first_position_ = segment.first_position;
+  rope_ = model_->rope(first_position_ + n_, *pool_);
+  ids_.reserve(segment.ids.size_bytes());
+  model_->memory().copy(ids_.data(), segment.ids.data(), segment.ids.size_bytes());
+  x_.reserve(static_cast<std::size_t>(n_ * hidden_) * sizeof(float));
+  q_.reserve(bf16_bytes(n_, q_width_));
+  k_.reserve(bf16_bytes(n_, kv_width_));
+  v_.reserve(bf16_bytes(n_, kv_width_));
+  const std::int64_t rows = std::min(n_, chunk_);
+  normed_.reserve(bf16_bytes(rows, hidden_));
+  wide_.reserve(bf16_bytes(rows, std::max(q_width_ + 2 * kv_width_, 2 * inner_)));
+}
+
+void CudaForward::release() {
+  if (n_ <= kKeepRows) return;
+  for (MemoryBlock* block : {&ids_, &x_, &q_, &k_, &v_, &normed_, &wide_, &logits_}) block->release();
+  rope_.reset();
+}
+
+void CudaForward::decode(std::span<const DecodeRow> rows, std::span<float> out) { decode_.run(rows, out); }
+
+template <class Task>
+void CudaForward::for_chunks(std::int64_t begin, std::int64_t end, const Task& task) const {
+  for (std::int64_t row = begin; row < end; row += chunk_) task({row, std::min(chunk_, end - row)});
+}
+
+}  // namespace tca::runtime::gpu

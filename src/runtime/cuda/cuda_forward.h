@@ -1,0 +1,61 @@
+// The forward pass on the GPU. Everything is queued on the device's stream; nothing here waits for it but logits() and
+// decode(), which return values.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+
+#include "runtime/cuda/cuda_model_impl.h"
+#include "runtime/cuda/decode_steps.h"
+#include "runtime/model/forward.h"
+
+namespace tca::runtime::gpu {
+
+class CudaForward final : public Forward {
+ public:
+  CudaForward(const ModelConfig& config, const CudaModel& model, ThreadPool& pool, std::int64_t chunk_tokens);
+
+  void run(const Segment& segment, LayerAttention& attention) override;
+  void logits(std::int64_t first, std::int64_t count, std::span<float> out) override;
+  void release() override;
+  std::int64_t max_decode_rows() const override { return kMaxDecodeRows; }
+  void decode(std::span<const DecodeRow> rows, std::span<float> logits) override;
+
+ private:
+  struct Rows {
+    std::int64_t begin, count;
+  };
+  template <class Task>
+  void for_chunks(std::int64_t begin, std::int64_t end, const Task& task) const;
+  void prepare(const Segment& segment);
+  void layer(std::int32_t index, LayerAttention& attention);
+  void normalise(Rows rows, const float* weight);
+  void project(Rows rows, const GpuLayer& w);
+  void add_attention(Rows rows, const GpuLayer& w);
+  void add_mlp(Rows rows, const GpuLayer& w);
+  float* x_row(std::int64_t row) const { return static_cast<float*>(x_.data()) + row * hidden_; }
+
+  const ModelConfig* config_;
+  const CudaModel* model_;
+  ThreadPool* pool_;
+  std::int64_t chunk_;
+  std::int64_t hidden_, q_width_, kv_width_, inner_;
+  float eps_;
+
+  // Of the segment that is read
+  std::int64_t n_ = 0, first_position_ = 0;
+  std::int64_t first_query_ = 0;   // of this layer: earlier rows have no q
+  std::int64_t first_output_ = 0;  // of this layer: earlier rows end with it
+  std::shared_ptr<const RopeTables> rope_;
+  MemoryBlock ids_;        // [n]
+  MemoryBlock x_;          // [n, hidden] fp32
+  MemoryBlock q_, k_, v_;  // [n - first_query, Hq, d], [n, Hk, d] twice
+  MemoryBlock normed_;     // [chunk, hidden]
+  MemoryBlock wide_;       // [chunk, (Hq + 2 Hk) d], then [chunk, 2 inner]
+  MemoryBlock logits_;     // [rows, vocab] fp32
+
+  DecodeSteps decode_;
+};
+
+}  // namespace tca::runtime::gpu

@@ -1,0 +1,287 @@
+#include "runtime/cuda/decode_steps.h"
+
+#include <cuda_bf16.h>
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <cstring>
+
+#include "core/check.h"
+#include "core/kv_cache_impl.h"
+#include "cuda/device.h"
+#include "cuda/kv/device_pages.h"
+#include "cuda/kv/page_tables.h"
+#include "cuda/smxx/decode/decode.h"
+
+namespace tca::runtime::gpu {
+namespace {
+
+cuda::Device& device() { return cuda::Device::get(); }
+
+/// Where the pages of the pool that all rows share begin.
+void* pool_base(std::span<const DecodeRow> rows) {
+  for (const DecodeRow& row : rows) {
+    check_argument(row.cache != nullptr, "a row to decode has no cache");
+    check_argument(row.cache->pool() == rows[0].cache->pool(), "rows to decode have caches of different pools");
+  }
+  const auto* const pages = dynamic_cast<const cuda::DevicePages*>(&KvPoolAccess::pages(*rows[0].cache->pool()));
+  check_argument(pages != nullptr,
+                 "the KV cache of a model on the GPU lies in host memory; make its pool with the "
+                 "cuda backend's create_kv_pool()");
+  return pages->base();
+}
+
+}  // namespace
+
+// ---- Memory ----
+
+void PinnedBlock::reserve(std::size_t bytes) {
+  if (bytes <= bytes_) return;
+  release();
+  void* memory = nullptr;
+  cuda::check(cudaMallocHost(&memory, bytes), "allocating host memory");
+  data_ = static_cast<std::byte*>(memory);
+  bytes_ = bytes;
+}
+
+void PinnedBlock::release() noexcept {
+  if (data_ != nullptr) (void)cudaFreeHost(data_);
+  data_ = nullptr;
+  bytes_ = 0;
+}
+
+DecodeSteps::DecodeSteps(const ModelConfig& config, const CudaModel& model, ThreadPool& pool)
+    : config_(&config),
+      model_(&model),
+      pool_(&pool),
+      hidden_(config.hidden_size),
+      q_width_(std::int64_t{config.num_heads} * config.head_dim),
+      eps_(static_cast<float>(config.rms_norm_eps)) {
+  for (MemoryBlock* block :
+       {&control_block_, &x_, &normed_, &wide_, &q_, &attended_, &lse_, &partial_, &counters_, &logits_}) {
+    *block = MemoryBlock(model.memory());
+  }
+}
+
+DecodeSteps::~DecodeSteps() {
+  forget_graphs();
+  if (recording_ != nullptr) (void)cudaStreamDestroy(recording_);
+}
+
+void DecodeSteps::reserve(std::int64_t rows) {
+  if (rows <= capacity_) return;
+  forget_graphs();
+  capacity_ = 0;  // until all of it is there
+  const auto capacity = static_cast<std::int64_t>(std::bit_ceil(static_cast<std::uint64_t>(rows)));
+  const auto bytes = [&](std::int64_t width, std::size_t element) {
+    return static_cast<std::size_t>(capacity * width) * element;
+  };
+  if (recording_ == nullptr) {
+    cuda::check(cudaStreamCreateWithFlags(&recording_, cudaStreamNonBlocking), "making a stream");
+    cuda::check(cuda::decode_splits(&num_splits_), "setting decoding up");
+  }
+  x_.reserve(bytes(hidden_, 4));
+  normed_.reserve(bytes(hidden_, 2));
+  const std::int64_t qkv_width = q_width_ + 2 * std::int64_t{config_->num_kv_heads} * config_->head_dim;
+  wide_.reserve(bytes(std::max(qkv_width, 2 * std::int64_t{config_->intermediate_size}), 2));
+  q_.reserve(bytes(q_width_, 2));
+  attended_.reserve(bytes(q_width_, 2));
+  lse_.reserve(bytes(config_->num_heads, 4));
+  logits_.reserve(bytes(config_->vocab_size, 4));
+  host_logits_.reserve(bytes(config_->vocab_size, 4));
+
+  cuda::DecodeArgs largest = {};
+  largest.kv.num_sequences = static_cast<std::int32_t>(capacity);
+  largest.kv.num_kv_heads = config_->num_kv_heads;
+  largest.kv.head_dim = config_->head_dim;
+  largest.num_queries = 1;
+  largest.num_heads = config_->num_heads;
+  largest.num_splits = num_splits_;
+  partial_.reserve(static_cast<std::size_t>(cuda::decode_partial_floats(largest)) * sizeof(float));
+  const std::size_t counter_bytes = static_cast<std::size_t>(cuda::decode_counters(largest)) * sizeof(std::int32_t);
+  counters_.reserve(counter_bytes);
+  cuda::check(cudaMemsetAsync(counters_.data(), 0, counter_bytes, device().stream()), "setting decoding up");
+
+  control_ = {.base = nullptr, .capacity = capacity, .num_layers = config_->num_layers};
+  const std::size_t control_bytes = control_.bytes();
+  host_control_.reserve(control_bytes);
+  control_block_.reserve(control_bytes);
+  gpu_control_ = control_;
+  control_.base = host_control_.data();
+  gpu_control_.base = static_cast<std::byte*>(control_block_.data());
+  capacity_ = capacity;
+}
+
+// ---- A step ----
+
+void DecodeSteps::run(std::span<const DecodeRow> rows, std::span<float> logits) {
+  const auto count = static_cast<std::int64_t>(rows.size());
+  check_argument(count >= 1 && count <= kMaxDecodeRows, count, " rows to decode; expected 1 to ", kMaxDecodeRows);
+  check_argument(logits.size() == rows.size() * static_cast<std::size_t>(config_->vocab_size), "logits has ",
+                 logits.size(), " elements for ", count, " rows of ", config_->vocab_size);
+  const Recorded now = {.pool = pool_base(rows), .rope = nullptr};
+  reserve(count);
+  prepare(rows);
+  if (Recorded{now.pool, rope_->cosines()} != recorded_) {
+    forget_graphs();
+    recorded_ = {now.pool, rope_->cosines()};
+  }
+  const bool probes = std::any_of(rows.begin(), rows.end(), [](const DecodeRow& row) { return !row.probes.empty(); });
+  launch({count, probes});
+  device().synchronize();
+  std::memcpy(logits.data(), host_logits_.data(), logits.size_bytes());
+}
+
+/// Everything the GPU has to know: where the tokens' K and V go, and what the rows are.
+void DecodeSteps::prepare(std::span<const DecodeRow> rows) {
+  const std::int32_t num_layers = config_->num_layers;
+  std::int64_t last = 0;
+  for (const DecodeRow& row : rows) last = std::max(last, row.position);
+  rope_ = model_->rope(last + 1, *pool_);
+  cuda::PageTableUpdate update;
+  for (const DecodeRow& row : rows) {
+    KvCacheAccess::extend(*row.cache);
+    update.add(*row.cache, 0, num_layers);
+  }
+  update.run();
+  for (std::size_t r = 0; r < rows.size(); ++r) {
+    const DecodeRow& row = rows[r];
+    control_.ids()[r] = row.id;
+    control_.positions()[r] = row.position;
+    control_.slots()[r] = row.probe_slot;
+    const cuda::PageTables& tables = cuda::PageTables::of(*row.cache);
+    for (std::int32_t layer = 0; layer < num_layers; ++layer) {
+      control_.sequences(layer)[r] = tables.layer(layer);
+      const ProbeTarget target = row.probes.empty() ? ProbeTarget{} : row.probes[static_cast<std::size_t>(layer)];
+      control_.probes(layer)[r] = {target.queries, target.lse};
+    }
+  }
+}
+
+void DecodeSteps::launch(Kind kind) {
+  const auto [entry, is_new] = graphs_.try_emplace(kind, nullptr);
+  if (is_new) return queue_step(kind, device().stream());
+  if (entry->second == nullptr) entry->second = record(kind);
+  cuda::check(cudaGraphLaunch(entry->second, device().stream()), "decoding");
+}
+
+cudaGraphExec_t DecodeSteps::record(Kind kind) {
+  cudaGraph_t graph = nullptr;
+  cudaGraphExec_t exec = nullptr;
+  cuda::check(cudaStreamBeginCapture(recording_, cudaStreamCaptureModeThreadLocal), "recording a step");
+  try {
+    queue_step(kind, recording_);
+  } catch (...) {
+    (void)cudaStreamEndCapture(recording_, &graph);
+    if (graph != nullptr) (void)cudaGraphDestroy(graph);
+    throw;
+  }
+  cuda::check(cudaStreamEndCapture(recording_, &graph), "recording a step");
+  const cudaError_t error = cudaGraphInstantiate(&exec, graph, 0);
+  (void)cudaGraphDestroy(graph);
+  cuda::check(error, "recording a step");
+  return exec;
+}
+
+void DecodeSteps::forget_graphs() noexcept {
+  for (const auto& [kind, graph] : graphs_) {
+    if (graph != nullptr) (void)cudaGraphExecDestroy(graph);
+  }
+  graphs_.clear();
+}
+
+// ---- Its kernels ----
+
+void DecodeSteps::queue_step(Kind kind, cudaStream_t stream) {
+  const GpuWeights& weights = model_->weights();
+  const std::int64_t rows = kind.first;
+  auto* const x = static_cast<float*>(x_.data());
+  cuda::check(cudaMemcpyAsync(gpu_control_.base, control_.base, control_.bytes(), cudaMemcpyHostToDevice, stream),
+              "preparing a step");
+  cuda::check(embed(weights.embedding, gpu_control_.ids(), x, rows, config_->hidden_size, stream),
+              "reading embeddings");
+  for (std::int32_t index = 0; index < config_->num_layers; ++index) queue_layer(index, kind, stream);
+  cuda::check(rms_norm(x, weights.final_norm, normed_.data(), rows, config_->hidden_size, eps_, stream), "normalising");
+  multiply(weights.lm_head, normed_.data(), hidden_, logits_.data(), Output::kF32, rows, stream);
+  cuda::check(cudaMemcpyAsync(host_logits_.data(), logits_.data(),
+                              static_cast<std::size_t>(rows * config_->vocab_size) * sizeof(float),
+                              cudaMemcpyDeviceToHost, stream),
+              "reading logits");
+}
+
+void DecodeSteps::queue_layer(std::int32_t index, Kind kind, cudaStream_t stream) {
+  const GpuLayer& w = model_->weights().layers[static_cast<std::size_t>(index)];
+  const std::int64_t rows = kind.first;
+  const std::int32_t hidden = config_->hidden_size, inner = config_->intermediate_size;
+  auto* const x = static_cast<float*>(x_.data());
+  cuda::check(rms_norm(x, w.attention_norm, normed_.data(), rows, hidden, eps_, stream), "normalising");
+  multiply(w.qkv, normed_.data(), hidden_, wide_.data(), Output::kBf16, rows, stream);
+  attend(index, kind, stream);
+  multiply(w.o, attended_.data(), q_width_, x, Output::kAddF32, rows, stream);
+  if (w.o.bias != nullptr) cuda::check(add_bias(x, w.o.bias, rows, hidden, stream), "adding a bias");
+  cuda::check(rms_norm(x, w.mlp_norm, normed_.data(), rows, hidden, eps_, stream), "normalising");
+  multiply(w.gate_up, normed_.data(), hidden_, wide_.data(), Output::kBf16, rows, stream);
+  cuda::check(swiglu(wide_.data(), w.gate_up.bias, rows, inner, stream), "activating");
+  multiply(w.down, wide_.data(), 2 * std::int64_t{inner}, x, Output::kAddF32, rows, stream);
+  if (w.down.bias != nullptr) cuda::check(add_bias(x, w.down.bias, rows, hidden, stream), "adding a bias");
+}
+
+/// From the qkv product to the attention's output; K and V go into the pages on the way.
+void DecodeSteps::attend(std::int32_t index, Kind kind, cudaStream_t stream) {
+  const GpuLayer& w = model_->weights().layers[static_cast<std::size_t>(index)];
+  const auto [rows, probes] = kind;
+  const cuda::PagedLayer kv = {.pool = recorded_.pool,
+                               .sequences = gpu_control_.sequences(index),
+                               .num_sequences = static_cast<std::int32_t>(rows),
+                               .num_kv_heads = config_->num_kv_heads,
+                               .head_dim = config_->head_dim};
+  const TokenHeads heads = {.heads = {.qkv = wide_.data(),
+                                      .bias = w.qkv.bias,
+                                      .q_norm = w.q_norm,
+                                      .k_norm = w.k_norm,
+                                      .cos = rope_->cosines(),
+                                      .sin = rope_->sines(),
+                                      .rows = rows,
+                                      .num_heads = config_->num_heads,
+                                      .num_kv_heads = config_->num_kv_heads,
+                                      .head_dim = config_->head_dim,
+                                      .eps = eps_},
+                            .positions = gpu_control_.positions(),
+                            .slots = gpu_control_.slots(),
+                            .probes = gpu_control_.probes(index),
+                            .kv = kv,
+                            .q = q_.data()};
+  cuda::check(split_tokens(heads, stream), "rotating heads");
+  const cuda::DecodeArgs args = {.q = q_.data(),
+                                 .out = attended_.data(),
+                                 .lse = probes ? static_cast<float*>(lse_.data()) : nullptr,
+                                 .q_token_stride = q_width_,
+                                 .out_token_stride = q_width_,
+                                 .kv = kv,
+                                 .num_queries = 1,
+                                 .num_heads = config_->num_heads,
+                                 .scale = 1.0f / std::sqrt(static_cast<float>(config_->head_dim)),
+                                 .partial = static_cast<float*>(partial_.data()),
+                                 .counters = static_cast<std::int32_t*>(counters_.data()),
+                                 .num_splits = num_splits_};
+  cuda::check(cuda::decode<__nv_bfloat16>(args, stream), "attending");
+  if (!probes) return;
+  cuda::check(collect_lse(args.lse, heads.probes, heads.slots, rows, config_->num_heads, stream), "collecting probes");
+}
+
+void DecodeSteps::multiply(const Matrix& w, const void* x, std::int64_t x_stride, void* out, Output output,
+                           std::int64_t rows, cudaStream_t stream) {
+  model_->products().run({.weight = w.weight,
+                          .x = x,
+                          .out = out,
+                          .rows = rows,
+                          .in = w.in,
+                          .columns = w.out,
+                          .x_stride = x_stride,
+                          .out_stride = w.out,
+                          .output = output},
+                         stream);
+}
+
+}  // namespace tca::runtime::gpu
