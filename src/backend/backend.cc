@@ -5,6 +5,10 @@
 #include "core/check.h"
 #include "cpu/cpu_backend.h"
 #include "reference/reference_backend.h"
+#ifdef TCA_WITH_CUDA
+#include "cuda/backend/cuda_backend.h"
+#include "cuda/device.h"
+#endif
 
 namespace tca {
 namespace {
@@ -12,10 +16,14 @@ namespace {
 struct Entry {
   const char* name;
   std::unique_ptr<Backend> (*create)(ThreadPool& pool);
+  bool (*usable)() = [] { return true; };  // on this machine
 };
 
-/// Fastest first: the first one is what "auto" means.
+/// Fastest first: the first usable one is what "auto" means.
 constexpr Entry kBackends[] = {
+#ifdef TCA_WITH_CUDA
+    {"cuda", create_cuda_backend, [] { return cuda::Device::available(); }},
+#endif
     {"cpu", create_cpu_backend},
     {"reference", [](ThreadPool&) { return create_reference_backend(); }},
 };
@@ -24,7 +32,9 @@ constexpr Entry kBackends[] = {
 
 std::vector<std::string> available_backends() {
   std::vector<std::string> names;
-  for (const Entry& entry : kBackends) names.emplace_back(entry.name);
+  for (const Entry& entry : kBackends) {
+    if (entry.usable()) names.emplace_back(entry.name);
+  }
   return names;
 }
 
@@ -32,12 +42,12 @@ std::unique_ptr<Backend> create_backend(std::string_view name, ThreadPool& pool)
   const char* environment = name == "auto" ? std::getenv("TCA_BACKEND") : nullptr;
   const bool overridden = environment != nullptr && *environment != '\0';
   const std::string_view wanted = overridden ? environment : name;
-  if (wanted == "auto") return kBackends[0].create(pool);
-  for (const Entry& entry : kBackends) {
-    if (wanted == entry.name) return entry.create(pool);
-  }
   std::string names = "auto";
-  for (const Entry& entry : kBackends) names += text(", ", entry.name);
+  for (const Entry& entry : kBackends) {
+    // A backend that was named says itself why it cannot be had.
+    if (wanted == entry.name || (wanted == "auto" && entry.usable())) return entry.create(pool);
+    names += text(", ", entry.name);
+  }
   fail(ErrorCategory::kUnsupported,
        text(overridden ? "TCA_BACKEND" : "backend", " is \"", wanted, "\", but this build has: ", names));
 }

@@ -1,0 +1,21 @@
+// What the backend does once parameters are known to be good; one file per operation.
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "tca/attention.h"
+
+namespace tca::cuda {
+
+/// Which prefill kernels run: the Hopper ones need compute capability 9.0 and head_dim 64 or 128.
+enum class PrefillKernels { kSm80, kSm90 };
+
+void probe_scores(const ProbeParams& params, std::span<float> out);
+KeptSet select(const SelectParams& params);
+void prefill_attention(const PrefillParams& params, PrefillKernels kernels);
+void decode_attention(const DecodeParams& params);
+void tail_scores(std::span<const TailScoreParams> batch);
+std::vector<HeadCertificate> certify(const CertifyParams& params, std::span<float> deltas);
+
+}  // namespace tca::cuda

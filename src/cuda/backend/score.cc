@@ -1,0 +1,121 @@
+#include <cuda_bf16.h>
+#include <cuda_fp16.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "core/validate_params.h"
+#include "cuda/backend/operations.h"
+#include "cuda/backend/sparsity.h"
+#include "cuda/backend/staging.h"
+#include "cuda/smxx/score/certify.h"
+#include "cuda/smxx/score/tail.h"
+
+namespace tca::cuda {
+namespace {
+
+HeadCertificate summarise(std::vector<float> deltas, double max_norm) {
+  std::sort(deltas.begin(), deltas.end());
+  double sum = 0;
+  for (const float delta : deltas) sum += delta;
+  const double p95 = deltas[(95 * deltas.size() + 99) / 100 - 1];  // the ceil(0.95 n)-th smallest
+  return {.mean_delta = sum / static_cast<double>(deltas.size()),
+          .p95_delta = p95,
+          .max_delta = deltas.back(),
+          .bound = 2 * p95 * max_norm};
+}
+
+/// What certify() finds out on the GPU.
+struct Measured {
+  std::vector<float> deltas;  // [R, Hq]
+  std::vector<float> norms;   // [Hk] max ||v_j||^2
+};
+
+template <class T>
+Measured measure(const CertifyParams& params) {
+  Staging staging;
+  const TensorView q = staging.input(params.q), k = staging.input(params.k), v = staging.input(params.v);
+  const PagedPast past = paged(params.past);
+  const auto tokens = static_cast<std::int32_t>(k.num_tokens);
+  const KeptOnGpu kept = kept_on_gpu(staging, *params.kept, past.pool != nullptr ? 0 : params.sinks);
+  Measured result{std::vector<float>(static_cast<std::size_t>(q.num_tokens * q.num_heads)),
+                  std::vector<float>(static_cast<std::size_t>(k.num_heads))};
+  CertifyArgs args{.q = q.data,
+                   .q_token_stride = q.token_stride,
+                   .tokens = staging.upload(params.rows),
+                   .segment = segment_keys(k),
+                   .past = past_keys(staging, past, k.head_dim),
+                   .kept = kept.owner->bits,
+                   .num_rows = static_cast<std::int32_t>(q.num_tokens),
+                   .num_heads = q.num_heads,
+                   .num_kv_heads = k.num_heads,
+                   .head_dim = k.head_dim,
+                   .window = std::min(params.window, tokens),
+                   .scale = resolve_scale(params.scale, k.head_dim),
+                   .partial = nullptr,
+                   .deltas = staging.output(std::span(result.deltas))};
+  args.partial = staging.allocate_array<float>(certify_partial_floats(args));
+  check(certify<T>(args, staging.stream()), "measuring dropped attention");
+  check(value_norms<T>(v.data, v.token_stride, tokens, v.num_heads, v.head_dim, staging.output(std::span(result.norms)),
+                       staging.stream()),
+        "measuring values");
+  staging.finish();
+  return result;
+}
+
+}  // namespace
+
+void tail_scores(std::span<const TailScoreParams> batch) {
+  Staging staging;
+  std::vector<TailItem> items;
+  std::int64_t most = 0;
+  for (const TailScoreParams& p : batch) {
+    if (p.count == 0) continue;
+    const TensorView q = staging.input(p.q);
+    const PagedPast list = paged(*p.cache, p.layer);
+    const std::int32_t group = q.num_heads / p.cache->shape().num_kv_heads;
+    items.push_back({.q = q.data,
+                     .lse = staging.input(p.lse).data(),
+                     .q_token_stride = q.token_stride,
+                     .table = list.sequence.table + std::int64_t{p.kv_head} * list.sequence.max_pages,
+                     .pool = list.pool,
+                     .out = staging.output(p.out),
+                     .first_slot = static_cast<std::int32_t>(p.cache->tail_begin(p.layer, p.kv_head)),
+                     .count = static_cast<std::int32_t>(p.count),
+                     .num_queries = static_cast<std::int32_t>(q.num_tokens),
+                     .num_heads = q.num_heads,
+                     .first_head = p.kv_head * group,
+                     .group = group,
+                     .head_dim = q.head_dim,
+                     .scale = resolve_scale(p.scale, q.head_dim),
+                     .is_bf16 = q.dtype == DType::kBF16});
+    most = std::max(most, p.count);
+  }
+  if (items.empty()) return;
+  check(tail_scores(staging.upload(items), static_cast<std::int32_t>(items.size()), static_cast<std::int32_t>(most),
+                    staging.stream()),
+        "scoring the tail");
+  staging.finish();
+}
+
+std::vector<HeadCertificate> certify(const CertifyParams& params, std::span<float> deltas) {
+  const std::int32_t heads = params.k.num_heads, group = params.q.num_heads / heads;
+  std::vector<HeadCertificate> certificates(static_cast<std::size_t>(heads));
+  std::fill(deltas.begin(), deltas.end(), 0.0f);
+  // Nothing sampled, or nothing dropped.
+  if (params.q.num_tokens == 0 || params.kept == nullptr) return certificates;
+  const Measured found = params.k.dtype == DType::kBF16 ? measure<__nv_bfloat16>(params) : measure<__half>(params);
+  for (std::int32_t h = 0; h < heads; ++h) {
+    std::vector<float> head_deltas;
+    for (std::int64_t r = 0; r < params.q.num_tokens; ++r) {
+      const auto first = found.deltas.begin() + r * params.q.num_heads + h * group;
+      head_deltas.insert(head_deltas.end(), first, first + group);
+    }
+    const double norm = std::sqrt(static_cast<double>(found.norms[static_cast<std::size_t>(h)]));
+    certificates[static_cast<std::size_t>(h)] = summarise(std::move(head_deltas), norm);
+  }
+  if (!deltas.empty()) std::copy(found.deltas.begin(), found.deltas.end(), deltas.begin());
+  return certificates;
+}
+
+}  // namespace tca::cuda

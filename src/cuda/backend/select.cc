@@ -1,0 +1,148 @@
+#include <cuda_bf16.h>
+#include <cuda_fp16.h>
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+
+#include "core/validate_params.h"
+#include "cuda/backend/operations.h"
+#include "cuda/backend/sparsity.h"
+#include "cuda/backend/staging.h"
+#include "cuda/smxx/select/choose.h"
+#include "cuda/smxx/select/probe.h"
+
+namespace tca::cuda {
+namespace {
+
+/// The attention that all probe rows together gave to each key of the segment: [Hk, L] on the GPU.
+const float* probe_mass(Staging& staging, const ProbeParams& params) {
+  const TensorView q = staging.input(params.q), k = staging.input(params.k);
+  const PagedPast past = paged(params.past);
+  const std::int32_t rows = static_cast<std::int32_t>(q.num_tokens) * (q.num_heads / k.num_heads);
+  ProbeArgs args{.q = q.data,
+                 .q_token_stride = q.token_stride,
+                 .segment = segment_keys(k),
+                 .past = past_keys(staging, past, k.head_dim),
+                 .num_probes = static_cast<std::int32_t>(q.num_tokens),
+                 .num_heads = q.num_heads,
+                 .num_kv_heads = k.num_heads,
+                 .head_dim = k.head_dim,
+                 .scale = resolve_scale(params.scale, k.head_dim),
+                 .partial = nullptr,
+                 .lse = staging.allocate_array<float>(std::int64_t{k.num_heads} * rows),
+                 .raw = staging.allocate_array<float>(k.num_heads * k.num_tokens)};
+  args.partial = staging.allocate_array<float>(probe_partial_floats(args));
+  check(k.dtype == DType::kBF16 ? probe<__nv_bfloat16>(args, staging.stream()) : probe<__half>(args, staging.stream()),
+        "scoring keys");
+  return args.raw;
+}
+
+/// What pooling needs; scores are in `scores` after choose().
+ChooseArgs scoring(Staging& staging, const ProbeParams& params, const float* raw) {
+  const std::int64_t heads = params.k.num_heads, tokens = params.k.num_tokens;
+  ChooseArgs args{};
+  args.raw = raw;
+  args.num_kv_heads = static_cast<std::int32_t>(heads);
+  args.num_tokens = static_cast<std::int32_t>(tokens);
+  args.pool_width = static_cast<std::int32_t>(std::min<std::int64_t>(params.pool_width, 2 * tokens + 1));
+  args.num_rows = static_cast<std::int32_t>(params.q.num_tokens * (params.q.num_heads / heads));
+  args.scores = staging.allocate_array<float>(heads * tokens);
+  args.totals = staging.allocate_array<float>(heads * ((tokens + 255) / 256 + 1));
+  return args;
+}
+
+/// ChooseArgs::levels: where the ranks begin that keep block_size, block_size / 2, and so on.
+std::vector<std::int32_t> rank_levels(std::span<const BlockShares> shares, std::int64_t num_blocks) {
+  std::vector<std::int32_t> levels;
+  for (const BlockShares& head : shares) {
+    double cumulative = 0;
+    levels.push_back(0);
+    for (std::size_t i = head.share.size() - 1; i >= 1; --i) {  // share[i] of the blocks keep 2^(i - 1)
+      cumulative += head.share[i];
+      const double boundary = std::floor(cumulative * static_cast<double>(num_blocks) + 0.5);
+      const auto end = static_cast<std::int32_t>(std::min(boundary, static_cast<double>(num_blocks)));
+      levels.push_back(std::max(levels.back(), end));
+    }
+  }
+  return levels;
+}
+
+/// Positions from bits, and the offsets their prefixes give.
+void expand(std::span<const std::uint64_t> bits, std::span<const std::int32_t> prefix, std::int64_t heads,
+            KeptSet& set) {
+  const auto words = static_cast<std::size_t>((set.num_tokens + 63) / 64);
+  for (std::size_t h = 0; h < static_cast<std::size_t>(heads); ++h) {
+    set.offsets.push_back(set.offsets.back() + prefix[h * (words + 1) + words]);
+  }
+  set.positions.reserve(static_cast<std::size_t>(set.offsets.back()));
+  for (std::size_t i = 0; i < bits.size(); ++i) {
+    const auto first = static_cast<std::int32_t>(64 * (i % words));
+    for (std::uint64_t word = bits[i]; word != 0; word &= word - 1) {
+      set.positions.push_back(first + std::countr_zero(word));
+    }
+  }
+}
+
+template <class T>
+void download(Staging& staging, std::vector<T>& to, const T* from) {
+  check(cudaMemcpyAsync(to.data(), from, to.size() * sizeof(T), cudaMemcpyDeviceToHost, staging.stream()),
+        "copying a result");
+}
+
+}  // namespace
+
+void probe_scores(const ProbeParams& params, std::span<float> out) {
+  if (params.k.num_tokens == 0) return;
+  Staging staging;
+  const ChooseArgs args = scoring(staging, params, probe_mass(staging, params));
+  check(choose(args, true, staging.stream()), "scoring keys");
+  check(cudaMemcpyAsync(out.data(), args.scores, out.size_bytes(), cudaMemcpyDeviceToHost, staging.stream()),
+        "copying a result");
+  staging.device().synchronize();
+}
+
+KeptSet select(const SelectParams& params) {
+  const std::int64_t heads = params.k.num_heads, tokens = params.k.num_tokens;
+  KeptSet set{.num_tokens = tokens, .offsets = {0}, .positions = {}};
+  if (tokens == 0) {
+    set.offsets.resize(static_cast<std::size_t>(heads) + 1, 0);
+    return set;
+  }
+  Staging staging;
+  const ProbeParams probe{
+      .q = params.q, .k = params.k, .past = params.past, .pool_width = params.rule.pool_width, .scale = params.scale};
+  ChooseArgs args = scoring(staging, probe, probe_mass(staging, probe));
+  const std::int64_t blocks = (tokens + params.rule.block_size - 1) / params.rule.block_size;
+  const std::vector<std::int32_t> levels = rank_levels(params.shares, blocks);
+  args.levels = staging.upload(levels);
+  args.block_size = params.rule.block_size;
+  args.num_levels = std::bit_width(static_cast<unsigned>(params.rule.block_size));
+  args.sinks = past_tokens(params.past) > 0 ? 0 : params.rule.sinks;
+  args.simpson = params.rule.order == BlockOrder::kSimpson;
+  args.keys = staging.allocate_array<double>(2 * heads * blocks);
+  args.blocks = staging.allocate_array<std::int32_t>(2 * heads * blocks);
+  args.block_keeps = staging.allocate_array<std::int32_t>(heads * blocks);
+  args.segments = staging.allocate_array<std::int32_t>(heads + 1);
+  args.sort_workspace_bytes =
+      choose_sort_workspace_bytes(static_cast<std::int32_t>(heads), static_cast<std::int32_t>(blocks));
+  args.sort_workspace = staging.allocate(args.sort_workspace_bytes);
+  const auto kept =
+      std::make_shared<DeviceKept>(std::vector<std::int64_t>(static_cast<std::size_t>(heads) + 1), tokens);
+  args.bits = kept->mutable_bits;
+  args.prefix = kept->mutable_prefix;
+  args.order = kept->mutable_order;
+  check(choose(args, false, staging.stream()), "choosing tokens");
+  const auto words = static_cast<std::size_t>(kept->bits.num_words), rows = static_cast<std::size_t>(heads);
+  std::vector<std::uint64_t> bits(rows * words);
+  std::vector<std::int32_t> prefix(rows * (words + 1));
+  download(staging, bits, kept->bits.bits);
+  download(staging, prefix, kept->bits.prefix);
+  staging.device().synchronize();
+  expand(bits, prefix, heads, set);
+  kept->offsets = set.offsets;
+  set.device = kept;
+  return set;
+}
+
+}  // namespace tca::cuda
