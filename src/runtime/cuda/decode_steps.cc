@@ -118,8 +118,8 @@ void DecodeSteps::reserve(std::int64_t rows) {
 void DecodeSteps::run(std::span<const DecodeRow> rows, std::span<float> logits) {
   const auto count = static_cast<std::int64_t>(rows.size());
   check_argument(count >= 1 && count <= kMaxDecodeRows, count, " rows to decode; expected 1 to ", kMaxDecodeRows);
-  check_argument(logits.size() == rows.size() * static_cast<std::size_t>(config_->vocab_size), "logits has ",
-                 logits.size(), " elements for ", count, " rows of ", config_->vocab_size);
+  check_argument(logits.empty() || logits.size() == rows.size() * static_cast<std::size_t>(config_->vocab_size),
+                 "logits has ", logits.size(), " elements for ", count, " rows of ", config_->vocab_size);
   const Recorded now = {.pool = pool_base(rows), .rope = nullptr};
   reserve(count);
   prepare(rows);
@@ -130,7 +130,7 @@ void DecodeSteps::run(std::span<const DecodeRow> rows, std::span<float> logits) 
   const bool probes = std::any_of(rows.begin(), rows.end(), [](const DecodeRow& row) { return !row.probes.empty(); });
   launch({count, probes});
   device().synchronize();
-  std::memcpy(logits.data(), host_logits_.data(), logits.size_bytes());
+  if (!logits.empty()) std::memcpy(logits.data(), host_logits_.data(), logits.size_bytes());
 }
 
 /// Everything the GPU has to know: where the tokens' K and V go, and what the rows are.

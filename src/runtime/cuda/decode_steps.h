@@ -43,7 +43,8 @@ class DecodeSteps {
   DecodeSteps(const DecodeSteps&) = delete;
   DecodeSteps& operator=(const DecodeSteps&) = delete;
 
-  /// As Forward::decode(). The caches' pools are one and in GPU memory. Waits for the logits.
+  /// As Forward::decode(), of 1 to kMaxDecodeRows rows whose caches have one pool, in GPU memory. Waits for the logits,
+  /// which may be empty when nobody wants them.
   void run(std::span<const DecodeRow> rows, std::span<float> logits);
 
  private:
