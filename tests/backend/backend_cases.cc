@@ -92,18 +92,18 @@ void add_sparsity(Table& table) {
   table.group("kept");
   for (const Kept kept : {Kept::kRagged, Kept::kWindowOnly, Kept::kFull, Kept::kEmptyMiddle, Kept::kMixed}) {
     for (const std::int32_t window : {1, 5, 64, 100}) {
-      table.add({.tokens = 300, .num_heads = 8, .num_kv_heads = 4, .kept = kept, .window = window});
+      table.add_all_dtypes({.tokens = 300, .num_heads = 8, .num_kv_heads = 4, .kept = kept, .window = window});
     }
     table.add_all_dtypes({.tokens = 200, .num_heads = 4, .num_kv_heads = 4, .kept = kept});
   }
   table.group("sinks");
   for (const std::int32_t sinks : {0, 1, 64, 500}) {
-    table.add({.tokens = 150, .kept = Kept::kMixed, .window = 9, .sinks = sinks});
+    table.add_all_dtypes({.tokens = 150, .kept = Kept::kMixed, .window = 9, .sinks = sinks});
   }
   table.group("windowislong");
   table.add_all_dtypes({.tokens = 150, .kept = Kept::kRagged, .window = 150});
-  table.add({.tokens = 150, .kept = Kept::kWindowOnly, .window = kLargest});
-  table.add({.tokens = 150, .kept = Kept::kMixed, .window = 3, .sinks = kLargest});
+  table.add_all_dtypes({.tokens = 150, .kept = Kept::kWindowOnly, .window = kLargest});
+  table.add_all_dtypes({.tokens = 150, .kept = Kept::kMixed, .window = 3, .sinks = kLargest});
   table.group("lastqueries");
   for (const std::int64_t queries : {1, 5, 64, 199}) {
     for (const Kept kept : {Kept::kDense, Kept::kRagged}) {
@@ -162,7 +162,7 @@ void add_pasts(Table& table) {
     }
   }
   for (const std::int64_t past_tokens : {1, 63, 64, 65, 128}) {
-    table.add({.tokens = 33, .past = PastKind::kDense, .past_tokens = past_tokens});
+    table.add_all_dtypes({.tokens = 33, .past = PastKind::kDense, .past_tokens = past_tokens});
     table.add({.tokens = 1,
                .past = PastKind::kFork,
                .past_tokens = past_tokens,
@@ -212,7 +212,7 @@ std::vector<Case> decode_cases() {
   table.add_all_dtypes({.tokens = 1, .past = PastKind::kThinned, .past_tokens = 2006});
   table.group("queries");
   for (const std::int64_t n : {1, 2, 3, 4, 5, 6, 7, 8, 9, 17, 70}) {
-    table.add({.tokens = n, .past = PastKind::kNone});
+    table.add_all_dtypes({.tokens = n, .past = PastKind::kNone});
     table.add_all_dtypes({.tokens = n, .past = PastKind::kThinned, .past_tokens = 150});
   }
   table.group("gqa");

@@ -41,7 +41,7 @@ TEST_P(CertifyCases, MatchTheOracle) {
   const std::size_t num_deltas = rows_.size() * static_cast<std::size_t>(GetParam().num_heads);
   std::vector<float> expected(num_deltas);
   const std::vector<HeadCertificate> certificates = oracle().certify(params, expected);
-  for (const auto& [name, backend] : all_backends()) {
+  for (const auto& [name, backend] : backends_for(problem_.spec())) {
     std::vector<float> actual(num_deltas, NAN);
     const std::vector<HeadCertificate> own = backend->certify(params, actual);
     const double allowed = model.delta();
@@ -67,7 +67,7 @@ INSTANTIATE_TEST_SUITE_P(Table, CertifyCases, testing::ValuesIn(sparse_cases()),
 TEST(Certify, DenseAttentionDropsNothing) {
   const Problem problem({.group = "dense", .tokens = 100, .queries = 9});
   const std::vector<std::int32_t> rows = {91, 92, 93, 94, 95, 96, 97, 98, 99};
-  for (const auto& [name, backend] : all_backends()) {
+  for (const auto& [name, backend] : backends_for(problem.spec())) {
     std::vector<float> deltas(18, NAN);
     const auto certificates = backend->certify(problem.certify(rows, problem.q()), deltas);
     EXPECT_EQ(deltas, std::vector<float>(18, 0.0f)) << name;
@@ -85,7 +85,7 @@ TEST(Certify, BoundsTheTrueError) {
   PrefillParams dense_params = problem.prefill(dense), sparse_params = problem.prefill(sparse);
   dense_params.kept = nullptr;
   const ErrorModel model(problem);
-  for (const auto& [name, backend] : all_backends()) {
+  for (const auto& [name, backend] : backends_for(problem.spec())) {
     backend->prefill_attention({&dense_params, 1});
     backend->prefill_attention({&sparse_params, 1});
     const auto certificates = backend->certify(problem.certify(rows, problem.q()));
@@ -105,7 +105,7 @@ TEST(Certify, BoundsTheTrueError) {
 TEST(Certify, NoRowsNoDelta) {
   const Problem problem({.group = "norows", .tokens = 20, .kept = Kept::kWindowOnly});
   const TensorBuffer none(DType::kF32, 0, 2, 64);
-  for (const auto& [name, backend] : all_backends()) {
+  for (const auto& [name, backend] : backends_for(problem.spec())) {
     const auto certificates = backend->certify(problem.certify({}, none.view()));
     ASSERT_EQ(certificates.size(), 1u) << name;
     EXPECT_EQ(certificates[0].max_delta, 0) << name;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "backend/host_caches.h"
 #include "core/half.h"
 #include "cpu/cpu_backend.h"
 #include "reference/reference_backend.h"
@@ -155,7 +156,7 @@ testing::AssertionResult same_bits(const Output& a, const Output& b) {
 std::vector<NamedBackend> backends_under_test(ThreadPool& pool) {
   std::vector<NamedBackend> backends;
   for (const std::string& name : available_backends()) {
-    if (name != "reference") backends.push_back({name, create_backend(name, pool)});
+    if (name != "reference") backends.push_back({name, with_host_caches(create_backend(name, pool))});
   }
   for (const std::string& target : cpu_targets()) {
     backends.push_back({"cpu " + target, create_cpu_backend_for_target(pool, target)});
@@ -163,10 +164,19 @@ std::vector<NamedBackend> backends_under_test(ThreadPool& pool) {
   return backends;
 }
 
-const std::vector<NamedBackend>& all_backends() {
+std::vector<BackendOfCase> backends_for(const Case& c) {
   static ThreadPool pool(2);
   static const std::vector<NamedBackend> backends = backends_under_test(pool);
-  return backends;
+  std::vector<BackendOfCase> able;
+  for (const auto& [name, backend] : backends) {
+    const auto [dtypes, head_dims, isa] = backend->capabilities();
+    const bool cpu = name.starts_with("cpu");  // serves the whole table, and is held to it
+    if (cpu || (std::count(dtypes.begin(), dtypes.end(), c.dtype) &&
+                std::count(head_dims.begin(), head_dims.end(), c.head_dim))) {
+      able.push_back({name, backend.get()});
+    }
+  }
+  return able;
 }
 
 const Backend& oracle() {

@@ -66,10 +66,16 @@ struct NamedBackend {
   std::string name;
   std::unique_ptr<Backend> backend;
 };
-/// Every backend of this build but the oracle, then the CPU one forced to each target this machine can run.
+/// Every usable backend of this build but the oracle, then the CPU one forced to each target this machine can run. They
+/// all take caches in host memory: one that reads pages of its own kind gets a copy.
 std::vector<NamedBackend> backends_under_test(ThreadPool& pool);
-/// The same with a pool of two threads that lives as long as the program.
-const std::vector<NamedBackend>& all_backends();
+
+struct BackendOfCase {
+  std::string name;
+  const Backend* backend;
+};
+/// Those that support a case's dtype and head_dim, with a pool of two threads that lives as long as the program.
+std::vector<BackendOfCase> backends_for(const Case& c);
 const Backend& oracle();
 
 }  // namespace tca::backend_test

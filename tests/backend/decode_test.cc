@@ -24,7 +24,7 @@ class DecodeCases : public testing::TestWithParam<Case> {
 };
 
 TEST_P(DecodeCases, MatchTheOracle) {
-  for (const auto& [name, backend] : all_backends()) {
+  for (const auto& [name, backend] : backends_for(problem_.spec())) {
     Output actual = problem_.output();
     const DecodeParams params = problem_.decode(actual);
     backend->decode_attention({&params, 1});
@@ -47,7 +47,7 @@ TEST_P(DecodeCases, TailScoresMatchTheOracle) {
                            .scale = c.scale,
                            .out = expected};
     oracle().tail_scores({&params, 1});
-    for (const auto& [name, backend] : all_backends()) {
+    for (const auto& [name, backend] : backends_for(problem_.spec())) {
       std::vector<float> actual(expected.size(), NAN);
       params.out = actual;
       backend->tail_scores({&params, 1});
@@ -65,7 +65,7 @@ TEST(Decode, HeadThatHoldsNothingGivesZero) {
   Problem problem(c);
   problem.store_segment();
   problem.thin_head(1, {});
-  for (const auto& [name, backend] : all_backends()) {
+  for (const auto& [name, backend] : backends_for(problem.spec())) {
     Output actual = problem.output();
     const DecodeParams params = problem.decode(actual);
     backend->decode_attention({&params, 1});
@@ -82,7 +82,7 @@ TEST(Decode, AQueryBeforeAllHeldTokensGivesZero) {
   Problem problem({.group = "before", .tokens = 2});
   problem.store_segment();
   problem.thin_head(0, {{1}});
-  for (const auto& [name, backend] : all_backends()) {
+  for (const auto& [name, backend] : backends_for(problem.spec())) {
     Output actual = problem.output();
     const DecodeParams params = problem.decode(actual);
     backend->decode_attention({&params, 1});

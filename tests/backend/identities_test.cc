@@ -29,7 +29,7 @@ TEST(Identities, KeepingEverythingEqualsDense) {
     const Problem problem(
         {.group = "full", .tokens = 277, .num_heads = 4, .num_kv_heads = 2, .dtype = dtype, .kept = Kept::kFull});
     const ErrorModel model = ErrorModel(problem).between_two();
-    for (const auto& [name, backend] : all_backends()) {
+    for (const auto& [name, backend] : backends_for(problem.spec())) {
       Output dense = problem.output();
       PrefillParams params = problem.prefill(dense);
       params.kept = nullptr;
@@ -47,7 +47,7 @@ TEST(Identities, TwoStepsEqualOne) {
     KvCache cache(KvPool::create(1 << 22, 64, dtype),
                   {.num_layers = 1, .num_kv_heads = 2, .head_dim = 64, .dtype = dtype});
     cache.store(0, problem.k().tokens(0, kFirst), problem.v().tokens(0, kFirst));
-    for (const auto& [name, backend] : all_backends()) {
+    for (const auto& [name, backend] : backends_for(problem.spec())) {
       const Output one = prefill(*backend, problem);
       Output two = problem.output();
       PrefillParams first = problem.prefill(two), second = first;
@@ -75,11 +75,12 @@ TEST(Identities, DecodeEqualsPrefillOfTheLastQueries) {
       Problem problem(
           {.group = "last", .tokens = 150, .queries = n, .num_heads = 4, .num_kv_heads = 2, .dtype = dtype});
       const ErrorModel model = ErrorModel(problem).between_two();
+      const std::vector<BackendOfCase> backends = backends_for(problem.spec());
       std::vector<Output> prefilled;
-      for (const auto& [name, backend] : all_backends()) prefilled.push_back(prefill(*backend, problem));
+      for (const auto& [name, backend] : backends) prefilled.push_back(prefill(*backend, problem));
       problem.store_segment();
       for (std::size_t b = 0; b < prefilled.size(); ++b) {
-        const auto& [name, backend] = all_backends()[b];
+        const auto& [name, backend] = backends[b];
         EXPECT_TRUE(matches(decode(*backend, problem), prefilled[b], model)) << name << ", " << dtype_name(dtype);
       }
     }
@@ -101,7 +102,7 @@ TEST(Identities, ABatchEqualsItsRunsBitwise) {
                                .kept = tokens > 64 ? Kept::kRagged : Kept::kDense,
                                .seed = seed++});
   }
-  for (const auto& [name, backend] : all_backends()) {
+  for (const auto& [name, backend] : backends_for(problems.front().spec())) {
     std::vector<Output> outputs;
     for (const Problem& problem : problems) outputs.push_back(problem.output());
     std::vector<PrefillParams> batch;
@@ -128,7 +129,7 @@ TEST(Identities, ADecodeBatchEqualsItsRunsBitwise) {
                                .seed = seed++});
     problems.back().store_segment();
   }
-  for (const auto& [name, backend] : all_backends()) {
+  for (const auto& [name, backend] : backends_for(problems.front().spec())) {
     std::vector<Output> outputs;
     for (const Problem& problem : problems) outputs.push_back(problem.output());
     std::vector<DecodeParams> batch;
@@ -222,7 +223,7 @@ TEST(Identities, InPlaceEqualsOutOfPlaceBitwise) {
     const Problem apart(c);
     c.memory = Memory::kInPlace;
     const Problem in_place(c);
-    for (const auto& [name, backend] : all_backends()) {
+    for (const auto& [name, backend] : backends_for(c)) {
       EXPECT_TRUE(same_bits(prefill(*backend, apart), prefill(*backend, in_place))) << name;
     }
   }
@@ -231,7 +232,7 @@ TEST(Identities, InPlaceEqualsOutOfPlaceBitwise) {
 TEST(Identities, EachKvHeadStandsAlone) {
   const Problem problem({.group = "heads", .tokens = 140, .num_heads = 6, .num_kv_heads = 3, .kept = Kept::kRagged});
   const ErrorModel model = ErrorModel(problem).between_two();
-  for (const auto& [name, backend] : all_backends()) {
+  for (const auto& [name, backend] : backends_for(problem.spec())) {
     const Output together = prefill(*backend, problem);
     Output alone = problem.output();
     for (std::int32_t head = 0; head < 3; ++head) {
@@ -260,7 +261,7 @@ TEST(Identities, LaterTokensChangeNoEarlierRow) {
     const Problem problem({.group = "causal", .tokens = 150, .dtype = DType::kBF16, .kept = kept});
     Problem changed = Problem(problem.spec());
     changed.overwrite_from(101, 1e30);
-    for (const auto& [name, backend] : all_backends()) {
+    for (const auto& [name, backend] : backends_for(problem.spec())) {
       const Output a = prefill(*backend, problem), b = prefill(*backend, changed);
       for (std::int64_t i = 0; i <= 100; ++i) {
         for (std::int32_t e = 0; e < 64; ++e) ASSERT_EQ(a.out.at(i, 1, e), b.out.at(i, 1, e)) << name << ", row " << i;

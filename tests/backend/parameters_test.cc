@@ -13,9 +13,17 @@
 namespace tca::backend_test {
 namespace {
 
+const Case kCase{.group = "parameters",
+                 .tokens = 20,
+                 .past = PastKind::kDense,
+                 .past_tokens = 10,
+                 .num_heads = 4,
+                 .num_kv_heads = 2,
+                 .kept = Kept::kMixed};
+
 std::vector<const Backend*> everyone() {
   std::vector<const Backend*> backends = {&oracle()};
-  for (const NamedBackend& named : all_backends()) backends.push_back(named.backend.get());
+  for (const BackendOfCase& named : backends_for(kCase)) backends.push_back(named.backend);
   return backends;
 }
 
@@ -32,13 +40,6 @@ void expect_refusal(const std::function<void(const Backend&)>& call, const std::
   }
 }
 
-const Case kCase{.group = "parameters",
-                 .tokens = 20,
-                 .past = PastKind::kDense,
-                 .past_tokens = 10,
-                 .num_heads = 4,
-                 .num_kv_heads = 2,
-                 .kept = Kept::kMixed};
 constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
 
 class Prefill : public testing::Test {
@@ -268,12 +269,14 @@ TEST(Certify, BadParameters) {
 
 TEST(Unsupported, HeadDimNamesWhatIsSupported) {
   const Problem problem({.group = "odd", .tokens = 4, .head_dim = 520});
-  for (const NamedBackend& named : all_backends()) {
+  for (const BackendOfCase& named : backends_for({.dtype = DType::kBF16})) {
     const Capabilities capabilities = named.backend->capabilities();
     for (const std::int32_t head_dim : {64, 96, 128, 256}) {
       EXPECT_EQ(std::count(capabilities.head_dims.begin(), capabilities.head_dims.end(), head_dim), 1) << named.name;
     }
-    EXPECT_EQ(capabilities.dtypes.size(), 3u) << named.name;
+    for (const DType dtype : {DType::kBF16, DType::kF16}) {
+      EXPECT_EQ(std::count(capabilities.dtypes.begin(), capabilities.dtypes.end(), dtype), 1) << named.name;
+    }
     Output output = problem.output();
     const PrefillParams params = problem.prefill(output);
     try {

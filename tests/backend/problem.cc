@@ -3,8 +3,9 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
-#include <cstring>
 #include <numbers>
+
+#include "core/kv_cache_impl.h"
 
 namespace tca::backend_test {
 namespace {
@@ -277,19 +278,14 @@ std::vector<BlockShares> make_shares(Shares kind, std::int32_t block_size, std::
 }
 
 void poison_unused_slots(const KvCache& cache) {
-  const KvShape& shape = cache.shape();
-  const std::size_t row_bytes = static_cast<std::size_t>(shape.head_dim) * dtype_size(shape.dtype);
-  for (std::int32_t layer = 0; layer < shape.num_layers; ++layer) {
-    for (std::int32_t head = 0; head < shape.num_kv_heads; ++head) {
-      for (std::int32_t p = 0; p < cache.num_pages(layer, head); ++p) {
-        const KvPageView page = cache.page(layer, head, p);
-        const std::size_t used = static_cast<std::size_t>(page.count) * row_bytes;
-        const std::size_t all = static_cast<std::size_t>(kPageTokens) * row_bytes;
-        for (const void* rows : {page.k, page.v}) {
-          std::memset(static_cast<std::byte*>(const_cast<void*>(rows)) + used, 0xff, all - used);
-        }
-      }
-    }
+  KvCacheAccess::Impl& impl = KvCacheAccess::impl(cache);
+  const std::size_t row_bytes = impl.pages->row_bytes;
+  for (const KvList& list : impl.lists) {
+    if (list.length % kPageTokens == 0) continue;
+    const auto used = list.length % kPageTokens;
+    std::vector<std::byte> k(kPageTokens * row_bytes, std::byte{0xff}), v = k;
+    impl.pages->read_rows(list.pages.back(), used, k.data(), v.data());
+    impl.pages->write_rows(list.pages.back(), kPageTokens, k.data(), v.data());
   }
 }
 

@@ -29,7 +29,7 @@ TEST_P(SelectCases, ScoresMatchTheOracle) {
   const ErrorModel model(problem_);
   const std::vector<float> expected = scores_of(oracle());
   const auto tokens = static_cast<std::ptrdiff_t>(GetParam().inputs.tokens);
-  for (const auto& [name, backend] : all_backends()) {
+  for (const auto& [name, backend] : backends_for(problem_.spec())) {
     const std::vector<float> actual = scores_of(*backend);
     for (std::size_t j = 0; j < expected.size(); ++j) {
       ASSERT_NEAR(actual[j], expected[j], model.probe_score(expected[j])) << name << ", score " << j;
@@ -46,7 +46,7 @@ TEST_P(SelectCases, ChoiceFollowsFromTheScores) {
   const Case& c = GetParam().inputs;
   SelectionRule rule = GetParam().rule;
   const std::vector<BlockShares> shares = make_shares(GetParam().shares, rule.block_size, c.num_kv_heads);
-  for (const auto& [name, backend] : all_backends()) {
+  for (const auto& [name, backend] : backends_for(problem_.spec())) {
     const KeptSet actual = backend->select(problem_.select(shares, rule));
     SelectionRule own = rule;
     if (c.past_tokens > 0) own.sinks = 0;
@@ -63,7 +63,7 @@ TEST(Selection, NothingForTheSegmentGivesZeroScores) {
   // The past's key outweighs the segment's by e^196: nothing is left for the segment.
   Problem problem({.group = "pastwins", .tokens = 20, .past = PastKind::kDense, .past_tokens = 5});
   problem.let_the_past_win();
-  for (const auto& [name, backend] : all_backends()) {
+  for (const auto& [name, backend] : backends_for(problem.spec())) {
     std::vector<float> scores(20, NAN);
     backend->probe_scores(problem.probe(7), scores);
     EXPECT_EQ(scores, std::vector<float>(20, 0.0f)) << name;
@@ -75,7 +75,7 @@ TEST(Selection, NaNInputsGiveAValidSet) {
   problem.spoil_key(50);
   const SelectionRule rule{.block_size = 16, .sinks = 2};
   const std::vector<BlockShares> shares = make_shares(Shares::kLogGaussian, rule.block_size, 1);
-  for (const auto& [name, backend] : all_backends()) {
+  for (const auto& [name, backend] : backends_for(problem.spec())) {
     const KeptSet kept = backend->select(problem.select(shares, rule));
     ASSERT_EQ(kept.offsets.size(), 2u) << name;
     EXPECT_EQ(kept.offsets[1], static_cast<std::int64_t>(kept.positions.size())) << name;
