@@ -5,8 +5,8 @@
 #define HWY_TARGET_INCLUDE "cpu/avx512_bf16.cc"
 #include "hwy/foreach_target.h"
 //
+#include "cpu/bf16_pairs-inl.h"
 #include "cpu/targets.h"
-#include "cpu/tile-inl.h"
 
 #if HWY_TARGET == HWY_AVX3
 #include <immintrin.h>
@@ -27,16 +27,10 @@ HWY_INLINE FloatVec dot_pairs(FloatVec sum, FloatVec a, FloatVec b) {
   return FloatVec{_mm512_dpbf16_ps(sum.raw, reinterpret_cast<__m512bh>(a.raw), reinterpret_cast<__m512bh>(b.raw))};
 }
 
-/// [head_dim / 2][R] pairs.
 std::size_t query_block_bytes(std::int32_t head_dim) { return sizeof(float) * (head_dim / 2) * kBlockRows; }
 
 void pack_queries(const void* const* rows, std::int32_t count, DType, std::int32_t head_dim, void* packed) {
-  HWY_ALIGN static constexpr float kZeros[kMaxHeadDim / 2] = {};
-  for (std::int32_t r = 0; r < kBlockRows; r += kTurn) {
-    const float* pairs[kTurn];
-    for (std::int32_t i = 0; i < kTurn; ++i) pairs[i] = r + i < count ? static_cast<const float*>(rows[r + i]) : kZeros;
-    turn_rows_in(pairs, head_dim / 2, static_cast<float*>(packed) + r);
-  }
+  pack_query_pairs(rows, count, head_dim, packed);
 }
 
 /// [kTileKeys][kKeyStride] bf16: the rows, moved together.
@@ -117,52 +111,6 @@ void score(const void* queries, const void* keys, const TileShape& shape, float*
   });
 }
 
-/// Weights of two keys, rounded to the nearest bf16 (weights are positive and finite: half an ulp and a cut), as pairs.
-HWY_INLINE FloatVec pair_weights(FloatVec even, FloatVec odd, __m512i upper_halves) {
-  const hn::RebindToUnsigned<FloatTag> du32;
-  const auto half_ulp = hn::Set(du32, 0x8000u);
-  const auto low = hn::Add(hn::BitCast(du32, even), half_ulp), high = hn::Add(hn::BitCast(du32, odd), half_ulp);
-  return FloatVec{_mm512_castsi512_ps(_mm512_permutex2var_epi16(low.raw, upper_halves, high.raw))};
-}
-
-template <int kVectors>
-bool softmax_block(const TileShape& shape, float log2_scale, const float* HWY_RESTRICT tile_max, float* scores,
-                   float* HWY_RESTRICT max, float* HWY_RESTRICT sum, float* HWY_RESTRICT factors) {
-  const FloatTag df;
-  const FloatVec scale = hn::Set(df, log2_scale);
-  RowMaximum<kVectors> maximum;
-  raise_maximum(log2_scale, tile_max, max, factors, maximum);
-  // 16-bit element 2 i of a pair vector is the upper half of lane i of the first operand, 2 i + 1 of the second.
-  const __m512i first_upper = _mm512_set1_epi32(0x00210001);
-  const __m512i lane = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
-  const __m512i upper_halves = _mm512_add_epi32(first_upper, _mm512_mullo_epi32(lane, _mm512_set1_epi32(0x00020002)));
-  FloatVec sums[kVectors];
-  for (int v = 0; v < kVectors; ++v) sums[v] = hn::Zero(df);
-  const auto weigh = [&](const float* from, int v)
-                         HWY_ATTR { return exp2<4>(df, hn::Mul(hn::Sub(hn::Load(df, from), maximum.max[v]), scale)); };
-  // Pairs of rows shrink to one: what is written was read before. An odd last key has a padding of -infinity after it.
-  for (std::int32_t j = shape.first_key; j < shape.end_key; j += 2) {
-    HWY_UNROLL(3)
-    for (int v = 0; v < kVectors; ++v) {
-      const float* const from = scores + j * kBlockRows + v * kLanes;
-      const FloatVec even = weigh(from, v), odd = weigh(from + kBlockRows, v);
-      sums[v] = hn::Add(sums[v], hn::Add(even, odd));
-      hn::Store(pair_weights(even, odd, upper_halves), df, scores + j / 2 * kBlockRows + v * kLanes);
-    }
-  }
-  update_sums(maximum, sums, sum);
-  return maximum.changed;
-}
-
-bool softmax(const TileShape& shape, float log2_scale, const float* tile_max, float* scores, float* max, float* sum,
-             float* factors) {
-  bool changed = false;
-  with_row_vectors(shape.rows, [&](auto vectors) HWY_ATTR {
-    changed = softmax_block<vectors.value>(shape, log2_scale, tile_max, scores, max, sum, factors);
-  });
-  return changed;
-}
-
 template <int kVectors>
 void accumulate_block(const float* HWY_RESTRICT weights, const float* HWY_RESTRICT values, const TileShape& shape,
                       const float* HWY_RESTRICT factors, float* HWY_RESTRICT out) {
@@ -223,7 +171,7 @@ constexpr TileKernels kBf16TileKernels = {.block_rows = kBlockRows,
                                           .pack_values = pack_values,
                                           .score = score,
                                           .mask = mask_tile,
-                                          .softmax = softmax,
+                                          .softmax = softmax_pairs,
                                           .accumulate = accumulate,
                                           .column_sums = sum_columns,
                                           .store_rows = store_block};

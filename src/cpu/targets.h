@@ -22,6 +22,10 @@ const RowKernels* row_kernels(std::int64_t target);
 // The same by AVX-512 bf16 dot products; null when this build or this machine has none.
 const TileKernels* avx512_bf16_tile_kernels();
 const RowKernels* avx512_bf16_row_kernels();
+// By AMX, the matrix unit of Intel's servers; null as above.
+const TileKernels* amx_bf16_tile_kernels();
+/// Whether processor and operating system have AMX with bf16; asks the system for the permission to use it.
+bool has_amx_bf16();
 /// Whether both the processor and the operating system (saved registers) have AVX-512 with bf16.
 bool has_avx512_bf16();
 
