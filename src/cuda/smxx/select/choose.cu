@@ -179,11 +179,11 @@ std::size_t choose_sort_workspace_bytes(std::int32_t num_kv_heads, std::int32_t 
 
 cudaError_t choose(const ChooseArgs& a, bool scores_only, cudaStream_t stream) {
   const unsigned heads = a.num_kv_heads, tiles = num_tiles(a.num_tokens);
-  const int blocks = (a.num_tokens + a.block_size - 1) / a.block_size;
   pool_kernel<<<dim3(tiles, heads), kThreads, 0, stream>>>(a);
   total_kernel<<<heads, kThreads, 0, stream>>>(a);
   normalise_kernel<<<dim3(tiles, heads), kThreads, 0, stream>>>(a);
   if (scores_only) return cudaGetLastError();
+  const int blocks = (a.num_tokens + a.block_size - 1) / a.block_size;
   statistics_kernel<<<dim3((blocks + 63) / 64, heads), 64, 0, stream>>>(a);
   segments_kernel<<<1, 64, 0, stream>>>(a);
   std::size_t bytes = a.sort_workspace_bytes;
