@@ -102,8 +102,8 @@ class CudaBackend final : public Backend {
     return cuda::certify(params, deltas);
   }
 
-  /// Measured on an H200 (docs/benchmarks.md): sparse prefill, selection included, is ahead of dense from 8192 tokens
-  /// on at 40 % kept, and down to about 4096 where less is kept. Above that the numbers are on the careful side.
+  /// On an H200 sparse prefill, selection included, was ahead of dense from about 4096 tokens on at up to 40 % kept
+  /// (docs/benchmarks.md has the longer lengths). For larger shares these are careful estimates, not measurements.
   std::int64_t break_even_tokens(double kept_share, std::int32_t /*head_dim*/) const override {
     if (kept_share <= 0.4) return 4096;
     if (kept_share <= 0.6) return 8192;
