@@ -3,8 +3,8 @@
 #include <fmt/format.h>
 
 #include <filesystem>
-#include <map>
 
+#include "cli/device.h"
 #include "cli/output.h"
 
 namespace tca::cli {
@@ -14,15 +14,18 @@ std::string LoadedModel::name() const {
   return (path.has_filename() ? path : path.parent_path()).filename().string();
 }
 
+runtime::ComputeType compute_type(const std::string& name) {
+  if (name == "bf16") return runtime::ComputeType::kBF16;
+  return name == "fp32" ? runtime::ComputeType::kF32 : runtime::ComputeType::kAuto;
+}
+
 LoadedModel load_model(const ModelArgs& args) {
-  const std::map<std::string, runtime::ComputeType> types = {{"auto", runtime::ComputeType::kAuto},
-                                                             {"bf16", runtime::ComputeType::kBF16},
-                                                             {"fp32", runtime::ComputeType::kF32}};
   const std::string dir = locate_model(args.model);
+  const std::string device = choose_device(args.device, runtime::ModelConfig::load(dir), args.compute);
   auto pool = std::make_unique<ThreadPool>(args.threads);
-  auto backend = create_backend(args.backend, *pool);
+  auto backend = create_backend(device, *pool);
   runtime::Tokenizer tokenizer = runtime::Tokenizer::load(dir);
-  auto model = runtime::Model::load(dir, *pool, {.compute = types.at(args.compute)});
+  auto model = load_on_device(device, dir, *pool, compute_type(args.compute));
   return {dir, std::move(pool), std::move(backend), std::move(model), std::move(tokenizer)};
 }
 

@@ -18,7 +18,7 @@ namespace tca::cli {
 struct ModelArgs {
   std::string model = kDefaultModel;
   std::string compute = "auto";
-  std::string backend = "auto";
+  std::string device = "auto";
   int threads = 0;
 };
 
@@ -51,6 +51,7 @@ struct LoadedModel {
   std::string name() const;  // the directory's
 };
 LoadedModel load_model(const ModelArgs& args);
+runtime::ComputeType compute_type(const std::string& name);
 
 /// Reads and checks the profile; UsageError where arguments contradict each other.
 runtime::SessionOptions session_options(const AttentionArgs& args, const LoadedModel& loaded);

@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "cli/commands.h"
+#include "cli/device.h"
 #include "cli/help_format.h"
 #include "cli/output.h"
 #include "cli/signals.h"
@@ -25,7 +26,9 @@ constexpr int kSuccess = 0, kFailure = 1, kUsage = 2;
 std::string version_text() {
   ThreadPool pool(1);
   const std::string isa = create_backend("cpu", pool)->capabilities().isa;
-  return fmt::format("tca {}\nbackends: {} (cpu: {})", TCA_VERSION, fmt::join(available_backends(), ", "), isa);
+  const std::string gpu = gpu_description();
+  return fmt::format("tca {}\nbackends: {} (cpu: {}){}", TCA_VERSION, fmt::join(available_backends(), ", "), isa,
+                     gpu.empty() ? "" : "\ngpu: " + gpu);
 }
 
 void add_commands(CLI::App& app, Job& job) {

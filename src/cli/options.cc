@@ -84,7 +84,8 @@ void add_model_options(CLI::App& app, ModelArgs& args) {
       ->check(in_int_range(0, 4096))
       ->type_name("N")
       ->group("Model");
-  app.add_option("--backend", args.backend, "Where attention runs: auto, cpu, reference")
+  app.add_option("--device", args.device, "Where it runs: auto (the GPU if it can), cpu, cuda, reference")
+      ->check(CLI::IsMember({"auto", "cpu", "cuda", "reference"}).description(""))
       ->type_name("NAME")
       ->capture_default_str()
       ->group("Model");

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdlib>
 
+#include "cli/device.h"
 #include "cli/format.h"
 #include "cli/memory.h"
 #include "cli/text_table.h"
@@ -37,7 +38,9 @@ Json read_json(const runtime::ReadStats& read) {
 }
 
 Json memory_json(const LoadedModel& loaded) {
-  return {{"peak_bytes", peak_memory_bytes()}, {"weight_bytes", loaded.model->weight_bytes()}};
+  return {{"peak_bytes", peak_memory_bytes()},
+          {"gpu_peak_bytes", peak_gpu_bytes()},
+          {"weight_bytes", loaded.model->weight_bytes()}};
 }
 
 Json attention_json(const runtime::Session& session, const std::string& profile) {
@@ -105,7 +108,9 @@ std::string kv_text(const runtime::Session& session, std::optional<std::int64_t>
 }
 
 std::string memory_text(const LoadedModel& loaded) {
-  return fmt::format("{} at the peak, {} of it weights", format_bytes(peak_memory_bytes()),
+  const bool gpu = loaded.model->device() != nullptr;
+  return fmt::format("{}{} at the peak, {} of it weights", gpu ? "on the GPU " : "",
+                     format_bytes(gpu ? peak_gpu_bytes() : peak_memory_bytes()),
                      format_bytes(loaded.model->weight_bytes()));
 }
 

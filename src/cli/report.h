@@ -28,7 +28,7 @@ Json model_json(const LoadedModel& loaded);
 Json kv_json(const runtime::Session& session);
 /// {"tokens", "sparse", "seconds", "select_seconds", "attention_seconds", "linear_seconds", "density"}
 Json read_json(const runtime::ReadStats& read);
-/// {"peak_bytes", "weight_bytes"}
+/// {"peak_bytes", "gpu_peak_bytes", "weight_bytes"}
 Json memory_json(const LoadedModel& loaded);
 /// {"mode", "profile", "objective", "keep", "budget", "calibrated_share"}: what was asked for and the configuration
 /// that was picked.

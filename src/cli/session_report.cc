@@ -81,7 +81,8 @@ SavedSession read_saved_session(const std::string& path) {
   read_metadata(path, known.metadata, saved);
   saved.file_bytes = std::filesystem::file_size(path);
   // The file bounds what is allocated; no budget beyond that.
-  const auto pool = KvPool::create(std::numeric_limits<std::size_t>::max() / 2, saved.shape.head_dim, saved.shape.dtype);
+  const auto pool =
+      KvPool::create(std::numeric_limits<std::size_t>::max() / 2, saved.shape.head_dim, saved.shape.dtype);
   const KvCache cache = KvCache::load(path, pool, {});
   saved.num_tokens = cache.num_tokens(0);
   saved.kv_bytes = cache.bytes_used();
