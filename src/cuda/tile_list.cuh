@@ -51,8 +51,9 @@ __device__ __forceinline__ TileList make_tile_list(const PrefillArgs& a, int kv_
   TileList t;
   t.window_begin = max(0, row0 - window + 1);
   t.window_tiles = (last - t.window_begin) / kKeys + 1;
-  // Without a lower bound a tile is unmasked when its last key is at most row0.
-  t.window_masked = window >= a.num_tokens ? t.window_tiles - (row0 + 1) / kKeys : t.window_tiles;
+  // Without a lower bound a tile is unmasked when its last key is at most row0. The walk begins with a masked tile, so
+  // the last one counts as such even where a single row ends with it.
+  t.window_masked = window >= a.num_tokens ? max(1, t.window_tiles - (row0 + 1) / kKeys) : t.window_tiles;
   const int shared_prefix = rows_before(a, kv_head, row0 - window + 1);
   const int longest_prefix = rows_before(a, kv_head, last - window + 1);
   t.kept_tiles = (longest_prefix + kKeys - 1) / kKeys;

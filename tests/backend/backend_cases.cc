@@ -108,6 +108,8 @@ void add_sparsity(Table& table) {
   for (const std::int64_t queries : {1, 5, 64, 199}) {
     for (const Kept kept : {Kept::kDense, Kept::kRagged}) {
       table.add_all_dtypes({.tokens = 200, .queries = queries, .kept = kept});
+      // Segments that end with a tile of keys.
+      table.add_all_dtypes({.tokens = 256, .queries = queries, .head_dim = 128, .kept = kept});
     }
   }
 }
