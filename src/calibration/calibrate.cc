@@ -45,9 +45,14 @@ std::vector<std::int32_t> sample_rows(const CalibrationSequence& sequence, std::
 // Adds the statistics of the sequence that is being read.
 class Measurement : public runtime::LayerObserver {
  public:
-  Measurement(const Backend& backend, ThreadPool& pool, const CalibrationOptions& options,
+  Measurement(const Backend& backend, ThreadPool& pool, Memory& memory, const CalibrationOptions& options,
               std::span<const BlockShares> candidates, std::vector<RuleTable>& tables)
-      : backend_(backend), pool_(pool), tail_(options.tail), candidates_(candidates), tables_(tables) {}
+      : backend_(backend),
+        pool_(pool),
+        memory_(memory),
+        tail_(options.tail),
+        candidates_(candidates),
+        tables_(tables) {}
 
   void begin(const CalibrationSequence& sequence, std::vector<std::int32_t> rows) {
     document_tokens_ = sequence.document_tokens;
@@ -62,7 +67,8 @@ class Measurement : public runtime::LayerObserver {
                                                         .document_tokens = document_tokens_,
                                                         .rows = rows_,
                                                         .rule = table.rule,
-                                                        .candidates = candidates_});
+                                                        .candidates = candidates_,
+                                                        .memory = &memory_});
       add(masses, layer, k.num_heads, table);
     }
   }
@@ -83,6 +89,7 @@ class Measurement : public runtime::LayerObserver {
 
   const Backend& backend_;
   ThreadPool& pool_;
+  Memory& memory_;  // of the layers' tensors
   double tail_;
   std::span<const BlockShares> candidates_;
   std::vector<RuleTable>& tables_;
@@ -204,7 +211,7 @@ Profile calibrate(std::shared_ptr<const runtime::Model> model, const Backend& ba
     tables.push_back({objective == kPaper ? options.paper_rule : options.rule, zeros, zeros, zeros});
   }
 
-  Measurement measurement(backend, pool, options, candidates, tables);
+  Measurement measurement(backend, pool, model->device_memory(), options, candidates, tables);
   constexpr std::int64_t kUnits = 1000;  // of progress, for each sequence
   for (std::size_t i = 0; i < sequences.size(); ++i) {
     const auto before = static_cast<std::int64_t>(i) * kUnits;

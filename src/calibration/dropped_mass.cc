@@ -48,6 +48,35 @@ class PackedKeys {
   std::vector<float> data_;
 };
 
+// What the host computes on: the sampled queries [R, Hq, d] and all keys [L, Hk, d].
+class HostInputs {
+ public:
+  explicit HostInputs(const DroppedMassParams& params) : q(params.q), k(params.k) {
+    Memory& memory = *params.memory;
+    const auto row_bytes = [](const TensorView& view) {
+      return static_cast<std::size_t>(std::int64_t{view.num_heads} * view.head_dim) * dtype_size(view.dtype);
+    };
+    const std::size_t q_bytes = row_bytes(q);
+    queries_.resize(params.rows.size() * q_bytes);
+    for (std::size_t i = 0; i < params.rows.size(); ++i) {
+      memory.copy(queries_.data() + i * q_bytes, params.q.row(params.rows[i], 0), q_bytes);
+    }
+    q = contiguous(static_cast<const void*>(queries_.data()), q.dtype, std::ssize(params.rows), q.num_heads,
+                   q.head_dim);
+    if (&memory == &host_memory()) return;
+    keys_.resize(static_cast<std::size_t>(k.num_tokens) * row_bytes(k));
+    memory.copy(keys_.data(), k.data, keys_.size());
+    k.data = keys_.data();
+  }
+  HostInputs(const HostInputs&) = delete;
+  HostInputs& operator=(const HostInputs&) = delete;
+
+  TensorView q, k;
+
+ private:
+  std::vector<std::byte> queries_, keys_;
+};
+
 // What one KV head's rows share.
 struct HeadChoice {
   TokenRanks ranks;
@@ -157,6 +186,7 @@ std::vector<float> dropped_masses(const Backend& backend, ThreadPool& pool, cons
                         .pool_width = params.rule.pool_width},
                        scores);
 
+  const HostInputs inputs(params);
   const std::size_t num_rows = params.rows.size();
   const std::size_t num_candidates = params.candidates.size();
   std::vector<float> masses(num_kv_heads * num_candidates * num_rows * group);
@@ -167,7 +197,7 @@ std::vector<float> dropped_masses(const Backend& backend, ThreadPool& pool, cons
 
   for (std::size_t head = 0; head < num_kv_heads; ++head) {
     const HeadChoice choice = choose_head(std::span(scores).subspan(head * document, document), params);
-    const PackedKeys keys(params.k, static_cast<std::int32_t>(head), pool);
+    const PackedKeys keys(inputs.k, static_cast<std::int32_t>(head), pool);
     const std::size_t stride = params.candidates[0].share.size();
     pool.parallel_for(static_cast<std::int64_t>(num_rows * group), [&](std::int64_t item, int worker) {
       const auto i = static_cast<std::size_t>(item);
@@ -176,8 +206,9 @@ std::vector<float> dropped_masses(const Backend& backend, ThreadPool& pool, cons
       std::vector<double>& mass = row_mass[static_cast<std::size_t>(worker)];
       mass.resize(choice.ranks.order.size() * stride);
       std::vector<float> q(static_cast<std::size_t>(params.q.head_dim));
-      convert_row(params.q.row(row, static_cast<std::int64_t>(head * group + i % group)), params.q.dtype, q.data(),
-                  params.q.head_dim);
+      convert_row(
+          inputs.q.row(static_cast<std::int64_t>(i / group), static_cast<std::int64_t>(head * group + i % group)),
+          inputs.q.dtype, q.data(), inputs.q.head_dim);
       for (float& element : q) element *= scale;
       keys.score(q, row + 1, buffer.data());
       mass_by_share(buffer, row, params, choice.ranks, mass);

@@ -5,6 +5,7 @@
 #include <span>
 #include <vector>
 
+#include "core/memory.h"
 #include "tca/backend.h"
 #include "tca/profile.h"
 
@@ -27,6 +28,9 @@ struct DroppedMassParams {
   std::span<const std::int32_t> rows;  // [R] positions of the sampled queries
   SelectionRule rule;
   std::span<const BlockShares> candidates;
+  /// Of q and k. The backend scores them there; sampled rows and keys that the host cannot read are copied to it, which
+  /// is little beside what it then computes: a row's softmax over all of its keys.
+  Memory* memory = &host_memory();
 };
 
 /// [Hk][candidates][R * g], rows outer, query heads inner: the mass each sampled query gives to tokens it would not

@@ -21,6 +21,8 @@ class ReadMonitor {
   ReadMonitor(const ReadMonitor&) = delete;
   ReadMonitor& operator=(const ReadMonitor&) = delete;
 
+  /// Somebody wants to know how far the read is.
+  bool watched() const { return static_cast<bool>(progress_); }
   void add(std::int64_t units) { done_.fetch_add(units, std::memory_order_relaxed); }
   /// Throws kCancelled, or what progress threw, once the caller wants to stop.
   void check();

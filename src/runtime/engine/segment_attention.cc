@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstddef>
 #include <numeric>
 #include <span>
 #include <utility>
@@ -38,6 +39,7 @@ double visible_pairs(std::int64_t n, std::span<const std::int32_t> kept, std::in
 
 void SegmentAttention::attend(std::int32_t layer, const MutableTensorView& q, const TensorView& k,
                               const TensorView& v) {
+  wait_for(q);
   if (read_.observer != nullptr) read_.observer->on_layer(layer, q, k, v);
   put_probes(layer, q);
   if (k.num_tokens == 1) {
@@ -52,6 +54,15 @@ void SegmentAttention::attend(std::int32_t layer, const MutableTensorView& q, co
   add_density(layer, k.num_tokens, choice.attended());
   store(layer, k, v, choice);
   read_.monitor.add(read_.attention_units);
+  read_.monitor.check();
+}
+
+/// A GPU may be many layers behind the host. Progress then means nothing, and a wish to stop comes too late: who has
+/// asked for it pays one launch's latency a layer.
+void SegmentAttention::wait_for(const TensorView& q) const {
+  if (!read_.monitor.watched() || &read_.memory == &host_memory()) return;
+  std::byte arrived;
+  read_.memory.copy(&arrived, q.data, 1);
   read_.monitor.check();
 }
 

@@ -1,5 +1,5 @@
 // Attention of one read, layer by layer: choose, attend, store, thin. Tensors are where the forward pass computes; on a
-// GPU nothing here waits for it but choosing, certificates and the scores of thinning.
+// GPU nothing here waits for it but choosing, certificates, the scores of thinning, and progress.
 #pragma once
 
 #include <cstdint>
@@ -53,6 +53,7 @@ class SegmentAttention : public LayerAttention {
     const KeptSet* attended() const { return attend ? &*attend : keep ? &*keep : nullptr; }
   };
 
+  void wait_for(const TensorView& q) const;
   Choice choose(std::int32_t layer, const TensorView& q, const TensorView& k, const TensorView& v);
   KeptSet select(std::int32_t layer, const TensorView& q, const TensorView& k, const TensorView& v,
                  std::vector<BlockShares>& shares, bool record);

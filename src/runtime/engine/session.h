@@ -39,7 +39,8 @@ struct SessionOptions {
 /// is as before, kCancelled is thrown.
 using Progress = std::function<bool(std::int64_t done, std::int64_t total)>;
 
-/// Sees every layer's queries and keys (after RoPE) and values of a prompt: what calibration reads.
+/// Sees every layer's queries and keys (after RoPE) and values of a prompt, contiguous and in the memory that the model
+/// computes in (Model::device_memory()): what calibration reads.
 class LayerObserver {
  public:
   virtual ~LayerObserver() = default;
