@@ -208,12 +208,13 @@ class StepForward : public Forward {
   std::int64_t max_decode_rows() const override { return 2; }
   void decode(std::span<const DecodeRow> rows, std::span<float> out) override {
     ASSERT_LE(std::ssize(rows), max_decode_rows());
-    ASSERT_EQ(out.size(), rows.size() * vocab_);
+    ASSERT_EQ(out.size(), out.empty() ? 0 : rows.size() * vocab_);
     for (std::size_t i = 0; i < rows.size(); ++i) {
+      ASSERT_EQ(rows[i].cache->pool(), rows[0].cache->pool());
       StepAttention attention(backend_, rows[i]);
       KvCacheAccess::extend(*rows[i].cache);
       forward_.run({.ids = std::span(&rows[i].id, 1), .first_position = rows[i].position}, attention);
-      forward_.logits(0, 1, out.subspan(i * vocab_, vocab_));
+      if (!out.empty()) forward_.logits(0, 1, out.subspan(i * vocab_, vocab_));
     }
   }
 

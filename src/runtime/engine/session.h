@@ -88,8 +88,9 @@ class Session {
   /// was.
   std::span<const float> read(std::span<const std::int32_t> ids, const ReadOptions& options = {});
   /// One token in each of several different sessions of one model and backend: ids[i] is read by sessions[i], as read()
-  /// would, on a GPU in one pass over the weights. Returns logits [n, vocab] fp32, valid until one of the sessions
-  /// reads again or ends. Either succeeds or leaves all of them as they were; errors name the session.
+  /// would; a GPU reads the weights once for neighbours that share a KV pool (forks, options.kv_pool). Returns logits
+  /// [n, vocab] fp32, valid until one of the sessions reads again or ends. Either succeeds or leaves all of them as
+  /// they were; errors name the session.
   static std::span<const float> read_batch(std::span<Session* const> sessions, std::span<const std::int32_t> ids);
 
   std::int64_t num_tokens() const;                  // read so far

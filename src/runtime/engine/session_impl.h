@@ -55,6 +55,7 @@ struct Session::Impl {
   };
   std::span<const float> read_token(std::int32_t id, const ReadPlan& read_plan, std::int64_t num_logits);
   static void read_tokens(std::span<const Token> tokens, std::span<float> out);
+  static std::int64_t tokens_of_step(std::span<const Token> tokens, std::int64_t at_once);
   static ReadStats run_tokens(std::span<const Token> tokens, std::span<float> out);
   static void decode_tokens(std::span<const Token> tokens, std::span<float> out);
   ReadStats run_token(std::int32_t id, std::span<float> out);

@@ -27,9 +27,8 @@ void for_session(std::size_t index, std::size_t count, const Action& action) {
 std::span<const float> Session::Impl::read_token(std::int32_t id, const ReadPlan& read_plan, std::int64_t num_logits) {
   const auto vocab = static_cast<std::size_t>(model->config().vocab_size);
   const Token token{this, id, read_plan.thin};
-  logits.resize(forward->max_decode_rows() > 0 || num_logits > 0 ? vocab : 0);
+  logits.resize(num_logits > 0 ? vocab : 0);
   read_tokens(std::span(&token, 1), logits);
-  if (num_logits == 0) logits.clear();
   return logits;
 }
 
@@ -56,7 +55,7 @@ std::span<const float> Session::Impl::read_batch(std::span<Impl* const> sessions
   return logits;
 }
 
-/// out [tokens, vocab]; empty where a CPU shall compute no logits.
+/// out [tokens, vocab], or empty: no logits.
 void Session::Impl::read_tokens(std::span<const Token> tokens, std::span<float> out) {
   const auto begin = std::chrono::steady_clock::now();
   ReadStats stats = run_tokens(tokens, out);
@@ -70,9 +69,20 @@ void Session::Impl::read_tokens(std::span<const Token> tokens, std::span<float> 
   }
 }
 
+/// How many of the tokens one step takes: `at_once` at most, whose caches have one pool.
+std::int64_t Session::Impl::tokens_of_step(std::span<const Token> tokens, std::int64_t at_once) {
+  const auto pool = [](const Token& token) { return token.session->state.cache.pool().get(); };
+  std::int64_t count = 1;
+  while (count < std::min(at_once, std::ssize(tokens)) &&
+         pool(tokens[static_cast<std::size_t>(count)]) == pool(tokens[0])) {
+    ++count;
+  }
+  return count;
+}
+
 /// Runs the tokens, all or none, and returns the attention's time.
 ReadStats Session::Impl::run_tokens(std::span<const Token> tokens, std::span<float> out) {
-  const auto at_once = static_cast<std::size_t>(tokens[0].session->forward->max_decode_rows());
+  const std::int64_t at_once = tokens[0].session->forward->max_decode_rows();
   const std::size_t vocab = out.size() / tokens.size();
   ReadStats stats{.tokens = 1};
   std::size_t prepared = 0, done = 0;
@@ -82,7 +92,7 @@ ReadStats Session::Impl::run_tokens(std::span<const Token> tokens, std::span<flo
     }
     // Nothing throws from here on, but for a device that fails.
     while (done < tokens.size()) {
-      const auto group = tokens.subspan(done, std::min(std::max<std::size_t>(at_once, 1), tokens.size() - done));
+      const auto group = tokens.subspan(done, static_cast<std::size_t>(tokens_of_step(tokens.subspan(done), at_once)));
       const auto rows = out.subspan(done * vocab, group.size() * vocab);
       if (at_once > 0) {
         decode_tokens(group, rows);
