@@ -46,7 +46,7 @@ class Calibrate : public testing::Test {
     return options;
   }
   static Profile run(const CalibrationOptions& options, const runtime::Progress& progress = {}) {
-    const auto backend = create_backend("auto", pool());
+    const auto backend = create_backend("cpu", pool());
     return calibrate(model(), *backend, pool(), sequences(), options, progress);
   }
 };
@@ -143,7 +143,7 @@ TEST_F(Calibrate, BadOptionsAreNamed) {
   EXPECT_NE(refused([](auto& o) { o.objectives = {}; }).find("objectives"), std::string::npos);
   EXPECT_NE(refused([](auto& o) { o.paper_rule.block_size = 32; }).find("block_size"), std::string::npos);
   EXPECT_NE(refused([](auto& o) { o.rule.window = 5000; }).find("5000"), std::string::npos);
-  const auto backend = create_backend("auto", pool());
+  const auto backend = create_backend("cpu", pool());
   EXPECT_THROW(calibrate(model(), *backend, pool(), {}, options()), Error);
 }
 

@@ -69,7 +69,7 @@ class Engine {
                   int threads = 2)
       : files(options),
         pool(threads),
-        inner(create_backend("auto", pool)),
+        inner(create_backend("cpu", pool)),
         backend(*inner),
         model(runtime::Model::load(files.dir(), pool, {.compute = compute})) {}
 

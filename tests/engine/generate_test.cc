@@ -41,7 +41,7 @@ class GenerateTest : public testing::Test {
   struct Shared {
     std::string dir = std::string(TCA_SOURCE_DIR) + "/models/lookback-28m";
     ThreadPool pool{2};
-    std::unique_ptr<Backend> backend = create_backend("auto", pool);
+    std::unique_ptr<Backend> backend = create_backend("cpu", pool);
     std::shared_ptr<const Model> model = Model::load(dir, pool);
     Tokenizer tokenizer = Tokenizer::load(dir);
     std::vector<std::int32_t> prompt;

@@ -78,7 +78,7 @@ int run(const std::vector<std::string>& args) {
     return 2;
   }
   ThreadPool pool;
-  const auto backend = create_backend("auto", pool);
+  const auto backend = create_backend("cpu", pool);
   const auto model =
       Model::load(args[0], pool, {.compute = args[1] == "fp32" ? ComputeType::kF32 : ComputeType::kBF16});
   Session session(model, *backend, pool, {.attention = AttentionMode::kFull});

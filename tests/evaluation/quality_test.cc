@@ -28,7 +28,7 @@ class Quality : public testing::Test {
     return instance;
   }
   static const evaluation::Setup& setup() {
-    static const auto backend = create_backend("auto", pool());
+    static const auto backend = create_backend("cpu", pool());
     static const evaluation::Setup instance{Model::load(TCA_SOURCE_DIR "/models/lookback-28m", pool()), *backend,
                                             pool()};
     return instance;

@@ -17,7 +17,7 @@ TEST(ShippedProfile, AFifthOfTheCacheAnswersAsFullAttentionDoes) {
   constexpr std::int64_t kContext = 8192;
   const std::string dir = TCA_SOURCE_DIR "/models/lookback-28m";
   ThreadPool pool;
-  const auto backend = create_backend("auto", pool);
+  const auto backend = create_backend("cpu", pool);
   const evaluation::Setup setup{Model::load(dir, pool), *backend, pool};
   const Tokenizer tokenizer = Tokenizer::load(dir);
   const LookupGenerator generator(tokenizer, ChatTemplate(ChatFamily::kChatML),
