@@ -48,17 +48,19 @@ if(TCA_WITH_CUDA)
     set(CMAKE_CUDA_COMPILER_LAUNCHER ${CMAKE_CXX_COMPILER_LAUNCHER})
   endif()
 
-  # From the toolkit, or from CMAKE_PREFIX_PATH: Python's package nvidia-cublas has no link without a version.
-  string(REGEX MATCH "^[0-9]+" _tca_cuda_major ${CUDAToolkit_VERSION})
+  # The header, from the toolkit or from CMAKE_PREFIX_PATH (the folder of Python's package nvidia-cublas will do); the
+  # library is opened at run time.
   find_path(cublasLt_INCLUDE_DIR cublasLt.h HINTS ${CUDAToolkit_INCLUDE_DIRS})
-  find_library(cublasLt_LIBRARY NAMES cublasLt libcublasLt.so.${_tca_cuda_major} HINTS ${CUDAToolkit_LIBRARY_DIR})
+  string(REGEX MATCH "^[0-9]+" _tca_cuda_major ${CUDAToolkit_VERSION})
+  find_library(cublasLt_LIBRARY NAMES libcublasLt.so.${_tca_cuda_major} HINTS ${CUDAToolkit_LIBRARY_DIR})
   mark_as_advanced(cublasLt_INCLUDE_DIR cublasLt_LIBRARY)
-  if(cublasLt_INCLUDE_DIR AND cublasLt_LIBRARY)
+  if(cublasLt_INCLUDE_DIR)
     set(TCA_WITH_CUDA_MODELS ON)
-    add_library(tca_cublaslt UNKNOWN IMPORTED)
-    set_target_properties(tca_cublaslt PROPERTIES IMPORTED_LOCATION "${cublasLt_LIBRARY}"
-                                                  INTERFACE_INCLUDE_DIRECTORIES "${cublasLt_INCLUDE_DIR}")
+    set(cublasLt_folder "")
+    if(cublasLt_LIBRARY)
+      get_filename_component(cublasLt_folder ${cublasLt_LIBRARY} DIRECTORY)
+    endif()
   elseif(TCA_BUILD_PROGRAM)
-    message(STATUS "CUDA: no cuBLASLt found, so the program runs models on the CPU alone")
+    message(STATUS "CUDA: no cublasLt.h found, so the program runs models on the CPU alone")
   endif()
 endif()

@@ -1,6 +1,7 @@
 #include "runtime/cuda/gpu.h"
 
 #include "cuda/device.h"
+#include "runtime/cuda/cublas_lt.h"
 #include "runtime/cuda/gpu_weights.h"
 #include "tca/error.h"
 
@@ -16,17 +17,21 @@ cudaMemPool_t pool() {
 
 }  // namespace
 
-void require() { cuda::Device::get(); }
+void require() {
+  cuda::Device::get();
+  cublas_lt();
+}
 
 std::string description() { return cuda::Device::available() ? cuda::Device::get().description() : std::string(); }
 
 bool computes(const ModelConfig& config) {
   try {
     check_config(config);
+    require();
+    return true;
   } catch (const Error&) {
     return false;
   }
-  return cuda::Device::available();
 }
 
 std::uint64_t peak_bytes() {

@@ -13,6 +13,8 @@ constexpr std::size_t kWorkspaceBytes = std::size_t{64} << 20;
 // Rows begin at multiples of 8 elements, so that is what pointers into matrices are aligned to.
 constexpr std::uint32_t kAlignment = 16;
 
+const CublasLt& blas() { return cublas_lt(); }
+
 void check_blas(cublasStatus_t status, const char* what) {
   if (status == CUBLAS_STATUS_SUCCESS) return;
   fail(ErrorCategory::kIo, text("cuBLASLt failed while ", what, " (status ", static_cast<int>(status), ")"));
@@ -20,13 +22,13 @@ void check_blas(cublasStatus_t status, const char* what) {
 
 template <class T>
 void set(cublasLtMatmulPreference_t preference, cublasLtMatmulPreferenceAttributes_t attribute, const T& value) {
-  check_blas(cublasLtMatmulPreferenceSetAttribute(preference, attribute, &value, sizeof(value)), "choosing a kernel");
+  check_blas(blas().set_preference(preference, attribute, &value, sizeof(value)), "choosing a kernel");
 }
 
 struct Preference {
   cublasLtMatmulPreference_t handle = nullptr;
-  Preference() { check_blas(cublasLtMatmulPreferenceCreate(&handle), "choosing a kernel"); }
-  ~Preference() { (void)cublasLtMatmulPreferenceDestroy(handle); }
+  Preference() { check_blas(blas().create_preference(&handle), "choosing a kernel"); }
+  ~Preference() { (void)blas().destroy_preference(handle); }
   Preference(const Preference&) = delete;
   Preference& operator=(const Preference&) = delete;
 };
@@ -36,19 +38,19 @@ struct Preference {
 Products::Products(std::int64_t skinny_rows)
     : skinny_rows_(std::min(skinny_rows, kMaxSkinnyRows)), workspace_(cuda::Device::get().memory()) {
   workspace_.reserve(kWorkspaceBytes);
-  check_blas(cublasLtCreate(&handle_), "starting");
+  check_blas(blas().create(&handle_), "starting");
 }
 
 Products::~Products() {
   for (auto& [shape, plan] : plans_) destroy(plan);
-  (void)cublasLtDestroy(handle_);
+  (void)blas().destroy(handle_);
 }
 
 void Products::destroy(Plan& plan) noexcept {
   for (cublasLtMatrixLayout_t layout : {plan.weight, plan.x, plan.out}) {
-    if (layout != nullptr) (void)cublasLtMatrixLayoutDestroy(layout);
+    if (layout != nullptr) (void)blas().destroy_layout(layout);
   }
-  if (plan.operation != nullptr) (void)cublasLtMatmulDescDestroy(plan.operation);
+  if (plan.operation != nullptr) (void)blas().destroy_operation(plan.operation);
 }
 
 void Products::run(const Product& product, cudaStream_t stream) {
@@ -68,8 +70,8 @@ void Products::run(const Product& product, cudaStream_t stream) {
   }
   const Plan& p = plan(product);
   const float one = 1.0f, beta = product.output == Output::kAddF32 ? 1.0f : 0.0f;
-  check_blas(cublasLtMatmul(handle_, p.operation, &one, product.weight, p.weight, product.x, p.x, &beta, product.out,
-                            p.out, product.out, p.out, &p.algorithm, workspace_.data(), kWorkspaceBytes, stream),
+  check_blas(blas().matmul(handle_, p.operation, &one, product.weight, p.weight, product.x, p.x, &beta, product.out,
+                           p.out, product.out, p.out, &p.algorithm, workspace_.data(), kWorkspaceBytes, stream),
              "multiplying matrices");
 }
 
@@ -95,17 +97,16 @@ void Products::choose_algorithm(const Product& product, Plan& plan) {
   const auto unsigned_of = [](std::int64_t value) { return static_cast<std::uint64_t>(value); };
   const cudaDataType_t out_type = product.output == Output::kBf16 ? CUDA_R_16BF : CUDA_R_32F;
   const cublasOperation_t transpose = CUBLAS_OP_T;
-  check_blas(cublasLtMatmulDescCreate(&plan.operation, CUBLAS_COMPUTE_32F, CUDA_R_32F), kWhat);
-  check_blas(cublasLtMatmulDescSetAttribute(plan.operation, CUBLASLT_MATMUL_DESC_TRANSA, &transpose, sizeof(transpose)),
+  check_blas(blas().create_operation(&plan.operation, CUBLAS_COMPUTE_32F, CUDA_R_32F), kWhat);
+  check_blas(blas().set_operation(plan.operation, CUBLASLT_MATMUL_DESC_TRANSA, &transpose, sizeof(transpose)), kWhat);
+  check_blas(blas().create_layout(&plan.weight, CUDA_R_16BF, unsigned_of(product.in), unsigned_of(product.columns),
+                                  product.in),
              kWhat);
-  check_blas(cublasLtMatrixLayoutCreate(&plan.weight, CUDA_R_16BF, unsigned_of(product.in),
-                                        unsigned_of(product.columns), product.in),
-             kWhat);
-  check_blas(cublasLtMatrixLayoutCreate(&plan.x, CUDA_R_16BF, unsigned_of(product.in), unsigned_of(product.rows),
-                                        product.x_stride),
-             kWhat);
-  check_blas(cublasLtMatrixLayoutCreate(&plan.out, out_type, unsigned_of(product.columns), unsigned_of(product.rows),
-                                        product.out_stride),
+  check_blas(
+      blas().create_layout(&plan.x, CUDA_R_16BF, unsigned_of(product.in), unsigned_of(product.rows), product.x_stride),
+      kWhat);
+  check_blas(blas().create_layout(&plan.out, out_type, unsigned_of(product.columns), unsigned_of(product.rows),
+                                  product.out_stride),
              kWhat);
 
   const Preference preference;
@@ -120,8 +121,8 @@ void Products::choose_algorithm(const Product& product, Plan& plan) {
   }
   cublasLtMatmulHeuristicResult_t best = {};
   int found = 0;
-  const cublasStatus_t status = cublasLtMatmulAlgoGetHeuristic(handle_, plan.operation, plan.weight, plan.x, plan.out,
-                                                               plan.out, preference.handle, 1, &best, &found);
+  const cublasStatus_t status = blas().get_heuristic(handle_, plan.operation, plan.weight, plan.x, plan.out, plan.out,
+                                                     preference.handle, 1, &best, &found);
   check_supported(status == CUBLAS_STATUS_SUCCESS && found > 0, "cuBLASLt has no kernel for a product of [",
                   product.rows, ", ", product.in, "] and [", product.columns, ", ", product.in, "]^T (status ",
                   static_cast<int>(status), ")");

@@ -1,7 +1,6 @@
 // Matrix products on the GPU: cuBLASLt, and an own kernel for the few rows of decoding.
 #pragma once
 
-#include <cublasLt.h>
 #include <cuda_runtime.h>
 
 #include <array>
@@ -10,6 +9,7 @@
 #include <mutex>
 
 #include "core/memory.h"
+#include "runtime/cuda/cublas_lt.h"
 
 namespace tca::runtime::gpu {
 
