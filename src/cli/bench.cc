@@ -1,11 +1,14 @@
 // tca bench: end-to-end figures of a model on this machine, a fresh session for every row.
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <random>
 
 #include "cli/commands.h"
+#include "cli/device.h"
 #include "cli/format.h"
 #include "cli/input.h"
 #include "cli/locate.h"
@@ -13,10 +16,11 @@
 #include "cli/options.h"
 #include "cli/output.h"
 #include "cli/progress.h"
+#include "cli/random_shape.h"
 #include "cli/report.h"
 #include "cli/signals.h"
 #include "cli/text_table.h"
-#include "runtime/engine/generate.h"
+#include "runtime/engine/session.h"
 #include "tca/version.h"
 
 namespace tca::cli {
@@ -28,7 +32,9 @@ struct BenchArgs {
   std::vector<std::int64_t> contexts = {1024, 8192, 32768};
   std::vector<std::string> modes = {"full", "tca"};
   std::string text = kDefaultText;
+  std::string random;  // a shape
   std::int64_t decode = 64;
+  std::int32_t batch = 1;
   int repeat = 1;
   bool json = false;
 };
@@ -48,6 +54,13 @@ void add_options(CLI::App& app, BenchArgs& args) {
       ->check(in_int_range(0, 1 << 20))
       ->type_name("N")
       ->capture_default_str();
+  app.add_option("--batch", args.batch, "Sequences that decode together, forks of the one that was read")
+      ->check(in_int_range(1, 1024))
+      ->type_name("N")
+      ->capture_default_str();
+  app.add_option("--random", args.random, "On a GPU: a model of this shape with random weights, and random tokens")
+      ->check(CLI::IsMember(random_shape_names()).description(""))
+      ->type_name("SHAPE");
   app.add_option("--repeat", args.repeat, "Runs of each row; the fastest is shown, --json has all")
       ->check(in_int_range(1, 1000))
       ->type_name("N")
@@ -68,6 +81,13 @@ struct Row {
 };
 
 std::vector<std::int32_t> tokens_of(const BenchArgs& args, const LoadedModel& loaded, std::int64_t count) {
+  if (!args.random.empty()) {
+    std::mt19937 random(1);
+    std::vector<std::int32_t> ids(static_cast<std::size_t>(count));
+    const auto vocab = static_cast<std::uint32_t>(loaded.model->config().vocab_size);
+    for (std::int32_t& id : ids) id = static_cast<std::int32_t>(random() % vocab);
+    return ids;
+  }
   const std::string text = read_text_not_empty(locate_text(args.text), "text");
   std::vector<std::int32_t> ids = loaded.tokenizer.encode(text, /*add_special_tokens=*/true);
   const std::vector<std::int32_t> more = loaded.tokenizer.encode_plain(text);
@@ -86,32 +106,74 @@ runtime::SessionOptions options_of(const BenchArgs& args, const LoadedModel& loa
   return session_options(attention, loaded);
 }
 
+bool on_gpu(const LoadedModel& loaded) { return loaded.backend->name() == "cuda"; }
+
+// A GPU records its work at the second token of a kind, so the first two are not counted there.
+std::int64_t uncounted_tokens(const LoadedModel& loaded) { return on_gpu(loaded) ? 2 : 0; }
+
+// What a GPU does for the first time takes longer than reading: loading kernels, choosing products, growing its memory.
+void warm_up(const BenchArgs& args, const LoadedModel& loaded, std::span<const std::int32_t> ids,
+             const std::string& mode) {
+  constexpr std::size_t kEnough = 32768;
+  if (!on_gpu(loaded)) return;
+  runtime::Session session(loaded.model, *loaded.backend, *loaded.pool, options_of(args, loaded, mode));
+  session.read(ids.first(std::min(ids.size(), kEnough)));
+}
+
+std::int32_t best_token(std::span<const float> logits) {
+  return static_cast<std::int32_t>(std::max_element(logits.begin(), logits.end()) - logits.begin());
+}
+
+// Greedy tokens of all sequences, one each a step; tokens per second of all together.
+double decode(const BenchArgs& args, const LoadedModel& loaded, runtime::Session& first, std::int32_t first_token) {
+  std::vector<runtime::Session> forks;
+  for (std::int32_t i = 1; i < args.batch; ++i) forks.push_back(first.fork());
+  std::vector<runtime::Session*> sessions = {&first};
+  for (runtime::Session& fork : forks) sessions.push_back(&fork);
+  std::vector<std::int32_t> ids(sessions.size(), first_token);
+  const auto vocab = static_cast<std::size_t>(loaded.model->config().vocab_size);
+  const auto step = [&] {
+    const auto logits = runtime::Session::read_batch(sessions, ids);
+    for (std::size_t i = 0; i < ids.size(); ++i) ids[i] = best_token(logits.subspan(i * vocab, vocab));
+    if (stop_requested()) throw Error(ErrorCategory::kCancelled, "interrupted");
+  };
+  for (std::int64_t i = 0; i < uncounted_tokens(loaded); ++i) step();
+  const Stopwatch watch;
+  for (std::int64_t i = 0; i < args.decode; ++i) step();
+  return static_cast<double>(args.decode * args.batch) / watch.seconds();
+}
+
 void measure(const BenchArgs& args, const LoadedModel& loaded, std::span<const std::int32_t> ids, Row& row) {
   reset_peak_memory();
+  reset_peak_gpu();
   runtime::Session session(loaded.model, *loaded.backend, *loaded.pool, options_of(args, loaded, row.mode));
   const Stopwatch watch;
-  const auto logits = read_with_bar(session, ids, fmt::format("{} tokens, {}", format_count(row.context), row.mode));
+  // Progress makes a GPU wait once a layer: only who looks at it pays.
+  const bool watched = !on_gpu(loaded) || isatty(STDERR_FILENO) == 1;
+  const auto logits =
+      watched ? read_with_bar(session, ids, fmt::format("{} tokens, {}", format_count(row.context), row.mode))
+              : session.read(ids);
   const double first_token = watch.seconds();
   const runtime::ReadStats read = session.last_read();
-  runtime::GenerateOptions options;
-  options.max_tokens = args.decode;
-  options.on_text = [](const std::string&) { return !stop_requested(); };
-  const runtime::GenerateResult generated = runtime::generate(session, loaded.tokenizer, logits, options);
-  if (stop_requested()) throw Error(ErrorCategory::kCancelled, "interrupted");
+  const double rate = args.decode == 0 ? 0 : decode(args, loaded, session, best_token(logits));
 
   const bool fastest = row.first_token_seconds.empty() || first_token < row.first_token;
   row.first_token_seconds.push_back(first_token);
-  row.decode_rates.push_back(generated.tokens_per_second);
-  row.decode_rate = std::max(row.decode_rate, generated.tokens_per_second);
+  row.decode_rates.push_back(rate);
+  row.decode_rate = std::max(row.decode_rate, rate);
   if (!fastest) return;
   row.first_token = first_token;
   row.kept_share = session.kept_share();
   row.kv_bytes = session.kv_bytes();
-  row.peak_bytes = peak_memory_bytes();
   row.run = {{"attention", attention_json(session, profile_path(args.attention, loaded))},
              {"read", read_json(read)},
              {"kv", kv_json(session)},
              {"memory", memory_json(loaded)}};
+  if (on_gpu(loaded)) {
+    Json& peak = row.run["memory"]["gpu_peak_bytes"];
+    peak = peak.get<std::uint64_t>() + session.cache().pool()->used_bytes();
+  }
+  row.peak_bytes = row.run["memory"][on_gpu(loaded) ? "gpu_peak_bytes" : "peak_bytes"].get<std::uint64_t>();
 }
 
 Json to_json(const Row& row) {
@@ -126,7 +188,7 @@ Json to_json(const Row& row) {
   return object;
 }
 
-std::string table_text(const std::vector<Row>& rows, const Style& style) {
+std::string table_text(const std::vector<Row>& rows, bool gpu, const Style& style) {
   std::map<std::int64_t, const Row*> full;
   for (const Row& row : rows) {
     if (row.mode == "full") full[row.context] = &row;
@@ -138,7 +200,7 @@ std::string table_text(const std::vector<Row>& rows, const Style& style) {
                    {"decode tok/s", true},
                    {"KV cache", true},
                    {"kept", true},
-                   {"peak", true},
+                   {gpu ? "GPU peak" : "peak", true},
                    {"speed-up", true}});
   const Row* previous = nullptr;
   for (const Row& row : rows) {
@@ -161,9 +223,12 @@ std::string table_text(const std::vector<Row>& rows, const Style& style) {
 }
 
 int run(const BenchArgs& args) {
-  const LoadedModel loaded = load_model(args.model);
+  constexpr std::int64_t kMostUncounted = 2;
   const std::int64_t longest = *std::max_element(args.contexts.begin(), args.contexts.end());
-  check_context(longest + args.decode, args.attention, loaded);
+  const LoadedModel loaded = args.random.empty()
+                                 ? load_model(args.model)
+                                 : load_random_model(args.model, args.random, args.decode + kMostUncounted);
+  check_context(longest + uncounted_tokens(loaded) + args.decode, args.attention, loaded);
   const std::vector<std::int32_t> ids = tokens_of(args, loaded, longest);
   std::vector<Row> rows;
   for (const std::int64_t context : args.contexts) {
@@ -171,6 +236,7 @@ int run(const BenchArgs& args) {
       Row row;
       row.context = context;
       row.mode = mode;
+      warm_up(args, loaded, std::span(ids).first(static_cast<std::size_t>(context)), mode);
       for (int i = 0; i < args.repeat; ++i) {
         measure(args, loaded, std::span(ids).first(static_cast<std::size_t>(context)), row);
       }
@@ -178,7 +244,8 @@ int run(const BenchArgs& args) {
     }
   }
   if (!args.json) {
-    write_output(table_text(rows, Style(may_colour(STDOUT_FILENO))));
+    if (!args.random.empty()) write_output(loaded.name() + ": speed and memory only\n\n");
+    write_output(table_text(rows, on_gpu(loaded), Style(may_colour(STDOUT_FILENO))));
     return 0;
   }
   Json list = Json::array();
@@ -190,6 +257,7 @@ int run(const BenchArgs& args) {
               {"isa", loaded.backend->capabilities().isa},
               {"threads", loaded.pool->num_threads()},
               {"decode_tokens", args.decode},
+              {"batch", args.batch},
               {"rows", std::move(list)}});
   return 0;
 }

@@ -6,10 +6,12 @@
 
 #include "cli/device.h"
 #include "cli/output.h"
+#include "cli/random_shape.h"
 
 namespace tca::cli {
 
 std::string LoadedModel::name() const {
+  if (!shape.empty()) return shape + ", random weights";
   const auto path = std::filesystem::path(dir).lexically_normal();
   return (path.has_filename() ? path : path.parent_path()).filename().string();
 }
@@ -27,6 +29,21 @@ LoadedModel load_model(const ModelArgs& args) {
   runtime::Tokenizer tokenizer = runtime::Tokenizer::load(dir);
   auto model = load_on_device(device, dir, *pool, compute_type(args.compute));
   return {dir, std::move(pool), std::move(backend), std::move(model), std::move(tokenizer)};
+}
+
+LoadedModel load_random_model(const ModelArgs& args, const std::string& shape, std::int64_t extra_positions) {
+  const std::string dir = locate_model(args.model);
+  const runtime::ModelConfig config = random_shape(shape, extra_positions);
+  const std::string device = choose_device(args.device, config, args.compute);
+  if (device != "cuda") {
+    throw Error(ErrorCategory::kUnsupported,
+                fmt::format("--random {} draws the weights in a GPU's memory, and the device is {}", shape, device));
+  }
+  auto pool = std::make_unique<ThreadPool>(args.threads);
+  auto backend = create_backend(device, *pool);
+  runtime::Tokenizer tokenizer = runtime::Tokenizer::load(dir);
+  auto model = random_model_on_gpu(config, /*seed=*/1);
+  return {dir, std::move(pool), std::move(backend), std::move(model), std::move(tokenizer), shape};
 }
 
 std::string profile_path(const AttentionArgs& args, const LoadedModel& loaded) {
@@ -52,6 +69,7 @@ runtime::SessionOptions session_options(const AttentionArgs& args, const LoadedM
   const std::string path = full ? "" : profile_path(args, loaded);
   if (!path.empty()) {
     auto profile = std::make_shared<Profile>(Profile::load(path));
+    if (!loaded.shape.empty()) *profile = spread_profile(*profile, loaded.model->fingerprint());
     profile->validate(loaded.model->fingerprint());
     options.profile = std::move(profile);
   } else if (args.keep || args.tolerance || options.attention == runtime::AttentionMode::kTca) {

@@ -47,10 +47,13 @@ struct LoadedModel {
   std::unique_ptr<Backend> backend;
   std::shared_ptr<const runtime::Model> model;
   runtime::Tokenizer tokenizer;
+  std::string shape = {};  // of a model with random weights, for which dir is where profile and tokenizer come from
 
-  std::string name() const;  // the directory's
+  std::string name() const;  // the shape's, else the directory's
 };
 LoadedModel load_model(const ModelArgs& args);
+/// A model of a shape (cli/random_shape.h) with random weights, on the GPU; profile and tokenizer are args.model's.
+LoadedModel load_random_model(const ModelArgs& args, const std::string& shape, std::int64_t extra_positions);
 runtime::ComputeType compute_type(const std::string& name);
 
 /// Reads and checks the profile; UsageError where arguments contradict each other.

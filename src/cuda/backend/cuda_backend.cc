@@ -102,12 +102,12 @@ class CudaBackend final : public Backend {
     return cuda::certify(params, deltas);
   }
 
-  /// On an H200 sparse prefill, selection included, was ahead of dense from about 4096 tokens on at up to 40 % kept
-  /// (docs/benchmarks.md has the longer lengths). For larger shares these are careful estimates, not measurements.
+  /// On an H200 sparse prefill, selection included, loses to dense at 4096 tokens and wins at 8192 for 12 to 39 % kept
+  /// (docs/benchmarks.md). For larger shares these are careful estimates, not measurements.
   std::int64_t break_even_tokens(double kept_share, std::int32_t /*head_dim*/) const override {
-    if (kept_share <= 0.4) return 4096;
-    if (kept_share <= 0.6) return 8192;
-    if (kept_share <= 0.8) return 16384;
+    if (kept_share <= 0.4) return 8192;
+    if (kept_share <= 0.6) return 16384;
+    if (kept_share <= 0.8) return 32768;
     return std::numeric_limits<std::int64_t>::max();
   }
 
