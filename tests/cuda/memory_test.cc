@@ -81,7 +81,7 @@ TEST_F(MemoryTest, AKeptSetWithoutItsDeviceFormGivesTheSameBits) {
   EXPECT_EQ(in.out.bytes, with);
 }
 
-TEST_F(MemoryTest, BothPrefillKernelsAgree) {
+TEST_F(MemoryTest, BothKernelFamilyAgree) {
   const auto own = backend(), sm80 = backend("sm80");
   for (const std::int32_t d : {64, 128}) {
     for (const std::int64_t tokens : {1, 129, 1000}) {

@@ -28,14 +28,14 @@ void check_tensors(std::span<const Params> batch) {
   for (const Params& params : batch) check_tensors(params.q);
 }
 
-cuda::PrefillKernels choose_kernels(int compute_capability) {
+cuda::KernelFamily choose_kernels(int compute_capability) {
   const char* const forced = std::getenv("TCA_CUDA_KERNELS");
   const std::string_view wanted = forced == nullptr ? "" : forced;
   check_supported(wanted.empty() || wanted == "sm80" || wanted == "sm90", "TCA_CUDA_KERNELS is \"", wanted,
                   "\"; expected sm80 or sm90");
   check_supported(wanted != "sm90" || compute_capability == 90,
                   "TCA_CUDA_KERNELS is \"sm90\", but this GPU is not one");
-  return compute_capability == 90 && wanted != "sm80" ? cuda::PrefillKernels::kSm90 : cuda::PrefillKernels::kSm80;
+  return compute_capability == 90 && wanted != "sm80" ? cuda::KernelFamily::kSm90 : cuda::KernelFamily::kSm80;
 }
 
 class CudaBackend final : public Backend {
@@ -47,7 +47,7 @@ class CudaBackend final : public Backend {
   Capabilities capabilities() const override {
     return {.dtypes = {DType::kBF16, DType::kF16},
             .head_dims = {std::begin(kHeadDims), std::end(kHeadDims)},
-            .isa = kernels_ == cuda::PrefillKernels::kSm90 ? "sm_90a" : "sm_80"};
+            .isa = kernels_ == cuda::KernelFamily::kSm90 ? "sm_90a" : "sm_80"};
   }
 
   std::shared_ptr<KvPool> create_kv_pool(std::size_t budget_bytes, std::int32_t head_dim, DType dtype) const override {
@@ -85,7 +85,7 @@ class CudaBackend final : public Backend {
     validate_params(batch, PageLayout::kSwizzled);
     check_tensors(batch);
     const std::lock_guard lock(mutex_);
-    for (const DecodeParams& params : batch) cuda::decode_attention(params);
+    for (const DecodeParams& params : batch) cuda::decode_attention(params, kernels_);
   }
 
   void tail_scores(std::span<const TailScoreParams> batch) const override {
@@ -112,7 +112,7 @@ class CudaBackend final : public Backend {
   }
 
  private:
-  cuda::PrefillKernels kernels_;
+  cuda::KernelFamily kernels_;
   mutable std::mutex mutex_;  // page tables are brought up to date by whoever reads them
 };
 

@@ -38,8 +38,10 @@ std::vector<std::int32_t> visible_counts(const KvCache& cache, std::int32_t laye
 }
 
 void launch(Staging& staging, const TensorView& q, const MutableTensorView& out, float* lse, const PagedPast& past,
-            const PagedSequence& sequence, float scale) {
+            const PagedSequence& sequence, float scale, KernelFamily kernels) {
   DecodeArgs args{};
+  // The kernels of sm_80 stand for all GPUs below 9.0: their least shared memory with them.
+  if (kernels == KernelFamily::kSm80) args.shared_bytes = 99 * 1024;
   args.q = q.data;
   args.out = out.data;
   args.lse = lse;
@@ -68,7 +70,7 @@ void launch(Staging& staging, const TensorView& q, const MutableTensorView& out,
 
 // One launch an item: the kernel divides the bytes of all its sequences over the SMs, so a result would depend on its
 // neighbours.
-void decode_attention(const DecodeParams& params) {
+void decode_attention(const DecodeParams& params, KernelFamily kernels) {
   Staging staging;
   const TensorView q = staging.input(params.q);
   const MutableTensorView out = staging.output(params.out, q.dtype);
@@ -76,14 +78,14 @@ void decode_attention(const DecodeParams& params) {
   const PagedPast past = paged(*params.cache, params.layer);
   const float scale = resolve_scale(params.scale, q.head_dim);
   if (holds_last_tokens(*params.cache, params.layer, q.num_tokens)) {
-    launch(staging, q, out, lse, past, past.sequence, scale);
+    launch(staging, q, out, lse, past, past.sequence, scale, kernels);
   } else {
     const std::int64_t first = params.cache->num_tokens(params.layer) - q.num_tokens;
     for (std::int64_t i = 0; i < q.num_tokens; ++i) {
       PagedSequence visible = past.sequence;
       visible.lengths = staging.upload(visible_counts(*params.cache, params.layer, first + i));
       launch(staging, q.tokens(i, 1), out.tokens(i, 1), lse == nullptr ? nullptr : lse + i * q.num_heads, past, visible,
-             scale);
+             scale, kernels);
     }
   }
   staging.finish();

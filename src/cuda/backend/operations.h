@@ -9,12 +9,12 @@
 namespace tca::cuda {
 
 /// Which prefill kernels run: the Hopper ones need compute capability 9.0 and head_dim 64 or 128.
-enum class PrefillKernels { kSm80, kSm90 };
+enum class KernelFamily { kSm80, kSm90 };
 
 void probe_scores(const ProbeParams& params, std::span<float> out);
 KeptSet select(const SelectParams& params);
-void prefill_attention(const PrefillParams& params, PrefillKernels kernels);
-void decode_attention(const DecodeParams& params);
+void prefill_attention(const PrefillParams& params, KernelFamily kernels);
+void decode_attention(const DecodeParams& params, KernelFamily kernels);
 void tail_scores(std::span<const TailScoreParams> batch);
 std::vector<HeadCertificate> certify(const CertifyParams& params, std::span<float> deltas);
 

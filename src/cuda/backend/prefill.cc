@@ -71,15 +71,15 @@ CompactRows compact_rows(Staging& staging, const PagedPast& past, const KeptOnGp
 }
 
 template <class T>
-cudaError_t launch(const PrefillArgs& args, PrefillKernels kernels, cudaStream_t stream) {
-  if (kernels == PrefillKernels::kSm90 && args.head_dim == 64) return sm90::prefill<64, T>(args, stream);
-  if (kernels == PrefillKernels::kSm90 && args.head_dim == 128) return sm90::prefill<128, T>(args, stream);
+cudaError_t launch(const PrefillArgs& args, KernelFamily kernels, cudaStream_t stream) {
+  if (kernels == KernelFamily::kSm90 && args.head_dim == 64) return sm90::prefill<64, T>(args, stream);
+  if (kernels == KernelFamily::kSm90 && args.head_dim == 128) return sm90::prefill<128, T>(args, stream);
   return sm80::prefill<T>(args, stream);
 }
 
 }  // namespace
 
-void prefill_attention(const PrefillParams& params, PrefillKernels kernels) {
+void prefill_attention(const PrefillParams& params, KernelFamily kernels) {
   if (params.k.num_tokens == 0) return;
   Staging staging;
   const TensorView q = staging.input(params.q), k = staging.input(params.k), v = staging.input(params.v);

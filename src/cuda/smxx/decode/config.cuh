@@ -9,16 +9,19 @@ constexpr int kRows = 16;         // query rows of a block: n g, padded; more ro
 constexpr int kUnitKeys = 16;     // keys a warp takes at a time
 constexpr int kMostSplits = 512;  // more than any GPU has SMs
 
-template <int kHeadDim>
+/// kKilobytes: shared memory for the stages of a block. 192 on GPUs of data centres (24 KB a warp in flight keep an
+/// H200's 4.3 TB/s busy at 800 ns latency with room to spare), 96 where a block may have 99.
+template <int kHeadDim_, int kKilobytes>
 struct Config {
-  static constexpr int kWarps = kHeadDim <= 128 ? 8 : 4;
-  static constexpr int kThreads = kWarps * 32;
+  static constexpr int kHeadDim = kHeadDim_;
   static constexpr int kUnitElements = kUnitKeys * kHeadDim;  // of K; V follows
-  // As many stages as fit in 192 KB: 24 KB a warp in flight keep 4.3 TB/s busy at 800 ns latency with room to spare.
-  static constexpr int kStages = (192 * 1024) / (kWarps * kUnitElements * 4) > 6
-                                     ? 6
-                                     : (192 * 1024) / (kWarps * kUnitElements * 4);
-  static constexpr int kBytes = kWarps * kStages * kUnitElements * 4;
+  static constexpr int kUnitBytes = kUnitElements * 4;
+  static constexpr int kFit = kKilobytes * 1024 / kUnitBytes;  // units
+  // Two stages a warp at the least.
+  static constexpr int kWarps = kFit >= 16 ? 8 : kFit >= 8 ? 4 : 2;
+  static constexpr int kThreads = kWarps * 32;
+  static constexpr int kStages = kFit / kWarps > 6 ? 6 : kFit / kWarps;
+  static constexpr int kBytes = kWarps * kStages * kUnitBytes;
   static_assert(kStages >= 2);
   // The stages are reused to merge the warps' outputs.
   static_assert(kBytes >= kWarps * kRows * (kHeadDim + 2) * 4);

@@ -15,9 +15,9 @@ namespace tca::cuda {
 namespace decode_detail {
 
 /// The part of one entry a block reads, and the state of the online softmax over a warp's share of it.
-template <int kHeadDim, class T>
+template <class C, class T>
 struct Warp {
-  using C = Config<kHeadDim>;
+  static constexpr int kHeadDim = C::kHeadDim;
   using Rows = SwizzledRows<kHeadDim>;
   static constexpr int kChunks = kHeadDim / 8;
   T* stages;  // [kStages][2][16, d]
@@ -162,9 +162,9 @@ struct Warp {
   }
 };
 
-template <int kHeadDim, class T>
-__global__ void __launch_bounds__(Config<kHeadDim>::kThreads, 1) decode_kernel(DecodeArgs a) {
-  using C = Config<kHeadDim>;
+template <class C, class T>
+__global__ void __launch_bounds__(C::kThreads, 1) decode_kernel(DecodeArgs a) {
+  constexpr int kHeadDim = C::kHeadDim;
   constexpr int kState = kStateFloats<kHeadDim>;
   extern __shared__ __align__(128) std::uint8_t raw[];
   __shared__ bool last;
@@ -188,7 +188,7 @@ __global__ void __launch_bounds__(Config<kHeadDim>::kThreads, 1) decode_kernel(D
   while (page < end) {
     const int entry = list_of(prefix, entries, page);
     const int count = min(end, prefix[entry + 1]) - page, page0 = page - prefix[entry];
-    Warp<kHeadDim, T> w{stages + warp * C::kStages * 2 * C::kUnitElements, lane};
+    Warp<C, T> w{stages + warp * C::kStages * 2 * C::kUnitElements, lane};
     w.begin(a, entry / a.kv.num_kv_heads, entry % a.kv.num_kv_heads, row0, all_rows, g);
     w.walk(a, entry, page0, count, length_of(a.kv, entry), row0, g, warp);
     __syncthreads();
@@ -196,12 +196,12 @@ __global__ void __launch_bounds__(Config<kHeadDim>::kThreads, 1) decode_kernel(D
     __syncthreads();
     const int first = division.first_block(entry, prefix), splits = division.last_block(entry, prefix) - first + 1;
     if (splits == 1) {
-      merge_warps<kHeadDim, T>(a, states, entry, row0, rows, nullptr);
+      merge_warps<C, T>(a, states, entry, row0, rows, nullptr);
     } else {
       // Slot: block and entry numbers only grow along the list, so their sum names the pair.
       float* partial = a.partial + (std::int64_t(blockIdx.y) * (gridDim.x + entries) + first + entry) * kState;
       const int mine = static_cast<int>(blockIdx.x) - first;
-      merge_warps<kHeadDim, T>(a, states, entry, row0, rows, partial + std::int64_t(mine) * kState);
+      merge_warps<C, T>(a, states, entry, row0, rows, partial + std::int64_t(mine) * kState);
       __threadfence();
       __syncthreads();
       if (threadIdx.x == 0) {
@@ -212,7 +212,7 @@ __global__ void __launch_bounds__(Config<kHeadDim>::kThreads, 1) decode_kernel(D
       __syncthreads();
       if (last) {
         __threadfence();
-        merge_splits<kHeadDim, T>(a, states, entry, row0, rows, partial, splits);
+        merge_splits<C, T>(a, states, entry, row0, rows, partial, splits);
       }
     }
     __syncthreads();
@@ -220,13 +220,12 @@ __global__ void __launch_bounds__(Config<kHeadDim>::kThreads, 1) decode_kernel(D
   }
 }
 
-template <int kHeadDim, class T>
+template <class C, class T>
 cudaError_t launch(const DecodeArgs& a, cudaStream_t stream) {
-  using C = Config<kHeadDim>;
   const int entries = a.kv.num_sequences * a.kv.num_kv_heads, rows = a.num_queries * (a.num_heads / a.kv.num_kv_heads);
   const int bytes = C::kBytes + 2 * (entries + 1) * 4;
   if (a.num_splits > kMostSplits) return cudaErrorInvalidValue;
-  const auto kernel = decode_kernel<kHeadDim, T>;
+  const auto kernel = decode_kernel<C, T>;
   if (const cudaError_t e = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes);
       e != cudaSuccess)
     return e;
@@ -238,8 +237,19 @@ cudaError_t launch(const DecodeArgs& a, cudaStream_t stream) {
 
 template <class T>
 cudaError_t decode(const DecodeArgs& a, cudaStream_t stream) {
+  using namespace decode_detail;
+  int device = 0, there = 0;
+  if (const cudaError_t e = cudaGetDevice(&device); e != cudaSuccess) return e;
+  if (const cudaError_t e = cudaDeviceGetAttribute(&there, cudaDevAttrMaxSharedMemoryPerBlockOptin, device);
+      e != cudaSuccess)
+    return e;
+  if (a.shared_bytes > 0) there = min(there, a.shared_bytes);
+  constexpr int kLarge = 192;  // and the page counts
   cudaError_t result = cudaErrorInvalidValue;
-  dispatch_head_dim(a.kv.head_dim, [&]<int kHeadDim>() { result = decode_detail::launch<kHeadDim, T>(a, stream); });
+  dispatch_head_dim(a.kv.head_dim, [&]<int kHeadDim>() {
+    result = there > (kLarge + 8) * 1024 ? launch<Config<kHeadDim, kLarge>, T>(a, stream)
+                                         : launch<Config<kHeadDim, 96>, T>(a, stream);
+  });
   return result;
 }
 

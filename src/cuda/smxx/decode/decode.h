@@ -16,9 +16,10 @@ struct DecodeArgs {
   std::int32_t num_queries;  // n
   std::int32_t num_heads;    // Hq
   float scale;
-  float* partial;           // decode_partial_floats(): split results
-  std::int32_t* counters;   // decode_counters() zeros; every call leaves them zero
-  std::int32_t num_splits;  // thread blocks the bytes are divided over: decode_splits()
+  float* partial;                 // decode_partial_floats(): split results
+  std::int32_t* counters;         // decode_counters() zeros; every call leaves them zero
+  std::int32_t shared_bytes = 0;  // most shared memory a block may take; 0: what the device allows
+  std::int32_t num_splits;        // thread blocks the bytes are divided over: decode_splits()
 };
 
 /// One thread block an SM; fixed for a device, so results do not depend on anything else.

@@ -33,9 +33,9 @@ __device__ __forceinline__ void add_weighted(float4& sum, float weight, float4 x
 }
 
 /// The warps' states (shared memory) to one: the entry's output when this block read all of it, else a partial result.
-template <int kHeadDim, class T>
+template <class C, class T>
 __device__ void merge_warps(const DecodeArgs& a, const float* states, int entry, int row0, int rows, float* partial) {
-  using C = Config<kHeadDim>;
+  constexpr int kHeadDim = C::kHeadDim;
   constexpr int kState = kStateFloats<kHeadDim>;
   __shared__ float weights[kRows][C::kWarps], tops[kRows], totals[kRows];
   if (threadIdx.x < kRows * C::kWarps) {  // whole warps, though not all rows need be there
@@ -72,10 +72,10 @@ __device__ void merge_warps(const DecodeArgs& a, const float* states, int entry,
 /// The splits' partial results of one entry, in their order. By the block that finished last; `shared` takes the
 /// weights [rows, splits] and behind them the sums of all but the first share of the splits. The results come from
 /// other SMs: past L1.
-template <int kHeadDim, class T>
+template <class C, class T>
 __device__ void merge_splits(const DecodeArgs& a, float* shared, int entry, int row0, int rows, const float* partial,
                              int splits) {
-  using C = Config<kHeadDim>;
+  constexpr int kHeadDim = C::kHeadDim;
   constexpr int kState = kStateFloats<kHeadDim>;
   __shared__ float tops[kRows], totals[kRows];
   float* weights = shared;

@@ -119,22 +119,6 @@ __global__ void __launch_bounds__(kThreads) move_kernel(MoveArgs a, bool to_slot
   }
 }
 
-template <int kHeadDim>
-__global__ void __launch_bounds__(kThreads)
-    append_kernel(PagedLayer l, const void* k, const void* v, std::int64_t k_stride, std::int64_t v_stride, int n) {
-  constexpr int kChunks = kHeadDim / 8;
-  const int head = blockIdx.x;
-  const PagedSequence sequence = l.sequences[blockIdx.y];
-  const int first = sequence.lengths[head] - n;
-  for (int i = threadIdx.x; i < n * kChunks; i += kThreads) {
-    const int r = i / kChunks, c = i % kChunks;
-    const std::int64_t token = std::int64_t(blockIdx.y) * n + r;
-    const PageSlot<kHeadDim> slot = slot_of<kHeadDim>(l.pool, sequence, head, first + r);
-    slot.k(c) = row_of(k, token * k_stride + std::int64_t(head) * kHeadDim)[c];
-    slot.v(c) = row_of(v, token * v_stride + std::int64_t(head) * kHeadDim)[c];
-  }
-}
-
 }  // namespace
 
 // Rows move as 16-bit words, so bf16 and fp16 share every kernel.
@@ -168,15 +152,6 @@ cudaError_t move_tokens(const MoveArgs& a, cudaStream_t stream) {
     const auto blocks = static_cast<unsigned>((std::int64_t(a.count) * (kHeadDim / 8) + kThreads - 1) / kThreads);
     move_kernel<kHeadDim><<<blocks, kThreads, 0, stream>>>(a, false);
     move_kernel<kHeadDim><<<blocks, kThreads, 0, stream>>>(a, true);
-  });
-  return known ? cudaGetLastError() : cudaErrorInvalidValue;
-}
-
-cudaError_t append(const PagedLayer& l, const void* k, const void* v, std::int64_t k_stride, std::int64_t v_stride,
-                   std::int32_t n, cudaStream_t stream) {
-  const bool known = dispatch_head_dim(l.head_dim, [&]<int kHeadDim>() {
-    append_kernel<kHeadDim>
-        <<<dim3(l.num_kv_heads, l.num_sequences), kThreads, 0, stream>>>(l, k, v, k_stride, v_stride, n);
   });
   return known ? cudaGetLastError() : cudaErrorInvalidValue;
 }

@@ -63,8 +63,4 @@ struct MoveArgs {
 };
 cudaError_t move_tokens(const MoveArgs& args, cudaStream_t stream);
 
-/// The last n tokens of every sequence (decode), counted in its lengths already: k, v [num_sequences, n, Hk, d].
-cudaError_t append(const PagedLayer& layer, const void* k, const void* v, std::int64_t k_stride, std::int64_t v_stride,
-                   std::int32_t n, cudaStream_t stream);
-
 }  // namespace tca::cuda
