@@ -51,8 +51,9 @@ class TCA_API Backend {
   virtual std::int64_t break_even_tokens(double kept_share, std::int32_t head_dim) const = 0;
 };
 
-/// name: "reference", "cpu", "cuda" (where it was built), or "auto" (the environment variable TCA_BACKEND, else the
-/// fastest there is). The pool must outlive the backend. Throws kUnsupported listing the backends of this build.
+/// name: "reference", "cpu", "cuda" (bf16 and fp16 on an NVIDIA GPU, caches of its own pools), or "auto" (the
+/// environment variable TCA_BACKEND, else "cpu", which takes everything). The pool must outlive the backend. Throws
+/// kUnsupported listing the backends of this build, or saying why one cannot run here.
 TCA_API std::unique_ptr<Backend> create_backend(std::string_view name, ThreadPool& pool);
 TCA_API std::vector<std::string> available_backends();
 

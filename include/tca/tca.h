@@ -88,7 +88,7 @@ TCA_API tca_status tca_thread_pool_create(int num_threads, tca_thread_pool** out
 TCA_API tca_status tca_thread_pool_num_threads(const tca_thread_pool* pool, int* out);
 TCA_API void tca_thread_pool_destroy(tca_thread_pool* pool);
 
-/* name: "reference", "cpu", or "auto" (the environment variable TCA_BACKEND, else the fastest). TCA_UNSUPPORTED lists
+/* name: "reference", "cpu", "cuda", or "auto" (the environment variable TCA_BACKEND, else "cpu"). TCA_UNSUPPORTED lists
  * what this build has. */
 TCA_API tca_status tca_backend_create(const char* name, tca_thread_pool* pool, tca_backend** out);
 /* Valid as long as the backend. */

@@ -19,7 +19,11 @@ struct Entry {
   bool (*usable)() = [] { return true; };  // on this machine
 };
 
-/// Fastest first: the first usable one is what "auto" means.
+/// What "auto" means: it takes any tensor and any pool. A GPU takes neither fp32 nor pools in host memory, so who wants
+/// it says so.
+constexpr std::string_view kDefault = "cpu";
+
+/// Fastest first.
 constexpr Entry kBackends[] = {
 #ifdef TCA_WITH_CUDA
     {"cuda", create_cuda_backend, [] { return cuda::Device::available(); }},
@@ -41,11 +45,12 @@ std::vector<std::string> available_backends() {
 std::unique_ptr<Backend> create_backend(std::string_view name, ThreadPool& pool) {
   const char* environment = name == "auto" ? std::getenv("TCA_BACKEND") : nullptr;
   const bool overridden = environment != nullptr && *environment != '\0';
-  const std::string_view wanted = overridden ? environment : name;
+  const std::string_view asked = overridden ? environment : name;
+  const std::string_view wanted = asked == "auto" ? kDefault : asked;
   std::string names = "auto";
   for (const Entry& entry : kBackends) {
-    // A backend that was named says itself why it cannot be had.
-    if (wanted == entry.name || (wanted == "auto" && entry.usable())) return entry.create(pool);
+    // A backend that is not usable says itself why.
+    if (wanted == entry.name) return entry.create(pool);
     names += text(", ", entry.name);
   }
   fail(ErrorCategory::kUnsupported,

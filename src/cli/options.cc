@@ -84,7 +84,7 @@ void add_model_options(CLI::App& app, ModelArgs& args) {
       ->check(in_int_range(0, 4096))
       ->type_name("N")
       ->group("Model");
-  app.add_option("--device", args.device, "Where it runs: auto (the GPU if it can), cpu, cuda, reference")
+  app.add_option("--device", args.device, "Where it runs: auto, cpu, cuda, reference")
       ->check(CLI::IsMember({"auto", "cpu", "cuda", "reference"}).description(""))
       ->type_name("NAME")
       ->capture_default_str()
