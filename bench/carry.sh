@@ -42,7 +42,7 @@ for package in "${packages[@]}"; do
     esac
   done <<<"$files"
 done
-rm -rf "$to"/include/gmock "$to"/include/hwy/{contrib,tests}
+rm -rf "$to"/include/gmock "$to"/include/hwy/tests
 # Debian has no static form of these; each under the name that programs ask for.
 for library in hwy fmt benchmark; do
   soname=$(objdump -p "/usr/lib/$arch/lib$library.so" | awk '$1 == "SONAME" {print $2}')
