@@ -54,7 +54,7 @@ void add_options(CLI::App& app, BenchArgs& args) {
       ->check(in_int_range(0, 1 << 20))
       ->type_name("N")
       ->capture_default_str();
-  app.add_option("--batch", args.batch, "Sequences that decode together, forks of the one that was read")
+  app.add_option("--batch", args.batch, "Sequences that decode together, forks of the one read")
       ->check(in_int_range(1, 1024))
       ->type_name("N")
       ->capture_default_str();
