@@ -93,6 +93,8 @@ class KvPages {
   /// A page with one owner, or null when there is no memory.
   virtual KvPage* allocate() = 0;
   virtual void deallocate(KvPage* page) noexcept = 0;
+  /// A token's K or V in host memory, converted to the pool's dtype.
+  void copy_row(const void* from, DType from_dtype, std::byte* to) const;
 };
 
 struct KvPool::Impl {

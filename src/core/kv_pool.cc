@@ -48,6 +48,21 @@ void KvPages::release(KvPage* page) noexcept {
   used.fetch_sub(page_bytes);
 }
 
+void KvPages::copy_row(const void* from, DType from_dtype, std::byte* to) const {
+  if (from_dtype == dtype) {
+    std::memcpy(to, from, row_bytes);
+    return;
+  }
+  constexpr std::int32_t kPiece = 256;  // a whole row of every usual model
+  std::array<float, kPiece> piece;
+  for (std::int32_t done = 0; done < head_dim; done += kPiece) {
+    const std::int32_t n = std::min(kPiece, head_dim - done);
+    const auto offset = static_cast<std::size_t>(done);
+    convert_row(static_cast<const std::byte*>(from) + offset * dtype_size(from_dtype), from_dtype, piece.data(), n);
+    convert_row(piece.data(), to + offset * dtype_size(dtype), dtype, n);
+  }
+}
+
 namespace {
 
 /// A page is one allocation: the header, K, V, positions.
@@ -119,25 +134,6 @@ class HostPages final : public KvPages {
   static_assert(sizeof(KvPage) <= kKOffset);
 
   std::byte* at(KvPage* page, std::size_t offset) const { return reinterpret_cast<std::byte*>(page) + offset; }
-  void copy_row(const void* from, DType from_dtype, std::byte* to) const {
-    if (from_dtype == dtype) {
-      std::memcpy(to, from, row_bytes);
-    } else {
-      convert(from, from_dtype, to);
-    }
-  }
-
-  void convert(const void* from, DType from_dtype, std::byte* to) const {
-    constexpr std::int32_t kPiece = 256;  // a whole row of every usual model
-    std::array<float, kPiece> piece;
-    for (std::int32_t done = 0; done < head_dim; done += kPiece) {
-      const std::int32_t n = std::min(kPiece, head_dim - done);
-      const auto offset = static_cast<std::size_t>(done);
-      convert_row(static_cast<const std::byte*>(from) + offset * dtype_size(from_dtype), from_dtype, piece.data(), n);
-      convert_row(piece.data(), to + offset * dtype_size(dtype), dtype, n);
-    }
-  }
-
   const std::size_t v_offset_, positions_offset_;
 };
 

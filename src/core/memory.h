@@ -9,7 +9,7 @@ namespace tca {
 class Memory {
  public:
   virtual ~Memory() = default;
-  /// At least 64-byte aligned, uninitialised; throws kOutOfMemory naming the bytes.
+  /// At least 64-byte aligned, uninitialised; throws kIo (host) or kOutOfBudget (GPU) naming the bytes.
   virtual void* allocate(std::size_t bytes) = 0;
   virtual void free(void* memory) noexcept = 0;
   /// Between this memory and the host's, in any direction, after all work given to the device before. What goes to the

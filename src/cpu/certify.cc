@@ -2,6 +2,7 @@
 #include <cmath>
 #include <vector>
 
+#include "core/certificates.h"
 #include "core/validate_params.h"
 #include "cpu/attend_rows.h"
 #include "cpu/operations.h"
@@ -94,38 +95,18 @@ std::vector<double> value_norms(const KernelSet& kernels, ThreadPool& pool, cons
   return norms;
 }
 
-HeadCertificate summarise(std::vector<float> deltas, double max_norm) {
-  std::sort(deltas.begin(), deltas.end());
-  double sum = 0;
-  for (const float delta : deltas) sum += delta;
-  const double p95 = deltas[(95 * deltas.size() + 99) / 100 - 1];  // the ceil(0.95 n)-th smallest
-  return {.mean_delta = sum / static_cast<double>(deltas.size()),
-          .p95_delta = p95,
-          .max_delta = deltas.back(),
-          .bound = 2 * p95 * max_norm};
-}
-
 }  // namespace
 
 std::vector<HeadCertificate> certify(const KernelSet& kernels, ThreadPool& pool, const CertifyParams& params,
                                      std::span<float> deltas) {
-  const std::int32_t heads = params.k.num_heads, group = params.q.num_heads / heads;
-  std::vector<HeadCertificate> certificates(static_cast<std::size_t>(heads));
   std::fill(deltas.begin(), deltas.end(), 0.0f);
   // Nothing sampled, or nothing dropped.
-  if (params.q.num_tokens == 0 || params.kept == nullptr) return certificates;
-  const std::vector<float> masses = dropped_masses(kernels, pool, params);
-  const std::vector<double> norms = value_norms(kernels, pool, params.v);
-  for (std::int32_t h = 0; h < heads; ++h) {
-    std::vector<float> head_masses;
-    for (std::int64_t r = 0; r < params.q.num_tokens; ++r) {
-      const auto first = masses.begin() + r * params.q.num_heads + h * group;
-      head_masses.insert(head_masses.end(), first, first + group);
-    }
-    certificates[static_cast<std::size_t>(h)] = summarise(std::move(head_masses), norms[static_cast<std::size_t>(h)]);
+  if (params.q.num_tokens == 0 || params.kept == nullptr) {
+    return std::vector<HeadCertificate>(static_cast<std::size_t>(params.k.num_heads));
   }
+  const std::vector<float> masses = dropped_masses(kernels, pool, params);
   if (!deltas.empty()) std::copy(masses.begin(), masses.end(), deltas.begin());
-  return certificates;
+  return certificates_of(masses, params.q.num_heads, value_norms(kernels, pool, params.v));
 }
 
 }  // namespace tca::cpu

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/certificates.h"
 #include "core/validate_params.h"
 #include "cuda/backend/operations.h"
 #include "cuda/backend/sparsity.h"
@@ -13,17 +14,6 @@
 
 namespace tca::cuda {
 namespace {
-
-HeadCertificate summarise(std::vector<float> deltas, double max_norm) {
-  std::sort(deltas.begin(), deltas.end());
-  double sum = 0;
-  for (const float delta : deltas) sum += delta;
-  const double p95 = deltas[(95 * deltas.size() + 99) / 100 - 1];  // the ceil(0.95 n)-th smallest
-  return {.mean_delta = sum / static_cast<double>(deltas.size()),
-          .p95_delta = p95,
-          .max_delta = deltas.back(),
-          .bound = 2 * p95 * max_norm};
-}
 
 /// What certify() finds out on the GPU.
 struct Measured {
@@ -99,23 +89,16 @@ void tail_scores(std::span<const TailScoreParams> batch) {
 }
 
 std::vector<HeadCertificate> certify(const CertifyParams& params, std::span<float> deltas) {
-  const std::int32_t heads = params.k.num_heads, group = params.q.num_heads / heads;
-  std::vector<HeadCertificate> certificates(static_cast<std::size_t>(heads));
   std::fill(deltas.begin(), deltas.end(), 0.0f);
   // Nothing sampled, or nothing dropped.
-  if (params.q.num_tokens == 0 || params.kept == nullptr) return certificates;
-  const Measured found = params.k.dtype == DType::kBF16 ? measure<__nv_bfloat16>(params) : measure<__half>(params);
-  for (std::int32_t h = 0; h < heads; ++h) {
-    std::vector<float> head_deltas;
-    for (std::int64_t r = 0; r < params.q.num_tokens; ++r) {
-      const auto first = found.deltas.begin() + r * params.q.num_heads + h * group;
-      head_deltas.insert(head_deltas.end(), first, first + group);
-    }
-    const double norm = std::sqrt(static_cast<double>(found.norms[static_cast<std::size_t>(h)]));
-    certificates[static_cast<std::size_t>(h)] = summarise(std::move(head_deltas), norm);
+  if (params.q.num_tokens == 0 || params.kept == nullptr) {
+    return std::vector<HeadCertificate>(static_cast<std::size_t>(params.k.num_heads));
   }
+  const Measured found = params.k.dtype == DType::kBF16 ? measure<__nv_bfloat16>(params) : measure<__half>(params);
   if (!deltas.empty()) std::copy(found.deltas.begin(), found.deltas.end(), deltas.begin());
-  return certificates;
+  std::vector<double> norms;
+  for (const float squared : found.norms) norms.push_back(std::sqrt(static_cast<double>(squared)));
+  return certificates_of(found.deltas, params.q.num_heads, norms);
 }
 
 }  // namespace tca::cuda

@@ -5,7 +5,6 @@
 #include <new>
 
 #include "core/check.h"
-#include "core/half.h"
 #include "cuda/smxx/convert/convert.h"
 #include "cuda/smxx/kv/pages.h"
 
@@ -147,16 +146,9 @@ void DevicePages::deallocate(KvPage* page) noexcept {
 }
 
 void DevicePages::pack_rows(const TensorView& from, std::span<const KvWrite> writes, std::byte* to) const {
-  std::vector<float> row(static_cast<std::size_t>(head_dim));
   for (std::size_t h = 0; h < writes.size(); ++h) {
     for (std::int64_t i = 0; i < writes[h].held.count; ++i, to += row_bytes) {
-      const void* const source = from.row(writes[h].held[i], static_cast<std::int64_t>(h));
-      if (from.dtype == dtype) {
-        std::memcpy(to, source, row_bytes);
-      } else {
-        convert_row(source, from.dtype, row.data(), head_dim);
-        convert_row(row.data(), to, dtype, head_dim);
-      }
+      copy_row(from.row(writes[h].held[i], static_cast<std::int64_t>(h)), from.dtype, to);
     }
   }
 }

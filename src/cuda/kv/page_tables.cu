@@ -42,12 +42,11 @@ void PageTables::make_room(KvCacheAccess::Impl& cache) {
   std::size_t most = 0;
   for (const KvList& list : cache.lists) most = std::max(most, list.pages.size());
   if (most <= static_cast<std::size_t>(max_pages_)) return;
-  // Doubling: a table moves seldom, and graphs that were recorded with its address stay valid.
+  // Doubling, so that a growing cache sends its table seldom.
   max_pages_ = std::max(kLeastPages, static_cast<std::int32_t>(std::bit_ceil(most)));
   tables_.release();
   tables_.reserve(cache.lists.size() * static_cast<std::size_t>(max_pages_) * sizeof(std::int32_t));
   for (KvList& list : cache.lists) list.mirrored = 0;
-  ++generation_;
 }
 
 void PageTableUpdate::add(const KvCache& cache, std::int32_t first_layer, std::int32_t last_layer) {

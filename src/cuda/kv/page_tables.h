@@ -17,9 +17,8 @@ class PageTables final : public KvMirror {
   /// The cache's, made when it has none.
   static PageTables& of(const KvCache& cache);
 
-  /// Addresses in GPU memory; they change when generation() does, which is seldom.
+  /// Addresses in GPU memory; they change when a list outgrows the table.
   PagedSequence layer(std::int32_t layer) const;
-  std::int64_t generation() const { return generation_; }
 
  private:
   friend class PageTableUpdate;
@@ -29,7 +28,6 @@ class PageTables final : public KvMirror {
 
   std::int32_t num_layers_, num_kv_heads_;
   std::int32_t max_pages_ = 0;
-  std::int64_t generation_ = 0;
   MemoryBlock tables_;   // [num_layers, num_kv_heads, max_pages] int32
   MemoryBlock lengths_;  // [num_layers, num_kv_heads] int32
 };
