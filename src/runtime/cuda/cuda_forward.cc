@@ -113,42 +113,16 @@ void CudaForward::project(Rows rows, const GpuLayer& w) {
 }
 
 void CudaForward::add_attention(Rows rows, const GpuLayer& w) {
-  model_->products().run({.weight = w.o.weight,
-                          .x = bf16_row(q_, rows.begin - first_query_, q_width_),
-                          .out = x_row(rows.begin),
-                          .rows = rows.count,
-                          .in = q_width_,
-                          .columns = hidden_,
-                          .x_stride = q_width_,
-                          .out_stride = hidden_,
-                          .output = Output::kAddF32},
-                         stream());
+  model_->multiply(w.o, bf16_row(q_, rows.begin - first_query_, q_width_), q_width_, x_row(rows.begin), Output::kAddF32,
+                   rows.count, stream());
   if (w.o.bias == nullptr) return;
   cuda::check(add_bias(x_row(rows.begin), w.o.bias, rows.count, config_->hidden_size, stream()), "adding a bias");
 }
 
 void CudaForward::add_mlp(Rows rows, const GpuLayer& w) {
-  model_->products().run({.weight = w.gate_up.weight,
-                          .x = normed_.data(),
-                          .out = wide_.data(),
-                          .rows = rows.count,
-                          .in = hidden_,
-                          .columns = 2 * inner_,
-                          .x_stride = hidden_,
-                          .out_stride = 2 * inner_,
-                          .output = Output::kBf16},
-                         stream());
+  model_->multiply(w.gate_up, normed_.data(), hidden_, wide_.data(), Output::kBf16, rows.count, stream());
   cuda::check(swiglu(wide_.data(), w.gate_up.bias, rows.count, config_->intermediate_size, stream()), "activating");
-  model_->products().run({.weight = w.down.weight,
-                          .x = wide_.data(),
-                          .out = x_row(rows.begin),
-                          .rows = rows.count,
-                          .in = inner_,
-                          .columns = hidden_,
-                          .x_stride = 2 * inner_,
-                          .out_stride = hidden_,
-                          .output = Output::kAddF32},
-                         stream());
+  model_->multiply(w.down, wide_.data(), 2 * inner_, x_row(rows.begin), Output::kAddF32, rows.count, stream());
   if (w.down.bias == nullptr) return;
   cuda::check(add_bias(x_row(rows.begin), w.down.bias, rows.count, config_->hidden_size, stream()), "adding a bias");
 }
@@ -161,16 +135,7 @@ void CudaForward::logits(std::int64_t first, std::int64_t count, std::span<float
   cuda::check(rms_norm(x_row(first_output_ + first), weights.final_norm, normed_.data(), count, config_->hidden_size,
                        eps_, stream()),
               "normalising");
-  model_->products().run({.weight = weights.lm_head.weight,
-                          .x = normed_.data(),
-                          .out = logits_.data(),
-                          .rows = count,
-                          .in = hidden_,
-                          .columns = config_->vocab_size,
-                          .x_stride = hidden_,
-                          .out_stride = config_->vocab_size,
-                          .output = Output::kF32},
-                         stream());
+  model_->multiply(weights.lm_head, normed_.data(), hidden_, logits_.data(), Output::kF32, count, stream());
   model_->memory().copy(out.data(), logits_.data(), bytes);
 }
 

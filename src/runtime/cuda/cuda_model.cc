@@ -25,6 +25,20 @@ std::unique_ptr<Forward> CudaModel::create_forward(const Model& model, ThreadPoo
   return std::make_unique<CudaForward>(model.config(), *this, pool, chunk_tokens);
 }
 
+void CudaModel::multiply(const Matrix& w, const void* x, std::int64_t x_stride, void* out, Output output,
+                         std::int64_t rows, cudaStream_t stream) const {
+  products_.run({.weight = w.weight,
+                 .x = x,
+                 .out = out,
+                 .rows = rows,
+                 .in = w.in,
+                 .columns = w.out,
+                 .x_stride = x_stride,
+                 .out_stride = w.out,
+                 .output = output},
+                stream);
+}
+
 std::shared_ptr<const RopeTables> CudaModel::rope(std::int64_t positions, ThreadPool& pool) const {
   constexpr std::int64_t kLeast = 4096;
   const std::lock_guard lock(rope_mutex_);

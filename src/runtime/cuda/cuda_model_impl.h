@@ -30,6 +30,10 @@ class CudaModel final : public DeviceModel {
                                           std::int64_t chunk_tokens) const override;
 
   const GpuWeights& weights() const { return weights_; }
+  /// out [rows, w.out] (+)= x [rows, w.in] w^T, x_stride elements from row to row of x; the bias is left out.
+  void multiply(const Matrix& w, const void* x, std::int64_t x_stride, void* out, Output output, std::int64_t rows,
+                cudaStream_t stream) const;
+  /// For products of other shapes than a whole matrix's.
   Products& products() const { return products_; }
   /// Tables of at least this many positions: the ones there are, or new ones of twice the size. Who uses a table holds
   /// it.

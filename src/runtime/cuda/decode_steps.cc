@@ -203,7 +203,7 @@ void DecodeSteps::queue_step(Kind kind, cudaStream_t stream) {
               "reading embeddings");
   for (std::int32_t index = 0; index < config_->num_layers; ++index) queue_layer(index, kind, stream);
   cuda::check(rms_norm(x, weights.final_norm, normed_.data(), rows, config_->hidden_size, eps_, stream), "normalising");
-  multiply(weights.lm_head, normed_.data(), hidden_, logits_.data(), Output::kF32, rows, stream);
+  model_->multiply(weights.lm_head, normed_.data(), hidden_, logits_.data(), Output::kF32, rows, stream);
   cuda::check(cudaMemcpyAsync(host_logits_.data(), logits_.data(),
                               static_cast<std::size_t>(rows * config_->vocab_size) * sizeof(float),
                               cudaMemcpyDeviceToHost, stream),
@@ -216,14 +216,14 @@ void DecodeSteps::queue_layer(std::int32_t index, Kind kind, cudaStream_t stream
   const std::int32_t hidden = config_->hidden_size, inner = config_->intermediate_size;
   auto* const x = static_cast<float*>(x_.data());
   cuda::check(rms_norm(x, w.attention_norm, normed_.data(), rows, hidden, eps_, stream), "normalising");
-  multiply(w.qkv, normed_.data(), hidden_, wide_.data(), Output::kBf16, rows, stream);
+  model_->multiply(w.qkv, normed_.data(), hidden_, wide_.data(), Output::kBf16, rows, stream);
   attend(index, kind, stream);
-  multiply(w.o, attended_.data(), q_width_, x, Output::kAddF32, rows, stream);
+  model_->multiply(w.o, attended_.data(), q_width_, x, Output::kAddF32, rows, stream);
   if (w.o.bias != nullptr) cuda::check(add_bias(x, w.o.bias, rows, hidden, stream), "adding a bias");
   cuda::check(rms_norm(x, w.mlp_norm, normed_.data(), rows, hidden, eps_, stream), "normalising");
-  multiply(w.gate_up, normed_.data(), hidden_, wide_.data(), Output::kBf16, rows, stream);
+  model_->multiply(w.gate_up, normed_.data(), hidden_, wide_.data(), Output::kBf16, rows, stream);
   cuda::check(swiglu(wide_.data(), w.gate_up.bias, rows, inner, stream), "activating");
-  multiply(w.down, wide_.data(), 2 * std::int64_t{inner}, x, Output::kAddF32, rows, stream);
+  model_->multiply(w.down, wide_.data(), 2 * std::int64_t{inner}, x, Output::kAddF32, rows, stream);
   if (w.down.bias != nullptr) cuda::check(add_bias(x, w.down.bias, rows, hidden, stream), "adding a bias");
 }
 
@@ -268,20 +268,6 @@ void DecodeSteps::attend(std::int32_t index, Kind kind, cudaStream_t stream) {
   cuda::check(cuda::decode<__nv_bfloat16>(args, stream), "attending");
   if (!probes) return;
   cuda::check(collect_lse(args.lse, heads.probes, heads.slots, rows, config_->num_heads, stream), "collecting probes");
-}
-
-void DecodeSteps::multiply(const Matrix& w, const void* x, std::int64_t x_stride, void* out, Output output,
-                           std::int64_t rows, cudaStream_t stream) {
-  model_->products().run({.weight = w.weight,
-                          .x = x,
-                          .out = out,
-                          .rows = rows,
-                          .in = w.in,
-                          .columns = w.out,
-                          .x_stride = x_stride,
-                          .out_stride = w.out,
-                          .output = output},
-                         stream);
 }
 
 }  // namespace tca::runtime::gpu

@@ -86,8 +86,6 @@ class DecodeSteps {
   void queue_step(Kind kind, cudaStream_t stream);
   void queue_layer(std::int32_t index, Kind kind, cudaStream_t stream);
   void attend(std::int32_t index, Kind kind, cudaStream_t stream);
-  void multiply(const Matrix& w, const void* x, std::int64_t x_stride, void* out, Output output, std::int64_t rows,
-                cudaStream_t stream);
 
   const ModelConfig* config_;
   const CudaModel* model_;
