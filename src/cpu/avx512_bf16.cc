@@ -111,9 +111,19 @@ void score(const void* queries, const void* keys, const TileShape& shape, float*
   });
 }
 
+bool softmax(const TileShape& shape, float log2_scale, const float* tile_max, const float* scores, void* weights,
+             float* max, float* sum, float* factors) {
+  bool changed = false;
+  with_row_vectors(shape.rows, [&](auto vectors) HWY_ATTR {
+    changed = softmax_rows<vectors.value, kBlockRows>(shape, log2_scale, tile_max, scores, static_cast<float*>(weights),
+                                                      max, sum, factors);
+  });
+  return changed;
+}
+
 template <int kVectors>
-void accumulate_block(const float* HWY_RESTRICT weights, const float* HWY_RESTRICT values, const TileShape& shape,
-                      const float* HWY_RESTRICT factors, float* HWY_RESTRICT out) {
+void accumulate_block(std::span<const WeightedTile> tiles, const TileShape& shape, const float* HWY_RESTRICT factors,
+                      float* HWY_RESTRICT out) {
   const FloatTag df;
   for (std::int32_t first = 0; first < shape.head_dim; first += kGroup) {
     float* HWY_RESTRICT to = out + first * kBlockRows;
@@ -131,17 +141,20 @@ void accumulate_block(const float* HWY_RESTRICT weights, const float* HWY_RESTRI
         for (int c = 0; c < kGroup; ++c) sum[c][v] = hn::Mul(sum[c][v], factor);
       }
     }
-    const float* HWY_RESTRICT value = values + shape.first_key / 2 * kValueStride + first;
-    const float* HWY_RESTRICT weight = weights + shape.first_key / 2 * kBlockRows;
-    for (std::int32_t j = shape.first_key; j < shape.end_key; j += 2, value += kValueStride, weight += kBlockRows) {
-      FloatVec w[kVectors];
-      HWY_UNROLL(3)
-      for (int v = 0; v < kVectors; ++v) w[v] = hn::Load(df, weight + v * kLanes);
-      HWY_UNROLL(8)
-      for (int c = 0; c < kGroup; ++c) {
-        const FloatVec x = hn::Set(df, value[c]);
+    for (const WeightedTile& tile : tiles) {
+      const float* HWY_RESTRICT value =
+          static_cast<const float*>(tile.values) + tile.first_key / 2 * kValueStride + first;
+      const float* HWY_RESTRICT weight = static_cast<const float*>(tile.weights) + tile.first_key / 2 * kBlockRows;
+      for (std::int32_t j = tile.first_key; j < tile.end_key; j += 2, value += kValueStride, weight += kBlockRows) {
+        FloatVec w[kVectors];
         HWY_UNROLL(3)
-        for (int v = 0; v < kVectors; ++v) sum[c][v] = dot_pairs(sum[c][v], w[v], x);
+        for (int v = 0; v < kVectors; ++v) w[v] = hn::Load(df, weight + v * kLanes);
+        HWY_UNROLL(8)
+        for (int c = 0; c < kGroup; ++c) {
+          const FloatVec x = hn::Set(df, value[c]);
+          HWY_UNROLL(3)
+          for (int v = 0; v < kVectors; ++v) sum[c][v] = dot_pairs(sum[c][v], w[v], x);
+        }
       }
     }
     HWY_UNROLL(8)
@@ -152,29 +165,32 @@ void accumulate_block(const float* HWY_RESTRICT weights, const float* HWY_RESTRI
   }
 }
 
-void accumulate(const float* weights, const void* values, const TileShape& shape, const float* factors, float* out) {
-  with_row_vectors(shape.rows, [&](auto vectors) HWY_ATTR {
-    accumulate_block<vectors.value>(weights, static_cast<const float*>(values), shape, factors, out);
-  });
+void accumulate(std::span<const WeightedTile> tiles, const TileShape& shape, const float* factors, float* out) {
+  with_row_vectors(shape.rows,
+                   [&](auto vectors) HWY_ATTR { accumulate_block<vectors.value>(tiles, shape, factors, out); });
+}
+
+std::size_t tile_bytes(std::int32_t) {
+  return std::max(sizeof(std::uint16_t) * kTileKeys * kKeyStride, sizeof(float) * kTileKeys / 2 * kValueStride);
 }
 
 }  // namespace
 
-constexpr std::size_t kTileBytes =
-    std::max(sizeof(std::uint16_t) * kTileKeys * kKeyStride, sizeof(float) * kTileKeys / 2 * kValueStride);
-
 constexpr TileKernels kBf16TileKernels = {.block_rows = kBlockRows,
-                                          .key_tile_bytes = kTileBytes,
                                           .query_block_bytes = query_block_bytes,
+                                          .tile_bytes = tile_bytes,
+                                          .weight_tile_bytes = sizeof(float) * kTileKeys / 2 * kBlockRows,
+                                          .enter = flush_denormals,
+                                          .leave = keep_denormals,
                                           .pack_queries = pack_queries,
                                           .pack_keys = pack_keys,
                                           .pack_values = pack_values,
                                           .score = score,
-                                          .mask = mask_tile,
-                                          .softmax = softmax_pairs,
+                                          .mask = mask_tile<kBlockRows>,
+                                          .softmax = softmax,
                                           .accumulate = accumulate,
-                                          .column_sums = sum_columns,
-                                          .store_rows = store_block};
+                                          .column_sums = sum_columns<kBlockRows>,
+                                          .store_rows = store_block<kBlockRows>};
 
 }  // namespace HWY_NAMESPACE
 }  // namespace tca::cpu

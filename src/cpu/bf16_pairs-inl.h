@@ -12,70 +12,83 @@
 #if HWY_TARGET == HWY_AVX3
 #include <immintrin.h>
 
-HWY_BEFORE_NAMESPACE();
+HWY_PUSH_ATTRIBUTES(HWY_TARGET_STR ",avx512bf16")
 namespace tca::cpu {
 namespace HWY_NAMESPACE {
 
-/// [head_dim / 2][R] pairs.
-inline void pack_query_pairs(const void* const* rows, std::int32_t count, std::int32_t head_dim, void* packed) {
+/// [head_dim / 2][kRows] pairs.
+template <std::int32_t kRows = kBlockRows>
+void pack_query_pairs(const void* const* rows, std::int32_t count, std::int32_t head_dim, void* packed) {
   HWY_ALIGN static constexpr float kZeros[kMaxHeadDim / 2] = {};
-  for (std::int32_t r = 0; r < kBlockRows; r += kTurn) {
+  for (std::int32_t r = 0; r < kRows; r += kTurn) {
     const float* pairs[kTurn];
     for (std::int32_t i = 0; i < kTurn; ++i) pairs[i] = r + i < count ? static_cast<const float*>(rows[r + i]) : kZeros;
-    turn_rows_in(pairs, head_dim / 2, static_cast<float*>(packed) + r);
+    turn_rows_in<kRows>(pairs, head_dim / 2, static_cast<float*>(packed) + r);
   }
+}
+
+/// What is too small for a normal number counts as zero, at full speed: denormal results would take a hundred cycles
+/// each, and bf16 products take them for zeros anyway. For kernels' enter() and leave().
+constexpr unsigned kFlushToZero = 0x8000;
+inline void flush_denormals() { _mm_setcsr(_mm_getcsr() | kFlushToZero); }
+inline void keep_denormals() { _mm_setcsr(_mm_getcsr() & ~kFlushToZero); }
+
+/// 2^x for x < 128, within 3e-6 of the value: for weights that are rounded to bf16 next. Half the instructions of
+/// exp2() in exp-inl.h. Exactly a power of two for integers and 0 for -infinity; the polynomial is minimax for the
+/// relative error on [0, 1) with a constant term of 1.
+HWY_INLINE __m512 exp2_weights(__m512 x) {
+  constexpr int kFraction = 0x09;  // x - floor(x), without signalling that it is inexact
+  const __m512 r = _mm512_reduce_ps(x, kFraction);
+  __m512 p = _mm512_fmadd_ps(_mm512_set1_ps(0.013426686f), r, _mm512_set1_ps(0.052242473f));
+  p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(0.24128021f));
+  p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(0.69304484f));
+  p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0f));
+  return _mm512_scalef_ps(p, x);
 }
 
 /// Weights of two keys, rounded to the nearest bf16 (weights are positive and finite: half an ulp and a cut), as pairs.
-HWY_INLINE FloatVec pair_weights(FloatVec even, FloatVec odd, __m512i upper_halves) {
-  const hn::RebindToUnsigned<FloatTag> du32;
-  const auto half_ulp = hn::Set(du32, 0x8000u);
-  const auto low = hn::Add(hn::BitCast(du32, even), half_ulp), high = hn::Add(hn::BitCast(du32, odd), half_ulp);
-  return FloatVec{_mm512_castsi512_ps(_mm512_permutex2var_epi16(low.raw, upper_halves, high.raw))};
+HWY_INLINE __m512i pair_weights(__m512 even, __m512 odd) {
+  const __m512i half_ulp = _mm512_set1_epi32(0x8000), upper = _mm512_set1_epi32(static_cast<int>(0xffff0000));
+  const __m512i low = _mm512_srli_epi32(_mm512_add_epi32(_mm512_castps_si512(even), half_ulp), 16);
+  const __m512i high = _mm512_add_epi32(_mm512_castps_si512(odd), half_ulp);
+  constexpr int kSelect = 0xca;  // where the first operand has ones the second, else the third
+  return _mm512_ternarylogic_epi32(upper, high, low, kSelect);
 }
 
-template <int kVectors>
-HWY_INLINE bool softmax_block(const TileShape& shape, float log2_scale, const float* HWY_RESTRICT tile_max,
-                              float* scores, float* HWY_RESTRICT max, float* HWY_RESTRICT sum,
-                              float* HWY_RESTRICT factors) {
-  const FloatTag df;
-  const FloatVec scale = hn::Set(df, log2_scale);
+/// Of a block of kRows rows, those of kVectors vectors: scores [keys][kRows] to weights [keys / 2][kRows] in pairs.
+template <int kVectors, std::int32_t kRows>
+bool softmax_rows(const TileShape& shape, float log2_scale, const float* HWY_RESTRICT tile_max,
+                  const float* HWY_RESTRICT scores, float* HWY_RESTRICT weights, float* HWY_RESTRICT max,
+                  float* HWY_RESTRICT sum, float* HWY_RESTRICT factors) {
   RowMaximum<kVectors> maximum;
   raise_maximum(log2_scale, tile_max, max, factors, maximum);
-  // 16-bit element 2 i of a pair vector is the upper half of lane i of the first operand, 2 i + 1 of the second.
-  const __m512i first_upper = _mm512_set1_epi32(0x00210001);
-  const __m512i lane = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
-  const __m512i upper_halves = _mm512_add_epi32(first_upper, _mm512_mullo_epi32(lane, _mm512_set1_epi32(0x00020002)));
-  FloatVec sums[kVectors];
-  for (int v = 0; v < kVectors; ++v) sums[v] = hn::Zero(df);
-  const auto weigh = [&](const float* from, int v)
-                         HWY_ATTR { return exp2<4>(df, hn::Mul(hn::Sub(hn::Load(df, from), maximum.max[v]), scale)); };
-  // Pairs of rows shrink to one: what is written was read before. An odd last key has a padding of -infinity after it.
+  const __m512 scale = _mm512_set1_ps(log2_scale);
+  __m512 shift[kVectors], even_sums[kVectors], odd_sums[kVectors];
+  for (int v = 0; v < kVectors; ++v) {
+    shift[v] = _mm512_mul_ps(maximum.max[v].raw, _mm512_set1_ps(-log2_scale));
+    even_sums[v] = odd_sums[v] = _mm512_setzero_ps();
+  }
+  // An odd last key has a padding of -infinity after it.
   for (std::int32_t j = shape.first_key; j < shape.end_key; j += 2) {
-    HWY_UNROLL(3)
+    HWY_UNROLL(4)
     for (int v = 0; v < kVectors; ++v) {
-      const float* const from = scores + j * kBlockRows + v * kLanes;
-      const FloatVec even = weigh(from, v), odd = weigh(from + kBlockRows, v);
-      sums[v] = hn::Add(sums[v], hn::Add(even, odd));
-      hn::Store(pair_weights(even, odd, upper_halves), df, scores + j / 2 * kBlockRows + v * kLanes);
+      const float* const from = scores + j * kRows + v * kLanes;
+      const __m512 even = exp2_weights(_mm512_fmadd_ps(_mm512_load_ps(from), scale, shift[v]));
+      const __m512 odd = exp2_weights(_mm512_fmadd_ps(_mm512_load_ps(from + kRows), scale, shift[v]));
+      even_sums[v] = _mm512_add_ps(even_sums[v], even);
+      odd_sums[v] = _mm512_add_ps(odd_sums[v], odd);
+      _mm512_store_si512(weights + j / 2 * kRows + v * kLanes, pair_weights(even, odd));
     }
   }
+  FloatVec sums[kVectors];
+  for (int v = 0; v < kVectors; ++v) sums[v] = FloatVec{_mm512_add_ps(even_sums[v], odd_sums[v])};
   update_sums(maximum, sums, sum);
   return maximum.changed;
 }
 
-inline bool softmax_pairs(const TileShape& shape, float log2_scale, const float* tile_max, float* scores, float* max,
-                          float* sum, float* factors) {
-  bool changed = false;
-  with_row_vectors(shape.rows, [&](auto vectors) HWY_ATTR {
-    changed = softmax_block<vectors.value>(shape, log2_scale, tile_max, scores, max, sum, factors);
-  });
-  return changed;
-}
-
 }  // namespace HWY_NAMESPACE
 }  // namespace tca::cpu
-HWY_AFTER_NAMESPACE();
+HWY_POP_ATTRIBUTES
 #endif
 
 #endif

@@ -10,6 +10,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string_view>
 
 #include "tca/kv_cache.h"
@@ -21,6 +22,7 @@ inline constexpr std::int32_t kTileKeys = 64;     // keys of a tile: those of a 
 inline constexpr std::int32_t kKeyStep = 8;       // keys go through registers in groups of at most this many
 inline constexpr std::int32_t kHeadDimStep = 16;  // head_dim is a multiple: whole vectors on every target
 inline constexpr std::int32_t kMaxHeadDim = 256;
+inline constexpr std::int32_t kMaxBlockRows = 64;
 inline constexpr std::size_t kAlignment = 64;  // of every buffer below: a cache line and the widest vector
 static_assert(kTileKeys == kPageTokens);
 
@@ -38,12 +40,25 @@ struct Visibility {
   std::int32_t lag = 0;
 };
 
+/// A tile whose weights wait to meet its values.
+struct WeightedTile {
+  const void* weights = nullptr;
+  const void* values = nullptr;
+  std::int32_t first_key = 0, end_key = 0;
+};
+
 /// Attention of many rows. A block is block_rows query rows (R below) of one KV head; the last block of a query tile
 /// may hold fewer, the rest is then undefined but harmless. Scores are [kTileKeys][R].
 struct TileKernels {
-  std::int32_t block_rows = 0;
-  std::size_t key_tile_bytes = 0;  // also of a value tile
+  std::int32_t block_rows = 0;  // at most kMaxBlockRows
   std::size_t (*query_block_bytes)(std::int32_t head_dim) = nullptr;
+  std::size_t (*tile_bytes)(std::int32_t head_dim) = nullptr;  // of packed keys, and of packed values
+  std::size_t weight_tile_bytes = 0;
+
+  /// Called by a thread before and after it uses the rest, which must not outlive a task: modes of the processor that
+  /// others set, too. Null where there are none.
+  void (*enter)() = nullptr;
+  void (*leave)() = nullptr;
 
   void (*pack_queries)(const void* const* rows, std::int32_t count, DType dtype, std::int32_t head_dim,
                        void* packed) = nullptr;
@@ -58,15 +73,15 @@ struct TileKernels {
   /// Sets scores of keys that a row does not see to -infinity and takes tile_max again.
   void (*mask)(const std::int32_t* row_positions, const std::int32_t* key_positions, const Visibility& visibility,
                const TileShape& shape, float* scores, float* tile_max) = nullptr;
-  /// Turns scores, as score() leaves them, into weights 2^((score - max) * log2_scale), in place and in the form
-  /// accumulate() wants, and brings
-  /// max[r] and sum[r] up to date. max only rises when it falls behind by a factor of 2^8 in weight, which makes that
-  /// rare. Returns whether any did: factors[r] is then what the block's earlier result is to be multiplied with.
-  bool (*softmax)(const TileShape& shape, float log2_scale, const float* tile_max, float* scores, float* max,
-                  float* sum, float* factors) = nullptr;
-  /// out[c][r] = out[c][r] * factors[r] + sum over j of weights[j][r] * v[j][c]. Null factors are ones. out is
-  /// [head_dim][R].
-  void (*accumulate)(const float* weights, const void* values, const TileShape& shape, const float* factors,
+  /// Turns scores, as score() leaves them, into weights 2^((score - max) * log2_scale) in the form accumulate() wants,
+  /// and brings max[r] and sum[r] up to date. max only rises when it falls behind by a factor of 2^8 in weight, which
+  /// makes that rare. Returns whether any did: factors[r] is then what the block's earlier result is to be multiplied
+  /// with.
+  bool (*softmax)(const TileShape& shape, float log2_scale, const float* tile_max, const float* scores, void* weights,
+                  float* max, float* sum, float* factors) = nullptr;
+  /// out[c][r] = out[c][r] * factors[r] + sum over the tiles' keys j of weights[j][r] * v[j][c]. Null factors are ones.
+  /// out is [head_dim][R]; of shape, rows and head_dim count.
+  void (*accumulate)(std::span<const WeightedTile> tiles, const TileShape& shape, const float* factors,
                      float* out) = nullptr;
   /// sums[j] = sum over rows of exp(scores[j][r] * scale - lse[r]); lse has +infinity for rows beyond the block's.
   void (*column_sums)(const float* scores, const TileShape& shape, float scale, const float* lse,

@@ -52,11 +52,11 @@ HWY_INLINE float weigh_row(float* HWY_RESTRICT scores, std::int32_t visible, flo
   const FloatVec reference = hn::Set(df, max), scale = hn::Set(df, log2_scale);
   FloatVec total = hn::Zero(df);
   for (std::int32_t j = 0; j < kTileKeys; j += kLanes) {
-    const FloatVec weight = exp2<5>(df, hn::Mul(hn::Sub(hn::Load(df, scores + j), reference), scale));
+    const FloatVec weight = exp2(df, hn::Mul(hn::Sub(hn::Load(df, scores + j), reference), scale));
     total = hn::Add(total, weight);
     hn::Store(weight, df, scores + j);
   }
-  const float decay = hn::GetLane(exp2<5>(df, hn::Set(df, (before - max) * log2_scale)));
+  const float decay = hn::GetLane(exp2(df, hn::Set(df, (before - max) * log2_scale)));
   sum = sum * decay + hn::GetLane(hn::SumOfLanes(df, total));
   return decay;
 }

@@ -41,7 +41,7 @@ static_assert(kKeyStep % kGroup == 0 && kHeadDimStep % kGroup == 0 && kHeadDimSt
 /// Packed key tiles are zero from their last key to the end of its group.
 HWY_INLINE std::int32_t padded_keys(std::int32_t keys) { return (keys + kKeyStep - 1) / kKeyStep * kKeyStep; }
 
-/// Calls kernel with the number of row vectors in use as a constant.
+/// Calls kernel with the number of row vectors of a block in use as a constant.
 template <class Kernel>
 HWY_INLINE void with_row_vectors(std::int32_t rows, const Kernel& kernel) {
   if (rows > 2 * kLanes) {
@@ -119,41 +119,44 @@ HWY_INLINE void transpose(QuadVec (&rows)[4]) {
 }
 #endif
 
-/// packed[c][r] = rows[r][c] for kTurn rows of n 32-bit elements; packed has kBlockRows columns.
+/// packed[c][r] = rows[r][c] for kTurn rows of n 32-bit elements; packed has kRows columns.
+template <std::int32_t kRows = kBlockRows>
 HWY_INLINE void turn_rows_in(const float* const* rows, std::int32_t n, float* HWY_RESTRICT packed) {
 #if HWY_TARGET == HWY_SCALAR
-  for (std::int32_t c = 0; c < n; ++c) packed[c * kBlockRows] = rows[0][c];
+  for (std::int32_t c = 0; c < n; ++c) packed[c * kRows] = rows[0][c];
 #else
   const Quad dq;
   for (std::int32_t c = 0; c < n; c += 4) {
     QuadVec square[4];
     for (int i = 0; i < 4; ++i) square[i] = hn::LoadU(dq, rows[i] + c);
     transpose(square);
-    for (int i = 0; i < 4; ++i) hn::Store(square[i], dq, packed + (c + i) * kBlockRows);
+    for (int i = 0; i < 4; ++i) hn::Store(square[i], dq, packed + (c + i) * kRows);
   }
 #endif
 }
 
 /// turned[r][c] = out[c][r] * factors[r] for kTurn rows.
+template <std::int32_t kRows>
 HWY_INLINE void turn_rows_out(const float* HWY_RESTRICT out, const float* HWY_RESTRICT factors, std::int32_t n,
                               float (*HWY_RESTRICT turned)[kMaxHeadDim]) {
 #if HWY_TARGET == HWY_SCALAR
-  for (std::int32_t c = 0; c < n; ++c) turned[0][c] = out[c * kBlockRows] * factors[0];
+  for (std::int32_t c = 0; c < n; ++c) turned[0][c] = out[c * kRows] * factors[0];
 #else
   const Quad dq;
   const QuadVec factor = hn::Load(dq, factors);
   for (std::int32_t c = 0; c < n; c += 4) {
     QuadVec square[4];
-    for (int i = 0; i < 4; ++i) square[i] = hn::Mul(hn::Load(dq, out + (c + i) * kBlockRows), factor);
+    for (int i = 0; i < 4; ++i) square[i] = hn::Mul(hn::Load(dq, out + (c + i) * kRows), factor);
     transpose(square);
     for (int i = 0; i < 4; ++i) hn::Store(square[i], dq, turned[i] + c);
   }
 #endif
 }
 
-inline void mask_tile(const std::int32_t* HWY_RESTRICT row_positions, const std::int32_t* HWY_RESTRICT key_positions,
-                      const Visibility& visibility, const TileShape& shape, float* HWY_RESTRICT scores,
-                      float* HWY_RESTRICT tile_max) {
+template <std::int32_t kRows = kBlockRows>
+void mask_tile(const std::int32_t* HWY_RESTRICT row_positions, const std::int32_t* HWY_RESTRICT key_positions,
+               const Visibility& visibility, const TileShape& shape, float* HWY_RESTRICT scores,
+               float* HWY_RESTRICT tile_max) {
   const FloatTag df;
   const IntTag di;
   const FloatVec hidden = hn::Set(df, -std::numeric_limits<float>::infinity());
@@ -165,7 +168,7 @@ inline void mask_tile(const std::int32_t* HWY_RESTRICT row_positions, const std:
     for (std::int32_t j = shape.first_key; j < shape.end_key; ++j) {
       const auto key = hn::Set(di, key_positions[j]);
       const auto seen = hn::AndNot(hn::Gt(key, last), hn::Gt(key, after));
-      float* score = scores + j * kBlockRows + r;
+      float* score = scores + j * kRows + r;
       const FloatVec masked = hn::IfThenElse(hn::RebindMask(df, seen), hn::Load(df, score), hidden);
       top = hn::Max(top, masked);
       hn::Store(masked, df, score);
@@ -194,7 +197,7 @@ HWY_INLINE void raise_maximum(float log2_scale, const float* HWY_RESTRICT tile_m
     const FloatVec before = hn::Load(df, max + v * kLanes), top = hn::Load(df, tile_max + v * kLanes);
     const auto rises = hn::Gt(hn::Mul(hn::Sub(top, before), scale), slack);  // false for -infinity against itself
     const FloatVec after = hn::IfThenElse(rises, top, before);
-    const FloatVec decay = exp2<5>(df, hn::Mul(hn::Sub(before, after), scale));
+    const FloatVec decay = exp2(df, hn::Mul(hn::Sub(before, after), scale));
     result.factors[v] = hn::IfThenElse(rises, decay, hn::Set(df, 1.0f));
     result.changed = result.changed || !hn::AllFalse(df, rises);
     hn::Store(after, df, max + v * kLanes);
@@ -212,25 +215,27 @@ HWY_INLINE void update_sums(const RowMaximum<kVectors>& maximum, const FloatVec*
   }
 }
 
-inline void sum_columns(const float* HWY_RESTRICT scores, const TileShape& shape, float scale,
-                        const float* HWY_RESTRICT lse, float* HWY_RESTRICT sums) {
+template <std::int32_t kRows = kBlockRows>
+void sum_columns(const float* HWY_RESTRICT scores, const TileShape& shape, float scale, const float* HWY_RESTRICT lse,
+                 float* HWY_RESTRICT sums) {
   const FloatTag df;
   const FloatVec factor = hn::Set(df, scale), log2_e = hn::Set(df, 1.44269504f);
   for (std::int32_t j = shape.first_key; j < shape.end_key; ++j) {
     FloatVec total = hn::Zero(df);
     for (std::int32_t r = 0; r < shape.rows; r += kLanes) {
-      const FloatVec log_weight = hn::MulSub(hn::Load(df, scores + j * kBlockRows + r), factor, hn::Load(df, lse + r));
-      total = hn::Add(total, exp2<5>(df, hn::Mul(log_weight, log2_e)));
+      const FloatVec log_weight = hn::MulSub(hn::Load(df, scores + j * kRows + r), factor, hn::Load(df, lse + r));
+      total = hn::Add(total, exp2(df, hn::Mul(log_weight, log2_e)));
     }
     sums[j] = hn::GetLane(hn::SumOfLanes(df, total));
   }
 }
 
-inline void store_block(const float* HWY_RESTRICT out, const float* HWY_RESTRICT factors, const TileShape& shape,
-                        DType dtype, void* const* rows) {
+template <std::int32_t kRows = kBlockRows>
+void store_block(const float* HWY_RESTRICT out, const float* HWY_RESTRICT factors, const TileShape& shape, DType dtype,
+                 void* const* rows) {
   HWY_ALIGN float turned[kTurn][kMaxHeadDim];
   for (std::int32_t r = 0; r < shape.rows; r += kTurn) {
-    turn_rows_out(out + r, factors + r, shape.head_dim, turned);
+    turn_rows_out<kRows>(out + r, factors + r, shape.head_dim, turned);
     for (std::int32_t i = 0; i < std::min(kTurn, shape.rows - r); ++i) {
       convert_row(turned[i], rows[r + i], dtype, shape.head_dim);
     }

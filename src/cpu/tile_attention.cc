@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <array>
-#include <cstring>
+#include <utility>
 
 #include "core/check.h"
 #include "cpu/attention_state.h"
@@ -10,8 +10,21 @@
 namespace tca::cpu {
 namespace {
 
-// The most rows a block has on any target: what arrays on the stack hold.
-constexpr std::int32_t kMaxBlockRows = 48;
+/// Between enter() and leave() of a path.
+class InKernels {
+ public:
+  explicit InKernels(const TileKernels& kernels) : kernels_(kernels) {
+    if (kernels_.enter != nullptr) kernels_.enter();
+  }
+  ~InKernels() {
+    if (kernels_.leave != nullptr) kernels_.leave();
+  }
+  InKernels(const InKernels&) = delete;
+  InKernels& operator=(const InKernels&) = delete;
+
+ private:
+  const TileKernels& kernels_;
+};
 
 }  // namespace
 
@@ -19,6 +32,7 @@ TileAttention::TileAttention(const TileKernels& kernels, std::int32_t head_dim)
     : kernels_(&kernels),
       head_dim_(head_dim),
       query_bytes_(AlignedBuffer::round_up(kernels.query_block_bytes(head_dim))),
+      tile_bytes_(AlignedBuffer::round_up(kernels.tile_bytes(head_dim))),
       out_floats_(static_cast<std::size_t>(head_dim) * kernels.block_rows) {
   const auto rows = static_cast<std::size_t>(kernels.block_rows);
   const std::size_t blocks = static_cast<std::size_t>(max_query_rows(head_dim)) / rows;
@@ -29,22 +43,26 @@ TileAttention::TileAttention(const TileKernels& kernels, std::int32_t head_dim)
     return offset;
   };
   const std::size_t row_bytes = rows * sizeof(float);
-  const std::size_t queries = reserve(blocks * query_bytes_), keys = reserve(kernels.key_tile_bytes),
-                    values = reserve(kernels.key_tile_bytes), out = reserve(blocks * out_floats_ * sizeof(float)),
-                    scores = reserve(kTileKeys * row_bytes), max = reserve(blocks * row_bytes),
-                    sum = reserve(blocks * row_bytes), tile_max = reserve(row_bytes), factors = reserve(row_bytes),
+  const std::size_t queries = reserve(blocks * query_bytes_), keys = reserve(kChunkTiles * tile_bytes_),
+                    values = reserve(kChunkTiles * tile_bytes_),
+                    weights = reserve(kChunkTiles * kernels.weight_tile_bytes),
+                    out = reserve(blocks * out_floats_ * sizeof(float)), scores = reserve(kTileKeys * row_bytes),
+                    max = reserve(blocks * row_bytes), sum = reserve(blocks * row_bytes), tile_max = reserve(row_bytes),
+                    factors = reserve(row_bytes), pending_factors = reserve(row_bytes),
                     positions = reserve(blocks * row_bytes), bounds = reserve(2 * blocks * sizeof(std::int32_t));
   memory_ = AlignedBuffer(bytes);
   std::byte* const base = memory_.data();
   queries_ = base + queries;
   keys_ = base + keys;
   values_ = base + values;
+  weights_ = base + weights;
   out_ = reinterpret_cast<float*>(base + out);
   scores_ = reinterpret_cast<float*>(base + scores);
   max_ = reinterpret_cast<float*>(base + max);
   sum_ = reinterpret_cast<float*>(base + sum);
   tile_max_ = reinterpret_cast<float*>(base + tile_max);
   factors_ = reinterpret_cast<float*>(base + factors);
+  pending_factors_ = reinterpret_cast<float*>(base + pending_factors);
   positions_ = reinterpret_cast<std::int32_t*>(base + positions);
   block_positions_ = reinterpret_cast<std::int32_t*>(base + bounds);
 }
@@ -79,7 +97,15 @@ void TileAttention::load(const QueryRows& rows) {
   std::fill_n(sum_, blocks * block_rows, 0.0f);
 }
 
-void TileAttention::prefetch(const KeyTile& tile, std::int32_t part, std::int32_t parts, bool values) const {
+void TileAttention::pack(const Chunk& chunk, bool values) {
+  for (std::int32_t t = chunk.begin; t < chunk.end; ++t) {
+    const KeyTile& keys = tile(t);
+    kernels_->pack_keys(keys.k.data(), keys.count, rows_.q->dtype, head_dim_, packed(keys_, t));
+    if (values) kernels_->pack_values(keys.v.data(), keys.count, rows_.q->dtype, head_dim_, packed(values_, t));
+  }
+}
+
+void TileAttention::prefetch(const Chunk& next, std::int32_t part, std::int32_t parts, bool values) {
   constexpr std::size_t kLine = 64;
   const std::size_t row_bytes = static_cast<std::size_t>(head_dim_) * dtype_size(rows_.q->dtype);
   const auto touch = [&](const void* row) {
@@ -87,63 +113,92 @@ void TileAttention::prefetch(const KeyTile& tile, std::int32_t part, std::int32_
       __builtin_prefetch(static_cast<const std::byte*>(row) + at, 0, 2);  // into L2
     }
   };
-  for (std::int32_t j = tile.count * part / parts; j < tile.count * (part + 1) / parts; ++j) {
-    touch(tile.k[static_cast<std::size_t>(j)]);
-    if (values) touch(tile.v[static_cast<std::size_t>(j)]);
+  for (std::int32_t t = next.begin; t < next.end; ++t) {
+    const KeyTile& keys = tile(t);
+    for (std::int32_t j = keys.count * part / parts; j < keys.count * (part + 1) / parts; ++j) {
+      touch(keys.k[static_cast<std::size_t>(j)]);
+      if (values) touch(keys.v[static_cast<std::size_t>(j)]);
+    }
   }
 }
 
-void TileAttention::score_tile(std::int32_t block, const KeyTile& tile, const TileShape& shape) {
-  kernels_->score(queries_ + block * query_bytes_, keys_, shape, scores_, tile_max_);
-  const KeySpan span{shape.first_key, shape.end_key};
-  if (tile.seen_by_all(span, block_positions_[2 * block], block_positions_[2 * block + 1])) return;
-  kernels_->mask(positions_ + block * kernels_->block_rows, tile.positions.data(), tile.visibility, shape, scores_,
-                 tile_max_);
-}
-
-/// Packs each tile in turn and calls use(tile, its index in the range, block, shape) for the blocks that see any of it,
-/// shape holding the keys they see; the next tile's rows are fetched meanwhile.
+/// Packs the tiles of each chunk in turn and calls use(block, chunk) for every block; the next chunk's rows are fetched
+/// meanwhile.
 template <class Use>
-void TileAttention::for_each_tile(const KeyPlan& plan, TileRange range, bool values, const std::atomic<bool>* cancel,
-                                  const Use& use) {
+void TileAttention::for_each_chunk(const KeyPlan& plan, TileRange range, bool values, const std::atomic<bool>* cancel,
+                                   const Use& use) {
+  // Chunks start at multiples of their size, so that no two tiles share a place.
+  const auto chunk_at = [&](std::int32_t begin) {
+    Chunk chunk{begin, std::min(range.end, (begin / kChunkTiles + 1) * kChunkTiles)};
+    for (std::int32_t t = chunk.begin; t < chunk.end; ++t) plan.fill(t, tile(t));
+    return chunk;
+  };
   if (range.begin >= range.end) return;
-  plan.fill(range.begin, tiles_[range.begin % 2]);
-  for (std::int32_t t = range.begin; t < range.end; ++t) {
+  const InKernels in_kernels(*kernels_);
+  for (Chunk chunk = chunk_at(range.begin), next; chunk.begin < range.end; chunk = next) {
     if (cancel != nullptr && cancel->load(std::memory_order_relaxed)) {
       fail(ErrorCategory::kCancelled, "prefill_attention: cancelled");
     }
-    const KeyTile& tile = tiles_[t % 2];
-    KeyTile& next = tiles_[(t + 1) % 2];
-    const bool has_next = t + 1 < range.end;
-    if (has_next) plan.fill(t + 1, next);
-    const DType dtype = rows_.q->dtype;
-    kernels_->pack_keys(tile.k.data(), tile.count, dtype, head_dim_, keys_);
-    if (values) kernels_->pack_values(tile.v.data(), tile.count, dtype, head_dim_, values_);
+    next = chunk_at(chunk.end);
+    pack(chunk, values);
     for (std::int32_t block = 0; block < num_blocks(); ++block) {
-      if (has_next) prefetch(next, block, num_blocks(), values);
-      const KeySpan span = tile.seen_by_any(block_positions_[2 * block], block_positions_[2 * block + 1]);
-      if (span.begin >= span.end) continue;
-      use(tile, t - range.begin, block,
-          TileShape{.rows = block_size(block),
-                    .first_key = span.begin / kKeyStep * kKeyStep,
-                    .end_key = span.end,
-                    .head_dim = head_dim_});
+      prefetch(next, block, num_blocks(), values);
+      use(block, chunk);
     }
   }
+}
+
+/// Scores of the t-th tile, masked, in scores_ and tile_max_; false when the block sees none of its keys.
+bool TileAttention::score_tile(std::int32_t block, std::int32_t t, TileShape& shape) {
+  const KeyTile& keys = tile(t);
+  const std::int32_t first = block_positions_[2 * block], last = block_positions_[2 * block + 1];
+  const KeySpan seen = keys.seen_by_any(first, last);
+  if (seen.begin >= seen.end) return false;
+  shape = {.rows = block_size(block),
+           .first_key = seen.begin / kKeyStep * kKeyStep,
+           .end_key = seen.end,
+           .head_dim = head_dim_};
+  kernels_->score(queries_ + block * query_bytes_, packed(keys_, t), shape, scores_, tile_max_);
+  if (!keys.seen_by_all({shape.first_key, shape.end_key}, first, last)) {
+    kernels_->mask(positions_ + block * kernels_->block_rows, keys.positions.data(), keys.visibility, shape, scores_,
+                   tile_max_);
+  }
+  return true;
+}
+
+void TileAttention::attend_block(std::int32_t block, const Chunk& chunk, float scale, bool values) {
+  const std::int32_t row = block * kernels_->block_rows;
+  std::array<WeightedTile, kChunkTiles> pending;
+  std::size_t num_pending = 0;
+  const float* factors = nullptr;  // of the pending tiles' result so far
+  TileShape shape;
+  const auto accumulate = [&] {
+    if (num_pending == 0) return;
+    kernels_->accumulate(std::span(pending).first(num_pending), shape, factors,
+                         out_ + static_cast<std::size_t>(block) * out_floats_);
+    num_pending = 0;
+    factors = nullptr;
+  };
+  for (std::int32_t t = chunk.begin; t < chunk.end; ++t) {
+    if (!score_tile(block, t, shape)) continue;
+    std::byte* const weights = weights_ + static_cast<std::size_t>(t - chunk.begin) * kernels_->weight_tile_bytes;
+    const bool rose =
+        kernels_->softmax(shape, scale * kLog2E, tile_max_, scores_, weights, max_ + row, sum_ + row, factors_);
+    if (!values) continue;
+    if (rose) {
+      accumulate();  // what was weighed against the lower maximum
+      std::swap(factors_, pending_factors_);
+      factors = pending_factors_;
+    }
+    pending[num_pending++] = {weights, packed(values_, t), shape.first_key, shape.end_key};
+  }
+  accumulate();
 }
 
 void TileAttention::attend(const KeyPlan& plan, TileRange range, float scale, bool values,
                            const std::atomic<bool>* cancel) {
-  const std::int32_t block_rows = kernels_->block_rows;
-  for_each_tile(
-      plan, range, values, cancel, [&](const KeyTile& tile, std::int32_t, std::int32_t block, const TileShape& shape) {
-        score_tile(block, tile, shape);
-        const bool changed = kernels_->softmax(shape, scale * kLog2E, tile_max_, scores_, max_ + block * block_rows,
-                                               sum_ + block * block_rows, factors_);
-        if (!values) return;
-        kernels_->accumulate(scores_, values_, shape, changed ? factors_ : nullptr,
-                             out_ + static_cast<std::size_t>(block) * out_floats_);
-      });
+  for_each_chunk(plan, range, values, cancel,
+                 [&](std::int32_t block, const Chunk& chunk) { attend_block(block, chunk, scale, values); });
 }
 
 void TileAttention::add_column_sums(const KeyPlan& plan, TileRange range, float scale, std::span<const float> lse,
@@ -156,15 +211,18 @@ void TileAttention::add_column_sums(const KeyPlan& plan, TileRange range, float 
     const float given = lse[lse_index(row)];
     if (given != kNegativeInfinity) row_lse[row] = given;
   }
-  for_each_tile(plan, range, false, nullptr,
-                [&](const KeyTile& tile, std::int32_t index, std::int32_t block, const TileShape& shape) {
-                  score_tile(block, tile, shape);
-                  std::array<float, kTileKeys> block_sums;
-                  kernels_->column_sums(scores_, shape, scale, row_lse + block * block_rows, block_sums.data());
-                  float* const tile_sums = sums + static_cast<std::size_t>(index) * kTileKeys;
-                  for (std::int32_t j = shape.first_key; j < shape.end_key; ++j)
-                    tile_sums[j] += block_sums[static_cast<std::size_t>(j)];
-                });
+  for_each_chunk(plan, range, false, nullptr, [&](std::int32_t block, const Chunk& chunk) {
+    for (std::int32_t t = chunk.begin; t < chunk.end; ++t) {
+      TileShape shape;
+      if (!score_tile(block, t, shape)) continue;
+      std::array<float, kTileKeys> block_sums;
+      kernels_->column_sums(scores_, shape, scale, row_lse + block * block_rows, block_sums.data());
+      float* const tile_sums = sums + static_cast<std::size_t>(t - range.begin) * kTileKeys;
+      for (std::int32_t j = shape.first_key; j < shape.end_key; ++j) {
+        tile_sums[j] += block_sums[static_cast<std::size_t>(j)];
+      }
+    }
+  });
 }
 
 void TileAttention::store(const MutableTensorView& out) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <span>
@@ -13,12 +14,17 @@
 
 namespace tca::cpu {
 
+/// Query rows come in multiples of this, which is a multiple of every target's block.
+inline constexpr std::int32_t kRowStep = 192;
+
 /// Rows go through the keys at most this many at a time: so many that packing a tile of keys costs a few percent of
-/// using it, so few that rows and results (288 KiB in bf16, 384 KiB in fp32) stay in the L2 cache beside the tiles.
-constexpr std::int32_t max_query_rows(std::int32_t head_dim) {
-  constexpr std::int32_t kStep = 48;  // a multiple of every target's block
-  return std::clamp(1024 / head_dim, 4, 16) * kStep;
-}
+/// using it (on AMX, where it costs most, 5 % at 768), so few that rows and results (576 KiB in bf16, 768 KiB in fp32)
+/// stay in the L2 cache beside the tiles.
+constexpr std::int32_t max_query_rows(std::int32_t head_dim) { return std::clamp(512 / head_dim, 2, 4) * kRowStep; }
+
+/// Tiles of keys that a block of rows goes through at a time: results are read and written once for all of them, and
+/// the packed tiles (128 KiB in bf16 with head_dim 128) stay in L2.
+inline constexpr std::int32_t kChunkTiles = 4;
 
 /// Rows [first, first + count) of a KV head, counted token by token, and within a token query head by query head.
 struct QueryRows {
@@ -74,13 +80,21 @@ class TileAttention {
   void merge_states(const float* states, std::size_t stride, std::int32_t count, bool values, float scale);
 
  private:
+  struct Chunk {
+    std::int32_t begin = 0, end = 0;  // tiles of the plan
+  };
   std::int32_t num_blocks() const { return (rows_.count + kernels_->block_rows - 1) / kernels_->block_rows; }
   std::int32_t block_size(std::int32_t block) const;
-  void score_tile(std::int32_t block, const KeyTile& tile, const TileShape& shape);
-  void prefetch(const KeyTile& tile, std::int32_t part, std::int32_t parts, bool values) const;
+  KeyTile& tile(std::int32_t t) { return tiles_[static_cast<std::size_t>(t % (2 * kChunkTiles))]; }
+  /// Of the t-th tile of the plan, while its chunk is in work.
+  std::byte* packed(std::byte* tiles, std::int32_t t) const { return tiles + t % kChunkTiles * tile_bytes_; }
+  void pack(const Chunk& chunk, bool values);
+  void prefetch(const Chunk& next, std::int32_t part, std::int32_t parts, bool values);
   template <class Use>
-  void for_each_tile(const KeyPlan& plan, TileRange range, bool values, const std::atomic<bool>* cancel,
-                     const Use& use);
+  void for_each_chunk(const KeyPlan& plan, TileRange range, bool values, const std::atomic<bool>* cancel,
+                      const Use& use);
+  bool score_tile(std::int32_t block, std::int32_t t, TileShape& shape);
+  void attend_block(std::int32_t block, const Chunk& chunk, float scale, bool values);
   std::size_t lse_index(std::int32_t row) const {
     return static_cast<std::size_t>(rows_.token(row) * rows_.q->num_heads + rows_.query_head(row));
   }
@@ -88,15 +102,16 @@ class TileAttention {
   const TileKernels* kernels_;
   std::int32_t head_dim_;
   std::size_t query_bytes_;  // of a packed block
+  std::size_t tile_bytes_;   // of a packed tile
   std::size_t out_floats_;   // of a block's result
   QueryRows rows_;
-  KeyTile tiles_[2];  // the one in work and the next
+  std::array<KeyTile, std::size_t{2} * kChunkTiles> tiles_;  // of the chunk in work and the next
 
   AlignedBuffer memory_;
-  std::byte *queries_ = nullptr, *keys_ = nullptr, *values_ = nullptr;
-  float *out_ = nullptr, *scores_ = nullptr;                        // [blocks][head_dim][R], [kTileKeys][R]
-  float *max_ = nullptr, *sum_ = nullptr;                           // [blocks][R]
-  float *tile_max_ = nullptr, *factors_ = nullptr;                  // [R]
+  std::byte *queries_ = nullptr, *keys_ = nullptr, *values_ = nullptr, *weights_ = nullptr;
+  float *out_ = nullptr, *scores_ = nullptr;  // [blocks][head_dim][R], [kTileKeys][R]
+  float *max_ = nullptr, *sum_ = nullptr;     // [blocks][R]
+  float *tile_max_ = nullptr, *factors_ = nullptr, *pending_factors_ = nullptr;  // [R]
   std::int32_t *positions_ = nullptr, *block_positions_ = nullptr;  // [blocks][R]; [blocks][2]: first, last
 };
 

@@ -95,8 +95,8 @@ void score(const void* queries, const void* keys, const TileShape& shape, float*
 
 template <int kVectors>
 bool softmax_block(const TileShape& shape, float log2_scale, const float* HWY_RESTRICT tile_max,
-                   float* HWY_RESTRICT scores, float* HWY_RESTRICT max, float* HWY_RESTRICT sum,
-                   float* HWY_RESTRICT factors) {
+                   const float* HWY_RESTRICT scores, float* HWY_RESTRICT weights, float* HWY_RESTRICT max,
+                   float* HWY_RESTRICT sum, float* HWY_RESTRICT factors) {
   const FloatTag df;
   const FloatVec scale = hn::Set(df, log2_scale);
   RowMaximum<kVectors> maximum;
@@ -106,28 +106,29 @@ bool softmax_block(const TileShape& shape, float log2_scale, const float* HWY_RE
   for (std::int32_t j = shape.first_key; j < shape.end_key; ++j) {
     HWY_UNROLL(3)
     for (int v = 0; v < kVectors; ++v) {
-      float* const at = scores + j * kBlockRows + v * kLanes;
-      const FloatVec weight = exp2<5>(df, hn::Mul(hn::Sub(hn::Load(df, at), maximum.max[v]), scale));
+      const std::int32_t at = j * kBlockRows + v * kLanes;
+      const FloatVec weight = exp2(df, hn::Mul(hn::Sub(hn::Load(df, scores + at), maximum.max[v]), scale));
       sums[v] = hn::Add(sums[v], weight);
-      hn::Store(weight, df, at);
+      hn::Store(weight, df, weights + at);
     }
   }
   update_sums(maximum, sums, sum);
   return maximum.changed;
 }
 
-bool softmax(const TileShape& shape, float log2_scale, const float* tile_max, float* scores, float* max, float* sum,
-             float* factors) {
+bool softmax(const TileShape& shape, float log2_scale, const float* tile_max, const float* scores, void* weights,
+             float* max, float* sum, float* factors) {
   bool changed = false;
   with_row_vectors(shape.rows, [&](auto vectors) HWY_ATTR {
-    changed = softmax_block<vectors.value>(shape, log2_scale, tile_max, scores, max, sum, factors);
+    changed = softmax_block<vectors.value>(shape, log2_scale, tile_max, scores, static_cast<float*>(weights), max, sum,
+                                           factors);
   });
   return changed;
 }
 
 template <int kVectors>
-void accumulate_block(const float* HWY_RESTRICT weights, const float* HWY_RESTRICT values, const TileShape& shape,
-                      const float* HWY_RESTRICT factors, float* HWY_RESTRICT out) {
+void accumulate_block(std::span<const WeightedTile> tiles, const TileShape& shape, const float* HWY_RESTRICT factors,
+                      float* HWY_RESTRICT out) {
   const FloatTag df;
   for (std::int32_t first = 0; first < shape.head_dim; first += kGroup) {
     float* HWY_RESTRICT to = out + first * kBlockRows;
@@ -145,17 +146,19 @@ void accumulate_block(const float* HWY_RESTRICT weights, const float* HWY_RESTRI
         for (int c = 0; c < kGroup; ++c) sum[c][v] = hn::Mul(sum[c][v], factor);
       }
     }
-    const float* HWY_RESTRICT value = values + shape.first_key * kTileStride + first;
-    const float* HWY_RESTRICT weight = weights + shape.first_key * kBlockRows;
-    for (std::int32_t j = shape.first_key; j < shape.end_key; ++j, value += kTileStride, weight += kBlockRows) {
-      FloatVec w[kVectors];
-      HWY_UNROLL(3)
-      for (int v = 0; v < kVectors; ++v) w[v] = hn::Load(df, weight + v * kLanes);
-      HWY_UNROLL(8)
-      for (int c = 0; c < kGroup; ++c) {
-        const FloatVec x = hn::Set(df, value[c]);
+    for (const WeightedTile& tile : tiles) {
+      const float* HWY_RESTRICT value = static_cast<const float*>(tile.values) + tile.first_key * kTileStride + first;
+      const float* HWY_RESTRICT weight = static_cast<const float*>(tile.weights) + tile.first_key * kBlockRows;
+      for (std::int32_t j = tile.first_key; j < tile.end_key; ++j, value += kTileStride, weight += kBlockRows) {
+        FloatVec w[kVectors];
         HWY_UNROLL(3)
-        for (int v = 0; v < kVectors; ++v) sum[c][v] = hn::MulAdd(x, w[v], sum[c][v]);
+        for (int v = 0; v < kVectors; ++v) w[v] = hn::Load(df, weight + v * kLanes);
+        HWY_UNROLL(8)
+        for (int c = 0; c < kGroup; ++c) {
+          const FloatVec x = hn::Set(df, value[c]);
+          HWY_UNROLL(3)
+          for (int v = 0; v < kVectors; ++v) sum[c][v] = hn::MulAdd(x, w[v], sum[c][v]);
+        }
       }
     }
     HWY_UNROLL(8)
@@ -166,26 +169,28 @@ void accumulate_block(const float* HWY_RESTRICT weights, const float* HWY_RESTRI
   }
 }
 
-void accumulate(const float* weights, const void* values, const TileShape& shape, const float* factors, float* out) {
-  with_row_vectors(shape.rows, [&](auto vectors) HWY_ATTR {
-    accumulate_block<vectors.value>(weights, static_cast<const float*>(values), shape, factors, out);
-  });
+void accumulate(std::span<const WeightedTile> tiles, const TileShape& shape, const float* factors, float* out) {
+  with_row_vectors(shape.rows,
+                   [&](auto vectors) HWY_ATTR { accumulate_block<vectors.value>(tiles, shape, factors, out); });
 }
+
+std::size_t tile_bytes(std::int32_t) { return sizeof(float) * kTileKeys * kTileStride; }
 
 }  // namespace
 
 constexpr TileKernels kTileKernels = {.block_rows = kBlockRows,
-                                      .key_tile_bytes = sizeof(float) * kTileKeys * kTileStride,
                                       .query_block_bytes = query_block_bytes,
+                                      .tile_bytes = tile_bytes,
+                                      .weight_tile_bytes = sizeof(float) * kTileKeys * kBlockRows,
                                       .pack_queries = pack_queries,
                                       .pack_keys = pack_tile,
                                       .pack_values = pack_tile,
                                       .score = score,
-                                      .mask = mask_tile,
+                                      .mask = mask_tile<kBlockRows>,
                                       .softmax = softmax,
                                       .accumulate = accumulate,
-                                      .column_sums = sum_columns,
-                                      .store_rows = store_block};
+                                      .column_sums = sum_columns<kBlockRows>,
+                                      .store_rows = store_block<kBlockRows>};
 
 }  // namespace HWY_NAMESPACE
 

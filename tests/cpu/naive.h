@@ -18,17 +18,17 @@ inline constexpr DType kDTypes[] = {DType::kF32, DType::kBF16, DType::kF16};
 inline constexpr std::int32_t kHeadDims[] = {16, 48, 64, 80, 96, 128, 240, 256};
 
 /// Rows of standard normal numbers, each row `gap` bytes after the end of the one before: gap 1 or 2 leaves no row
-/// aligned to anything.
+/// aligned to anything. To row r, r times the ramp is added.
 class Rows {
  public:
-  Rows(std::int32_t count, std::int32_t head_dim, DType dtype, std::uint32_t seed, std::size_t gap = 2)
+  Rows(std::int32_t count, std::int32_t head_dim, DType dtype, std::uint32_t seed, std::size_t gap = 2, float ramp = 0)
       : stride_(head_dim * dtype_size(dtype) + gap), bytes_(count * stride_ + gap) {
     std::mt19937 random(seed);
     std::normal_distribution<float> normal;
     std::vector<float> row(static_cast<std::size_t>(head_dim));
     std::vector<std::byte> converted(head_dim * dtype_size(dtype));
     for (std::int32_t r = 0; r < count; ++r) {
-      for (float& x : row) x = normal(random);
+      for (float& x : row) x = normal(random) + ramp * static_cast<float>(r);
       convert_row(row.data(), converted.data(), dtype, head_dim);
       pointers_.push_back(bytes_.data() + gap + static_cast<std::size_t>(r) * stride_);
       std::memcpy(bytes_.data() + gap + static_cast<std::size_t>(r) * stride_, converted.data(), converted.size());

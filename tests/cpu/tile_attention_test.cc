@@ -11,12 +11,13 @@
 namespace tca::cpu {
 namespace {
 
-constexpr std::int32_t kTokens = 230, kGroup = 2;
+constexpr std::int32_t kTokens = 330, kGroup = 2;  // six tiles: more than a chunk
 
 struct Inputs {
-  Inputs(DType dtype, std::int32_t head_dim)
+  /// Every key's elements are key_ramp larger than the key's before.
+  Inputs(DType dtype, std::int32_t head_dim, float key_ramp = 0)
       : q_rows(kTokens * kGroup, head_dim, dtype, 1, 0),
-        k_rows(kTokens, head_dim, dtype, 2, 0),
+        k_rows(kTokens, head_dim, dtype, 2, 0, key_ramp),
         v_rows(kTokens, head_dim, dtype, 3, 0),
         q(contiguous(q_rows.pointers()[0], dtype, kTokens, kGroup, head_dim)),
         k(contiguous(k_rows.pointers()[0], dtype, kTokens, 1, head_dim)),
@@ -56,7 +57,7 @@ struct Inputs {
   TensorView q, k, v;
 };
 
-/// Weights are rounded to bf16 (2^-8 relatively); scores of some 8 and sums of 230 in fp32 are far below that. Values
+/// Weights are rounded to bf16 (2^-8 relatively); scores of some 8 and sums of 330 in fp32 are far below that. Values
 /// of a normal distribution stay below 5.
 double output_bound(const TileKernels& kernels, const KernelSet& set) {
   return 5 * (&kernels == set.tiles_bf16 ? 0x1p-8 + 1e-4 : 1e-4);
@@ -89,6 +90,34 @@ TEST(TileAttention, EveryHeadDimOnEveryPath) {
         }
         EXPECT_EQ(out[static_cast<std::size_t>((first + count) * head_dim)], 0) << "wrote a row it was not given";
       }
+    }
+  }
+}
+
+TEST(TileAttention, MaximaThatRiseWithinAChunk) {
+  for (const KernelSet& set : usable_targets()) {
+    SCOPED_TRACE(set.name);
+    // Scores change by some 0.1 |q| of up to 3 a key, dozens of tiles' worth of slack in all, in both directions.
+    const Inputs inputs(DType::kBF16, 64, 0.1f);
+    const TileKernels& kernels = set.tiles_for(DType::kBF16);
+    const float scale = 0.5f;
+    std::vector<float> out(static_cast<std::size_t>(kTokens * kGroup * 64)), lse(kTokens * kGroup);
+    TileAttention attention(kernels, 64);
+    attention.load(inputs.rows(0, kTokens * kGroup));
+    const KeyPlan plan = inputs.dense();
+    attention.attend(plan, {0, plan.num_tiles()}, scale, true, nullptr);
+    attention.store(contiguous(out.data(), DType::kF32, kTokens, kGroup, 64));
+    attention.store_lse(scale, lse);
+    for (std::int32_t row = 0; row < kTokens * kGroup; row += 7) {
+      double expected_lse = 0;
+      const std::vector<double> expected = inputs.attend(row, scale, expected_lse);
+      for (std::int32_t c = 0; c < 64; ++c) {
+        ASSERT_NEAR(out[static_cast<std::size_t>(row * 64 + c)], expected[static_cast<std::size_t>(c)],
+                    output_bound(kernels, set))
+            << row;
+      }
+      // Scores of up to 1000 in fp32.
+      ASSERT_NEAR(lse[static_cast<std::size_t>(row)], expected_lse, 1e-4 + 64 * 1000 * 0x1p-24) << row;
     }
   }
 }
@@ -139,10 +168,10 @@ TEST(TileAttention, SplitsCoverAllTilesOnce) {
     }
   }
   for (const std::int32_t head_dim : kHeadDims) {
-    EXPECT_EQ(max_query_rows(head_dim) % 48, 0);
+    EXPECT_EQ(max_query_rows(head_dim) % kRowStep, 0);
     for (const std::int64_t rows : {1, 95, 97, 1000, 100000}) {
       EXPECT_LE(query_tile_rows(rows, head_dim), max_query_rows(head_dim));
-      EXPECT_EQ(query_tile_rows(rows, head_dim) % 48, 0);
+      EXPECT_EQ(query_tile_rows(rows, head_dim) % kRowStep, 0);
     }
   }
 }
