@@ -19,46 +19,61 @@ namespace {
 constexpr std::int32_t kRows = 64;               // of a block
 constexpr std::int32_t kDepth = 32;              // elements, or keys, that one product sums over
 constexpr std::int32_t kWide = 2 * tile::kRows;  // keys, value columns or rows of four sums
+constexpr std::int32_t kRowTiles = kRows / tile::kRows;
 constexpr std::int32_t kHalfVectors = kWide / kLanes;
-constexpr std::size_t kRowStride = kRows * sizeof(float);  // bytes from one key, pair or value column to the next
-constexpr std::int32_t kTileElements = tile::kRows * kDepth;
+constexpr std::int32_t kHalfScores = kTileKeys * kWide;
+constexpr std::int32_t kTileElements = tile::kRows * kDepth;  // bf16, of an A tile
+constexpr std::int32_t kTilePairs = tile::kRows * kLanes;     // of a B tile; also its sums
+constexpr std::size_t kScoreStride = kWide * sizeof(float);   // bytes from key to key
+constexpr std::size_t kOutStride = kRows * sizeof(float);     // bytes from value column to value column
 static_assert(kLanes == tile::kRows && kHeadDimStep == tile::kRows && kRows <= kMaxBlockRows);
 
 constexpr std::int32_t round_up(std::int32_t n, std::int32_t step) { return (n + step - 1) / step * step; }
 constexpr std::int32_t depth_steps(std::int32_t head_dim) { return (head_dim + kDepth - 1) / kDepth; }
+/// Halves of a block that have rows.
+constexpr std::int32_t halves_of(const TileShape& shape) { return shape.rows > kWide ? 2 : 1; }
 
 /// Tiles 0 to 3 are sums, [a][b] with a the tile of the A operand; 4 and 5 the A, 6 and 7 the B operand.
-template <bool kBoth>
-HWY_INLINE void multiply(const std::uint16_t* a, std::int32_t a_tiles_apart, const float* b) {
-  tile::load<4>(a, tile::kRowBytes);
-  tile::load<6>(b, kRowStride);
-  tile::load<7>(b + kLanes, kRowStride);
+template <bool kBothA>
+HWY_INLINE void multiply(const std::uint16_t* a0, const std::uint16_t* a1, const float* b0, const float* b1) {
+  tile::load<4>(a0, tile::kRowBytes);
+  tile::load<6>(b0, tile::kRowBytes);
+  tile::load<7>(b1, tile::kRowBytes);
   tile::multiply<0, 4, 6>();
   tile::multiply<1, 4, 7>();
-  if constexpr (kBoth) {
-    tile::load<5>(a + a_tiles_apart * kTileElements, tile::kRowBytes);
+  if constexpr (kBothA) {
+    tile::load<5>(a1, tile::kRowBytes);
     tile::multiply<2, 5, 6>();
     tile::multiply<3, 5, 7>();
   }
 }
 
-template <bool kBoth>
-HWY_INLINE void load_sums(const float* from) {
-  tile::load<0>(from, kRowStride);
-  tile::load<1>(from + kLanes, kRowStride);
-  if constexpr (kBoth) {
-    tile::load<2>(from + tile::kRows * kRows, kRowStride);
-    tile::load<3>(from + tile::kRows * kRows + kLanes, kRowStride);
+HWY_INLINE void zero_sums() {
+  tile::zero<0>();
+  tile::zero<1>();
+  tile::zero<2>();
+  tile::zero<3>();
+}
+
+template <bool kBothA>
+HWY_INLINE void load_sums(const float* from, std::size_t stride) {
+  tile::load<0>(from, stride);
+  tile::load<1>(from + kLanes, stride);
+  if constexpr (kBothA) {
+    const float* const second = from + tile::kRows * (stride / sizeof(float));
+    tile::load<2>(second, stride);
+    tile::load<3>(second + kLanes, stride);
   }
 }
 
-template <bool kBoth>
-HWY_INLINE void store_sums(float* to) {
-  tile::store<0>(to, kRowStride);
-  tile::store<1>(to + kLanes, kRowStride);
-  if constexpr (kBoth) {
-    tile::store<2>(to + tile::kRows * kRows, kRowStride);
-    tile::store<3>(to + tile::kRows * kRows + kLanes, kRowStride);
+template <bool kBothA>
+HWY_INLINE void store_sums(float* to, std::size_t stride) {
+  tile::store<0>(to, stride);
+  tile::store<1>(to + kLanes, stride);
+  if constexpr (kBothA) {
+    float* const second = to + tile::kRows * (stride / sizeof(float));
+    tile::store<2>(second, stride);
+    tile::store<3>(second + kLanes, stride);
   }
 }
 
@@ -72,15 +87,18 @@ void leave() {
   keep_denormals();
 }
 
-/// [depth steps][16][kRows] pairs, with zeros to the end of the last step.
+/// [kRowTiles][depth steps] tiles of [16 pairs][16 rows], with zeros to the end of the last step.
 std::size_t query_block_bytes(std::int32_t head_dim) {
-  return static_cast<std::size_t>(depth_steps(head_dim)) * tile::kRows * kRowStride;
+  return static_cast<std::size_t>(depth_steps(head_dim)) * kRowTiles * tile::kBytes;
 }
 
 void pack_queries(const void* const* rows, std::int32_t count, DType, std::int32_t head_dim, void* packed) {
-  pack_query_pairs<kRows>(rows, count, head_dim, packed);
-  float* const pairs = static_cast<float*>(packed);
-  std::fill(pairs + head_dim / 2 * kRows, pairs + depth_steps(head_dim) * tile::kRows * kRows, 0.0f);
+  auto* pairs = static_cast<float*>(packed);
+  const std::int32_t steps = depth_steps(head_dim);
+  for (std::int32_t first = 0; first < kRows; first += kLanes, pairs += steps * kTilePairs) {
+    pack_query_pairs<kLanes>(rows + first, count - first, head_dim, pairs);
+    std::fill(pairs + head_dim / 2 * kLanes, pairs + steps * kTilePairs, 0.0f);
+  }
 }
 
 std::size_t tile_bytes(std::int32_t head_dim) {
@@ -148,88 +166,160 @@ void pack_values(const void* const* rows, std::int32_t count, DType, std::int32_
   }
 }
 
-/// The maximum of keys [begin, end) for the kHalfVectors vectors of a half block; top is [kRows].
-HWY_INLINE void raise_top(const float* HWY_RESTRICT scores, std::int32_t begin, std::int32_t end,
-                          float* HWY_RESTRICT top) {
-  __m512 low = _mm512_load_ps(top), high = _mm512_load_ps(top + kLanes);
-  for (std::int32_t j = begin; j < end; ++j) {
-    low = _mm512_max_ps(low, _mm512_load_ps(scores + j * kRows));
-    high = _mm512_max_ps(high, _mm512_load_ps(scores + j * kRows + kLanes));
+/// A tile's scores for one half of a block, in steps that vector instructions can be put between: for each 32 keys one
+/// step for every 32 elements.
+class HalfScores {
+ public:
+  HalfScores(const ScoreTask& task, std::int32_t half)
+      : task_(task),
+        half_(half),
+        depth_(depth_steps(task.shape.head_dim)),
+        first_(task.shape.first_key / kWide * kWide),
+        steps_((task.shape.end_key - first_ + kWide - 1) / kWide * depth_) {}
+
+  std::int32_t steps() const { return steps_; }
+
+  HWY_INLINE void do_step() {
+    const auto* const keys =
+        static_cast<const std::uint16_t*>(task_.keys) + (first_ / tile::kRows * depth_ + at_) * kTileElements;
+    const auto* const queries = static_cast<const float*>(task_.queries) + (half_ * 2 * depth_ + at_) * kTilePairs;
+    if (at_ == 0) zero_sums();
+    multiply<true>(keys, keys + depth_ * kTileElements, queries, queries + depth_ * kTilePairs);
+    if (++at_ < depth_) return;
+    store_sums<true>(task_.scores + half_ * kHalfScores + first_ * kWide, kScoreStride);
+    at_ = 0;
+    first_ += kWide;
   }
-  _mm512_store_ps(top, low);
-  _mm512_store_ps(top + kLanes, high);
+
+  /// After the last step.
+  HWY_INLINE void finish() const {
+    const TileShape& shape = task_.shape;
+    float* const scores = task_.scores + half_ * kHalfScores;
+    __m512 top[kHalfVectors];
+    for (__m512& t : top) t = _mm512_set1_ps(-std::numeric_limits<float>::infinity());
+    for (std::int32_t j = shape.first_key; j < shape.end_key; ++j) {
+      for (int v = 0; v < kHalfVectors; ++v) {
+        top[v] = _mm512_max_ps(top[v], _mm512_load_ps(scores + j * kWide + v * kLanes));
+      }
+    }
+    for (int v = 0; v < kHalfVectors; ++v) _mm512_store_ps(task_.tile_max + half_ * kWide + v * kLanes, top[v]);
+    // Weights are taken two keys at a time: what follows an odd last key weighs nothing.
+    const std::int32_t padded = std::min(round_up(shape.end_key, kKeyStep), kTileKeys);
+    std::fill(scores + shape.end_key * kWide, scores + padded * kWide, -std::numeric_limits<float>::infinity());
+  }
+
+ private:
+  const ScoreTask task_;
+  std::int32_t half_, depth_, first_, steps_;
+  std::int32_t at_ = 0;  // step within the 32 keys from first_ on
+};
+
+void score(const ScoreTask& task) {
+  for (std::int32_t half = 0; half < halves_of(task.shape); ++half) {
+    HalfScores scores(task, half);
+    for (std::int32_t step = 0; step < scores.steps(); ++step) scores.do_step();
+    scores.finish();
+  }
 }
 
-void score(const void* queries, const void* keys, const TileShape& shape, float* HWY_RESTRICT scores,
-           float* HWY_RESTRICT tile_max) {
-  const float* const q = static_cast<const float*>(queries);
-  const std::int32_t steps = depth_steps(shape.head_dim), halves = (shape.rows + kWide - 1) / kWide;
-  const std::int32_t begin = shape.first_key / kWide * kWide;
-  std::fill_n(tile_max, kRows, -std::numeric_limits<float>::infinity());
-  // Maxima lag one round behind, so that they are taken while the products of the next round run.
-  const auto take_maxima = [&](std::int32_t first, std::int32_t half) HWY_ATTR {
-    raise_top(scores + half * kWide, std::max(first, shape.first_key), std::min(first + kWide, shape.end_key),
-              tile_max + half * kWide);
+void mask(const std::int32_t* row_positions, const std::int32_t* key_positions, const Visibility& visibility,
+          const TileShape& shape, float* scores, float* tile_max) {
+  for (std::int32_t half = 0; half < halves_of(shape); ++half) {
+    TileShape part = shape;
+    part.rows = std::min(kWide, shape.rows - half * kWide);
+    mask_tile<kWide>(row_positions + half * kWide, key_positions, visibility, part, scores + half * kHalfScores,
+                     tile_max + half * kWide);
+  }
+}
+
+void column_sums(const float* scores, const TileShape& shape, float scale, const float* lse, float* sums) {
+  std::fill(sums + shape.first_key, sums + shape.end_key, 0.0f);
+  for (std::int32_t half = 0; half < halves_of(shape); ++half) {
+    TileShape part = shape;
+    part.rows = std::min(kWide, shape.rows - half * kWide);
+    float of_half[kTileKeys];
+    sum_columns<kWide>(scores + half * kHalfScores, part, scale, lse + half * kWide, of_half);
+    for (std::int32_t j = shape.first_key; j < shape.end_key; ++j) sums[j] += of_half[j];
+  }
+}
+
+/// Weights of a half block: [keys / 32][kRowTiles] tiles of [16 pairs][16 rows]. The steps of another tile's scores,
+/// which the tile unit works on by itself, are spread between the vector instructions.
+template <bool kBeside>
+bool softmax_half(const SoftmaxTask& task, std::int32_t half, const ScoreTask* next) {
+  const std::int32_t row = half * kWide, first = task.shape.first_key, end = round_up(task.shape.end_key, 2);
+  const float* const scores = task.scores + half * kHalfScores;
+  float* const weights = static_cast<float*>(task.weights) + half * kHalfVectors * kTilePairs;
+  RowMaximum<kHalfVectors> maximum;
+  raise_maximum(task.log2_scale, task.tile_max + row, task.max + row, task.factors + row, maximum);
+  PairWeigher<kHalfVectors> weigher(task.log2_scale, maximum);
+
+  HalfScores beside(kBeside ? *next : ScoreTask{}, half);
+  // All steps are under way before the last quarter of the pairs, which covers their latency.
+  const std::int32_t interval = std::max(1, (end - first) * 3 / 8 / std::max(1, beside.steps()));
+  std::int32_t left = beside.steps(), wait = 0;
+  const auto at = [&](std::int32_t pair, int v) {
+    return weights + (pair / tile::kRows * kRowTiles + v) * kTilePairs + pair % tile::kRows * kLanes;
   };
-  std::int32_t before_first = 0, before_half = -1;
-  for (std::int32_t first = begin; first < shape.end_key; first += kWide) {
-    const std::uint16_t* const tiles =
-        static_cast<const std::uint16_t*>(keys) + first / tile::kRows * steps * kTileElements;
-    for (std::int32_t half = 0; half < halves; ++half) {
-      tile::zero<0>();
-      tile::zero<1>();
-      tile::zero<2>();
-      tile::zero<3>();
-      for (std::int32_t s = 0; s < steps; ++s) {
-        multiply<true>(tiles + s * kTileElements, steps, q + s * tile::kRows * kRows + half * kWide);
+  for (std::int32_t j = first; j < end; j += 2) {
+    if constexpr (kBeside) {
+      if (left > 0 && wait-- == 0) {
+        beside.do_step();
+        --left;
+        wait = interval - 1;
       }
-      store_sums<true>(scores + first * kRows + half * kWide);
-      if (before_half >= 0) take_maxima(before_first, before_half);
-      before_first = first;
-      before_half = half;
+    }
+    for (int v = 0; v < kHalfVectors; ++v) {
+      const float* const from = scores + j * kWide + v * kLanes;
+      _mm512_store_si512(at(j / 2, v), weigher.weigh(v, from, from + kWide));
     }
   }
-  take_maxima(before_first, before_half);
-  // Weights are taken two keys at a time: what follows an odd last key weighs nothing.
-  const std::int32_t padded = std::min(round_up(shape.end_key, kKeyStep), kTileKeys);
-  std::fill(scores + shape.end_key * kRows, scores + padded * kRows, -std::numeric_limits<float>::infinity());
-}
-
-/// Products take 32 keys at once: those around the ones that are seen weigh nothing.
-bool softmax(const TileShape& shape, float log2_scale, const float* tile_max, const float* scores, void* weights,
-             float* max, float* sum, float* factors) {
-  float* const pairs = static_cast<float*>(weights);
-  const auto clear = [&](std::int32_t begin, std::int32_t end) {
-    std::fill(pairs + begin / 2 * kRows, pairs + end / 2 * kRows, 0.0f);
-  };
-  clear(shape.first_key / kDepth * kDepth, shape.first_key);
-  clear(round_up(shape.end_key, 2), round_up(shape.end_key, kDepth));
-  if (shape.rows > kWide) {
-    return softmax_rows<2 * kHalfVectors, kRows>(shape, log2_scale, tile_max, scores, pairs, max, sum, factors);
+  if constexpr (kBeside) {
+    for (; left > 0; --left) beside.do_step();
+    beside.finish();
   }
-  return softmax_rows<kHalfVectors, kRows>(shape, log2_scale, tile_max, scores, pairs, max, sum, factors);
+  weigher.add_to(maximum, task.sum + row);
+  // Products take 32 keys at once: those around the ones that are seen weigh nothing.
+  const auto clear = [&](std::int32_t begin, std::int32_t stop) {
+    for (std::int32_t pair = begin / 2; pair < stop / 2; ++pair) {
+      for (int v = 0; v < kHalfVectors; ++v) _mm512_store_ps(at(pair, v), _mm512_setzero_ps());
+    }
+  };
+  clear(first / kDepth * kDepth, first);
+  clear(end, round_up(end, kDepth));
+  return maximum.changed;
 }
 
-/// kBoth: 32 value columns, else 16; of a half block.
-template <bool kBoth>
+bool softmax(const SoftmaxTask& task, const ScoreTask* next) {
+  bool changed = false;
+  for (std::int32_t half = 0; half < halves_of(task.shape); ++half) {
+    const bool rose = next != nullptr ? softmax_half<true>(task, half, next) : softmax_half<false>(task, half, next);
+    changed = changed || rose;
+  }
+  return changed;
+}
+
+/// 32 value columns from `column` on (16 without kBothA) of a half block.
+template <bool kBothA>
 HWY_INLINE void accumulate_columns(std::span<const WeightedTile> tiles, std::int32_t column, std::int32_t columns,
                                    std::int32_t half, float* out) {
-  const std::int32_t column_tiles = columns / tile::kRows, row = half * kWide;
-  load_sums<kBoth>(out + column * kRows + row);
+  float* const sums = out + column * kRows + half * kWide;
+  load_sums<kBothA>(sums, kOutStride);
   for (const WeightedTile& t : tiles) {
-    const auto* const values = static_cast<const std::uint16_t*>(t.values);
-    const auto* const weights = static_cast<const float*>(t.weights);
+    const std::int32_t column_tiles = columns / tile::kRows;
     for (std::int32_t s = t.first_key / kDepth; s * kDepth < t.end_key; ++s) {
-      multiply<kBoth>(values + (s * column_tiles + column / tile::kRows) * kTileElements, 1,
-                      weights + s * tile::kRows * kRows + row);
+      const auto* const v =
+          static_cast<const std::uint16_t*>(t.values) + (s * column_tiles + column / tile::kRows) * kTileElements;
+      const auto* const w = static_cast<const float*>(t.weights) + (s * kRowTiles + half * kHalfVectors) * kTilePairs;
+      multiply<kBothA>(v, v + kTileElements, w, w + kTilePairs);
     }
   }
-  store_sums<kBoth>(out + column * kRows + row);
+  store_sums<kBothA>(sums, kOutStride);
 }
 
 void accumulate(std::span<const WeightedTile> tiles, const TileShape& shape, const float* HWY_RESTRICT factors,
                 float* HWY_RESTRICT out) {
-  const std::int32_t halves = (shape.rows + kWide - 1) / kWide;
+  const std::int32_t halves = halves_of(shape);
   if (factors != nullptr) {
     for (std::int32_t c = 0; c < shape.head_dim; ++c) {
       for (std::int32_t r = 0; r < halves * kWide; r += kLanes) {
@@ -252,19 +342,20 @@ void accumulate(std::span<const WeightedTile> tiles, const TileShape& shape, con
 }  // namespace
 
 constexpr TileKernels kAmxTileKernels = {.block_rows = kRows,
+                                         .score_rows = kWide,
                                          .query_block_bytes = query_block_bytes,
                                          .tile_bytes = tile_bytes,
-                                         .weight_tile_bytes = kTileKeys / 2 * kRowStride,
+                                         .weight_tile_bytes = kTileKeys / kDepth * kRowTiles * tile::kBytes,
                                          .enter = enter,
                                          .leave = leave,
                                          .pack_queries = pack_queries,
                                          .pack_keys = pack_keys,
                                          .pack_values = pack_values,
                                          .score = score,
-                                         .mask = mask_tile<kRows>,
+                                         .mask = mask,
                                          .softmax = softmax,
                                          .accumulate = accumulate,
-                                         .column_sums = sum_columns<kRows>,
+                                         .column_sums = column_sums,
                                          .store_rows = store_block<kRows>};
 
 }  // namespace HWY_NAMESPACE

@@ -104,20 +104,17 @@ void score_block(const float* HWY_RESTRICT queries, const float* HWY_RESTRICT ke
   for (int v = 0; v < kVectors; ++v) hn::Store(top[v], df, tile_max + v * kLanes);
 }
 
-void score(const void* queries, const void* keys, const TileShape& shape, float* scores, float* tile_max) {
-  with_row_vectors(shape.rows, [&](auto vectors) HWY_ATTR {
-    score_block<vectors.value>(static_cast<const float*>(queries), static_cast<const float*>(keys), shape, scores,
-                               tile_max);
+void score(const ScoreTask& task) {
+  with_row_vectors(task.shape.rows, [&](auto vectors) HWY_ATTR {
+    score_block<vectors.value>(static_cast<const float*>(task.queries), static_cast<const float*>(task.keys),
+                               task.shape, task.scores, task.tile_max);
   });
 }
 
-bool softmax(const TileShape& shape, float log2_scale, const float* tile_max, const float* scores, void* weights,
-             float* max, float* sum, float* factors) {
+bool softmax(const SoftmaxTask& task, const ScoreTask* next) {
   bool changed = false;
-  with_row_vectors(shape.rows, [&](auto vectors) HWY_ATTR {
-    changed = softmax_rows<vectors.value, kBlockRows>(shape, log2_scale, tile_max, scores, static_cast<float*>(weights),
-                                                      max, sum, factors);
-  });
+  with_row_vectors(task.shape.rows, [&](auto vectors) HWY_ATTR { changed = softmax_rows<vectors.value>(task); });
+  if (next != nullptr) score(*next);
   return changed;
 }
 
@@ -177,6 +174,7 @@ std::size_t tile_bytes(std::int32_t) {
 }  // namespace
 
 constexpr TileKernels kBf16TileKernels = {.block_rows = kBlockRows,
+                                          .score_rows = kBlockRows,
                                           .query_block_bytes = query_block_bytes,
                                           .tile_bytes = tile_bytes,
                                           .weight_tile_bytes = sizeof(float) * kTileKeys / 2 * kBlockRows,

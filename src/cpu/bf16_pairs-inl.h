@@ -55,34 +55,49 @@ HWY_INLINE __m512i pair_weights(__m512 even, __m512 odd) {
   return _mm512_ternarylogic_epi32(upper, high, low, kSelect);
 }
 
-/// Of a block of kRows rows, those of kVectors vectors: scores [keys][kRows] to weights [keys / 2][kRows] in pairs.
-template <int kVectors, std::int32_t kRows>
-bool softmax_rows(const TileShape& shape, float log2_scale, const float* HWY_RESTRICT tile_max,
-                  const float* HWY_RESTRICT scores, float* HWY_RESTRICT weights, float* HWY_RESTRICT max,
-                  float* HWY_RESTRICT sum, float* HWY_RESTRICT factors) {
-  RowMaximum<kVectors> maximum;
-  raise_maximum(log2_scale, tile_max, max, factors, maximum);
-  const __m512 scale = _mm512_set1_ps(log2_scale);
-  __m512 shift[kVectors], even_sums[kVectors], odd_sums[kVectors];
-  for (int v = 0; v < kVectors; ++v) {
-    shift[v] = _mm512_mul_ps(maximum.max[v].raw, _mm512_set1_ps(-log2_scale));
-    even_sums[v] = odd_sums[v] = _mm512_setzero_ps();
-  }
-  // An odd last key has a padding of -infinity after it.
-  for (std::int32_t j = shape.first_key; j < shape.end_key; j += 2) {
-    HWY_UNROLL(4)
+/// Weights against the maxima of kVectors vectors of rows, and their sums.
+template <int kVectors>
+struct PairWeigher {
+  __m512 scale, shift[kVectors], even_sums[kVectors], odd_sums[kVectors];
+
+  HWY_INLINE PairWeigher(float log2_scale, const RowMaximum<kVectors>& maximum) : scale(_mm512_set1_ps(log2_scale)) {
     for (int v = 0; v < kVectors; ++v) {
-      const float* const from = scores + j * kRows + v * kLanes;
-      const __m512 even = exp2_weights(_mm512_fmadd_ps(_mm512_load_ps(from), scale, shift[v]));
-      const __m512 odd = exp2_weights(_mm512_fmadd_ps(_mm512_load_ps(from + kRows), scale, shift[v]));
-      even_sums[v] = _mm512_add_ps(even_sums[v], even);
-      odd_sums[v] = _mm512_add_ps(odd_sums[v], odd);
-      _mm512_store_si512(weights + j / 2 * kRows + v * kLanes, pair_weights(even, odd));
+      shift[v] = _mm512_mul_ps(maximum.max[v].raw, _mm512_set1_ps(-log2_scale));
+      even_sums[v] = odd_sums[v] = _mm512_setzero_ps();
     }
   }
-  FloatVec sums[kVectors];
-  for (int v = 0; v < kVectors; ++v) sums[v] = FloatVec{_mm512_add_ps(even_sums[v], odd_sums[v])};
-  update_sums(maximum, sums, sum);
+  /// Of two keys.
+  HWY_INLINE __m512i weigh(int v, const float* even_scores, const float* odd_scores) {
+    const __m512 even = exp2_weights(_mm512_fmadd_ps(_mm512_load_ps(even_scores), scale, shift[v]));
+    const __m512 odd = exp2_weights(_mm512_fmadd_ps(_mm512_load_ps(odd_scores), scale, shift[v]));
+    even_sums[v] = _mm512_add_ps(even_sums[v], even);
+    odd_sums[v] = _mm512_add_ps(odd_sums[v], odd);
+    return pair_weights(even, odd);
+  }
+  HWY_INLINE void add_to(const RowMaximum<kVectors>& maximum, float* HWY_RESTRICT sum) const {
+    FloatVec sums[kVectors];
+    for (int v = 0; v < kVectors; ++v) sums[v] = FloatVec{_mm512_add_ps(even_sums[v], odd_sums[v])};
+    update_sums(maximum, sums, sum);
+  }
+};
+
+/// Scores [keys][kBlockRows] to weights [keys / 2][kBlockRows] in pairs, for kVectors vectors of rows.
+template <int kVectors>
+bool softmax_rows(const SoftmaxTask& task) {
+  const float* HWY_RESTRICT scores = task.scores;
+  auto* HWY_RESTRICT weights = static_cast<float*>(task.weights);
+  RowMaximum<kVectors> maximum;
+  raise_maximum(task.log2_scale, task.tile_max, task.max, task.factors, maximum);
+  PairWeigher<kVectors> weigher(task.log2_scale, maximum);
+  // An odd last key has a padding of -infinity after it.
+  for (std::int32_t j = task.shape.first_key; j < task.shape.end_key; j += 2) {
+    HWY_UNROLL(3)
+    for (int v = 0; v < kVectors; ++v) {
+      const float* const from = scores + j * kBlockRows + v * kLanes;
+      _mm512_store_si512(weights + j / 2 * kBlockRows + v * kLanes, weigher.weigh(v, from, from + kBlockRows));
+    }
+  }
+  weigher.add_to(maximum, task.sum);
   return maximum.changed;
 }
 

@@ -40,6 +40,30 @@ struct Visibility {
   std::int32_t lag = 0;
 };
 
+/// Score of row r and key j = q_r . k_j, unscaled; tile_max[r] = their maximum. Keys that fill up the last group score
+/// -infinity.
+struct ScoreTask {
+  const void* queries = nullptr;  // a packed block
+  const void* keys = nullptr;     // a packed tile
+  TileShape shape;
+  float* scores = nullptr;
+  float* tile_max = nullptr;
+};
+
+/// Turns scores, as score() or mask() leave them, into weights 2^((score - max) * log2_scale) in the form accumulate()
+/// wants, and brings max[r] and sum[r] up to date. max only rises when it falls behind by a factor of 2^8 in weight,
+/// which makes that rare. Where any did, factors[r] is what the block's earlier result is to be multiplied with.
+struct SoftmaxTask {
+  TileShape shape;
+  float log2_scale = 0;
+  const float* scores = nullptr;
+  const float* tile_max = nullptr;
+  void* weights = nullptr;
+  float* max = nullptr;
+  float* sum = nullptr;
+  float* factors = nullptr;
+};
+
 /// A tile whose weights wait to meet its values.
 struct WeightedTile {
   const void* weights = nullptr;
@@ -48,9 +72,10 @@ struct WeightedTile {
 };
 
 /// Attention of many rows. A block is block_rows query rows (R below) of one KV head; the last block of a query tile
-/// may hold fewer, the rest is then undefined but harmless. Scores are [kTileKeys][R].
+/// may hold fewer, the rest is then undefined but harmless. Scores are [R / score_rows][kTileKeys][score_rows].
 struct TileKernels {
   std::int32_t block_rows = 0;  // at most kMaxBlockRows
+  std::int32_t score_rows = 0;  // divides block_rows
   std::size_t (*query_block_bytes)(std::int32_t head_dim) = nullptr;
   std::size_t (*tile_bytes)(std::int32_t head_dim) = nullptr;  // of packed keys, and of packed values
   std::size_t weight_tile_bytes = 0;
@@ -67,18 +92,13 @@ struct TileKernels {
   void (*pack_values)(const void* const* rows, std::int32_t count, DType dtype, std::int32_t head_dim,
                       void* packed) = nullptr;
 
-  /// scores[j][r] = q_r . k_j, unscaled; tile_max[r] = their maximum. Keys that fill up the last group score -infinity.
-  void (*score)(const void* queries, const void* keys, const TileShape& shape, float* scores,
-                float* tile_max) = nullptr;
+  void (*score)(const ScoreTask& task) = nullptr;
   /// Sets scores of keys that a row does not see to -infinity and takes tile_max again.
   void (*mask)(const std::int32_t* row_positions, const std::int32_t* key_positions, const Visibility& visibility,
                const TileShape& shape, float* scores, float* tile_max) = nullptr;
-  /// Turns scores, as score() leaves them, into weights 2^((score - max) * log2_scale) in the form accumulate() wants,
-  /// and brings max[r] and sum[r] up to date. max only rises when it falls behind by a factor of 2^8 in weight, which
-  /// makes that rare. Returns whether any did: factors[r] is then what the block's earlier result is to be multiplied
-  /// with.
-  bool (*softmax)(const TileShape& shape, float log2_scale, const float* tile_max, const float* scores, void* weights,
-                  float* max, float* sum, float* factors) = nullptr;
+  /// Returns whether any maximum rose. Null next: nothing; else score(*next), a tile of the same block with scores and
+  /// tile_max of its own, is done, too: beside it, where a path has a unit for each.
+  bool (*softmax)(const SoftmaxTask& task, const ScoreTask* next) = nullptr;
   /// out[c][r] = out[c][r] * factors[r] + sum over the tiles' keys j of weights[j][r] * v[j][c]. Null factors are ones.
   /// out is [head_dim][R]; of shape, rows and head_dim count.
   void (*accumulate)(std::span<const WeightedTile> tiles, const TileShape& shape, const float* factors,

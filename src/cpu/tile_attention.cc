@@ -46,10 +46,11 @@ TileAttention::TileAttention(const TileKernels& kernels, std::int32_t head_dim)
   const std::size_t queries = reserve(blocks * query_bytes_), keys = reserve(kChunkTiles * tile_bytes_),
                     values = reserve(kChunkTiles * tile_bytes_),
                     weights = reserve(kChunkTiles * kernels.weight_tile_bytes),
-                    out = reserve(blocks * out_floats_ * sizeof(float)), scores = reserve(kTileKeys * row_bytes),
-                    max = reserve(blocks * row_bytes), sum = reserve(blocks * row_bytes), tile_max = reserve(row_bytes),
-                    factors = reserve(row_bytes), pending_factors = reserve(row_bytes),
-                    positions = reserve(blocks * row_bytes), bounds = reserve(2 * blocks * sizeof(std::int32_t));
+                    out = reserve(blocks * out_floats_ * sizeof(float)), scores = reserve(2 * kTileKeys * row_bytes),
+                    max = reserve(blocks * row_bytes), sum = reserve(blocks * row_bytes),
+                    tile_max = reserve(2 * row_bytes), factors = reserve(row_bytes),
+                    pending_factors = reserve(row_bytes), positions = reserve(blocks * row_bytes),
+                    bounds = reserve(2 * blocks * sizeof(std::int32_t));
   memory_ = AlignedBuffer(bytes);
   std::byte* const base = memory_.data();
   queries_ = base + queries;
@@ -57,10 +58,12 @@ TileAttention::TileAttention(const TileKernels& kernels, std::int32_t head_dim)
   values_ = base + values;
   weights_ = base + weights;
   out_ = reinterpret_cast<float*>(base + out);
-  scores_ = reinterpret_cast<float*>(base + scores);
+  for (std::size_t i = 0; i < 2; ++i) {
+    scores_[i] = reinterpret_cast<float*>(base + scores + i * kTileKeys * row_bytes);
+    tile_max_[i] = reinterpret_cast<float*>(base + tile_max + i * row_bytes);
+  }
   max_ = reinterpret_cast<float*>(base + max);
   sum_ = reinterpret_cast<float*>(base + sum);
-  tile_max_ = reinterpret_cast<float*>(base + tile_max);
   factors_ = reinterpret_cast<float*>(base + factors);
   pending_factors_ = reinterpret_cast<float*>(base + pending_factors);
   positions_ = reinterpret_cast<std::int32_t*>(base + positions);
@@ -148,49 +151,82 @@ void TileAttention::for_each_chunk(const KeyPlan& plan, TileRange range, bool va
   }
 }
 
-/// Scores of the t-th tile, masked, in scores_ and tile_max_; false when the block sees none of its keys.
-bool TileAttention::score_tile(std::int32_t block, std::int32_t t, TileShape& shape) {
+TileShape TileAttention::shape_of(std::int32_t block, std::int32_t t) const {
+  const KeySpan seen = tile(t).seen_by_any(block_positions_[2 * block], block_positions_[2 * block + 1]);
+  if (seen.begin >= seen.end) return {};
+  return {.rows = block_size(block),
+          .first_key = seen.begin / kKeyStep * kKeyStep,
+          .end_key = seen.end,
+          .head_dim = head_dim_};
+}
+
+ScoreTask TileAttention::score_task(std::int32_t block, std::int32_t t, const TileShape& shape, std::size_t buffer) {
+  return {.queries = queries_ + block * query_bytes_,
+          .keys = packed(keys_, t),
+          .shape = shape,
+          .scores = scores_[buffer],
+          .tile_max = tile_max_[buffer]};
+}
+
+/// Hides from rows what they do not see, where there is such.
+void TileAttention::mask(std::int32_t block, std::int32_t t, const ScoreTask& task) const {
   const KeyTile& keys = tile(t);
-  const std::int32_t first = block_positions_[2 * block], last = block_positions_[2 * block + 1];
-  const KeySpan seen = keys.seen_by_any(first, last);
-  if (seen.begin >= seen.end) return false;
-  shape = {.rows = block_size(block),
-           .first_key = seen.begin / kKeyStep * kKeyStep,
-           .end_key = seen.end,
-           .head_dim = head_dim_};
-  kernels_->score(queries_ + block * query_bytes_, packed(keys_, t), shape, scores_, tile_max_);
-  if (!keys.seen_by_all({shape.first_key, shape.end_key}, first, last)) {
-    kernels_->mask(positions_ + block * kernels_->block_rows, keys.positions.data(), keys.visibility, shape, scores_,
-                   tile_max_);
-  }
-  return true;
+  const KeySpan span{task.shape.first_key, task.shape.end_key};
+  if (keys.seen_by_all(span, block_positions_[2 * block], block_positions_[2 * block + 1])) return;
+  kernels_->mask(positions_ + block * kernels_->block_rows, keys.positions.data(), keys.visibility, task.shape,
+                 task.scores, task.tile_max);
 }
 
 void TileAttention::attend_block(std::int32_t block, const Chunk& chunk, float scale, bool values) {
-  const std::int32_t row = block * kernels_->block_rows;
+  struct SeenTile {
+    std::int32_t t;
+    TileShape shape;
+  };
+  std::array<SeenTile, kChunkTiles> seen;
+  std::size_t num_seen = 0;
+  for (std::int32_t t = chunk.begin; t < chunk.end; ++t) {
+    const TileShape shape = shape_of(block, t);
+    if (shape.end_key > 0) seen[num_seen++] = {t, shape};
+  }
+  if (num_seen == 0) return;
+
   std::array<WeightedTile, kChunkTiles> pending;
   std::size_t num_pending = 0;
-  const float* factors = nullptr;  // of the pending tiles' result so far
-  TileShape shape;
+  const float* factors = nullptr;  // of the result before the pending tiles
   const auto accumulate = [&] {
     if (num_pending == 0) return;
-    kernels_->accumulate(std::span(pending).first(num_pending), shape, factors,
+    kernels_->accumulate(std::span(pending).first(num_pending), seen[0].shape, factors,
                          out_ + static_cast<std::size_t>(block) * out_floats_);
     num_pending = 0;
     factors = nullptr;
   };
-  for (std::int32_t t = chunk.begin; t < chunk.end; ++t) {
-    if (!score_tile(block, t, shape)) continue;
-    std::byte* const weights = weights_ + static_cast<std::size_t>(t - chunk.begin) * kernels_->weight_tile_bytes;
-    const bool rose =
-        kernels_->softmax(shape, scale * kLog2E, tile_max_, scores_, weights, max_ + row, sum_ + row, factors_);
+
+  const std::int32_t row = block * kernels_->block_rows;
+  ScoreTask task = score_task(block, seen[0].t, seen[0].shape, 0);
+  kernels_->score(task);
+  mask(block, seen[0].t, task);
+  for (std::size_t i = 0; i < num_seen; ++i) {
+    const bool has_next = i + 1 < num_seen;
+    const ScoreTask next = has_next ? score_task(block, seen[i + 1].t, seen[i + 1].shape, (i + 1) % 2) : ScoreTask{};
+    const SoftmaxTask softmax{.shape = task.shape,
+                              .log2_scale = scale * kLog2E,
+                              .scores = task.scores,
+                              .tile_max = task.tile_max,
+                              .weights = weights_ + i * kernels_->weight_tile_bytes,
+                              .max = max_ + row,
+                              .sum = sum_ + row,
+                              .factors = factors_};
+    const bool rose = kernels_->softmax(softmax, has_next ? &next : nullptr);
+    if (has_next) mask(block, seen[i + 1].t, next);
+    task = next;
     if (!values) continue;
     if (rose) {
       accumulate();  // what was weighed against the lower maximum
       std::swap(factors_, pending_factors_);
       factors = pending_factors_;
     }
-    pending[num_pending++] = {weights, packed(values_, t), shape.first_key, shape.end_key};
+    pending[num_pending++] = {softmax.weights, packed(values_, seen[i].t), softmax.shape.first_key,
+                              softmax.shape.end_key};
   }
   accumulate();
 }
@@ -213,10 +249,13 @@ void TileAttention::add_column_sums(const KeyPlan& plan, TileRange range, float 
   }
   for_each_chunk(plan, range, false, nullptr, [&](std::int32_t block, const Chunk& chunk) {
     for (std::int32_t t = chunk.begin; t < chunk.end; ++t) {
-      TileShape shape;
-      if (!score_tile(block, t, shape)) continue;
+      const TileShape shape = shape_of(block, t);
+      if (shape.end_key == 0) continue;
+      const ScoreTask task = score_task(block, t, shape, 0);
+      kernels_->score(task);
+      mask(block, t, task);
       std::array<float, kTileKeys> block_sums;
-      kernels_->column_sums(scores_, shape, scale, row_lse + block * block_rows, block_sums.data());
+      kernels_->column_sums(task.scores, shape, scale, row_lse + block * block_rows, block_sums.data());
       float* const tile_sums = sums + static_cast<std::size_t>(t - range.begin) * kTileKeys;
       for (std::int32_t j = shape.first_key; j < shape.end_key; ++j) {
         tile_sums[j] += block_sums[static_cast<std::size_t>(j)];

@@ -86,6 +86,7 @@ class TileAttention {
   std::int32_t num_blocks() const { return (rows_.count + kernels_->block_rows - 1) / kernels_->block_rows; }
   std::int32_t block_size(std::int32_t block) const;
   KeyTile& tile(std::int32_t t) { return tiles_[static_cast<std::size_t>(t % (2 * kChunkTiles))]; }
+  const KeyTile& tile(std::int32_t t) const { return tiles_[static_cast<std::size_t>(t % (2 * kChunkTiles))]; }
   /// Of the t-th tile of the plan, while its chunk is in work.
   std::byte* packed(std::byte* tiles, std::int32_t t) const { return tiles + t % kChunkTiles * tile_bytes_; }
   void pack(const Chunk& chunk, bool values);
@@ -93,7 +94,10 @@ class TileAttention {
   template <class Use>
   void for_each_chunk(const KeyPlan& plan, TileRange range, bool values, const std::atomic<bool>* cancel,
                       const Use& use);
-  bool score_tile(std::int32_t block, std::int32_t t, TileShape& shape);
+  /// What a block sees of a tile: nothing when end_key is 0.
+  TileShape shape_of(std::int32_t block, std::int32_t t) const;
+  ScoreTask score_task(std::int32_t block, std::int32_t t, const TileShape& shape, std::size_t buffer);
+  void mask(std::int32_t block, std::int32_t t, const ScoreTask& task) const;
   void attend_block(std::int32_t block, const Chunk& chunk, float scale, bool values);
   std::size_t lse_index(std::int32_t row) const {
     return static_cast<std::size_t>(rows_.token(row) * rows_.q->num_heads + rows_.query_head(row));
@@ -109,9 +113,10 @@ class TileAttention {
 
   AlignedBuffer memory_;
   std::byte *queries_ = nullptr, *keys_ = nullptr, *values_ = nullptr, *weights_ = nullptr;
-  float *out_ = nullptr, *scores_ = nullptr;  // [blocks][head_dim][R], [kTileKeys][R]
-  float *max_ = nullptr, *sum_ = nullptr;     // [blocks][R]
-  float *tile_max_ = nullptr, *factors_ = nullptr, *pending_factors_ = nullptr;  // [R]
+  float* out_ = nullptr;                                   // [blocks][head_dim][R]
+  std::array<float*, 2> scores_ = {}, tile_max_ = {};      // [kTileKeys][R], [R]: of the tile in work and the next
+  float *max_ = nullptr, *sum_ = nullptr;                  // [blocks][R]
+  float *factors_ = nullptr, *pending_factors_ = nullptr;  // [R]
   std::int32_t *positions_ = nullptr, *block_positions_ = nullptr;  // [blocks][R]; [blocks][2]: first, last
 };
 

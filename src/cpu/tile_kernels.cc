@@ -86,24 +86,24 @@ void score_block(const float* HWY_RESTRICT queries, const float* HWY_RESTRICT ke
   for (int v = 0; v < kVectors; ++v) hn::Store(top[v], df, tile_max + v * kLanes);
 }
 
-void score(const void* queries, const void* keys, const TileShape& shape, float* scores, float* tile_max) {
-  with_row_vectors(shape.rows, [&](auto vectors) HWY_ATTR {
-    score_block<vectors.value>(static_cast<const float*>(queries), static_cast<const float*>(keys), shape, scores,
-                               tile_max);
+void score(const ScoreTask& task) {
+  with_row_vectors(task.shape.rows, [&](auto vectors) HWY_ATTR {
+    score_block<vectors.value>(static_cast<const float*>(task.queries), static_cast<const float*>(task.keys),
+                               task.shape, task.scores, task.tile_max);
   });
 }
 
 template <int kVectors>
-bool softmax_block(const TileShape& shape, float log2_scale, const float* HWY_RESTRICT tile_max,
-                   const float* HWY_RESTRICT scores, float* HWY_RESTRICT weights, float* HWY_RESTRICT max,
-                   float* HWY_RESTRICT sum, float* HWY_RESTRICT factors) {
+bool softmax_block(const SoftmaxTask& task) {
   const FloatTag df;
-  const FloatVec scale = hn::Set(df, log2_scale);
+  const FloatVec scale = hn::Set(df, task.log2_scale);
+  const float* HWY_RESTRICT scores = task.scores;
+  auto* HWY_RESTRICT weights = static_cast<float*>(task.weights);
   RowMaximum<kVectors> maximum;
-  raise_maximum(log2_scale, tile_max, max, factors, maximum);
+  raise_maximum(task.log2_scale, task.tile_max, task.max, task.factors, maximum);
   FloatVec sums[kVectors];
   for (int v = 0; v < kVectors; ++v) sums[v] = hn::Zero(df);
-  for (std::int32_t j = shape.first_key; j < shape.end_key; ++j) {
+  for (std::int32_t j = task.shape.first_key; j < task.shape.end_key; ++j) {
     HWY_UNROLL(3)
     for (int v = 0; v < kVectors; ++v) {
       const std::int32_t at = j * kBlockRows + v * kLanes;
@@ -112,17 +112,14 @@ bool softmax_block(const TileShape& shape, float log2_scale, const float* HWY_RE
       hn::Store(weight, df, weights + at);
     }
   }
-  update_sums(maximum, sums, sum);
+  update_sums(maximum, sums, task.sum);
   return maximum.changed;
 }
 
-bool softmax(const TileShape& shape, float log2_scale, const float* tile_max, const float* scores, void* weights,
-             float* max, float* sum, float* factors) {
+bool softmax(const SoftmaxTask& task, const ScoreTask* next) {
   bool changed = false;
-  with_row_vectors(shape.rows, [&](auto vectors) HWY_ATTR {
-    changed = softmax_block<vectors.value>(shape, log2_scale, tile_max, scores, static_cast<float*>(weights), max, sum,
-                                           factors);
-  });
+  with_row_vectors(task.shape.rows, [&](auto vectors) HWY_ATTR { changed = softmax_block<vectors.value>(task); });
+  if (next != nullptr) score(*next);
   return changed;
 }
 
@@ -179,6 +176,7 @@ std::size_t tile_bytes(std::int32_t) { return sizeof(float) * kTileKeys * kTileS
 }  // namespace
 
 constexpr TileKernels kTileKernels = {.block_rows = kBlockRows,
+                                      .score_rows = kBlockRows,
                                       .query_block_bytes = query_block_bytes,
                                       .tile_bytes = tile_bytes,
                                       .weight_tile_bytes = sizeof(float) * kTileKeys * kBlockRows,

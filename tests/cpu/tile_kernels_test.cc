@@ -46,9 +46,22 @@ struct Work {
   float* factors() { return row_values(3); }
   float* lse() { return row_values(4); }
 
+  ScoreTask score(const TileShape& shape) {
+    return {queries.data(), tile.data(), shape, scores.as<float>(), tile_max()};
+  }
+  SoftmaxTask softmax(const TileShape& shape) {
+    return {shape, 1.0f, scores.as<float>(), tile_max(), weights.data(), max(), sum(), factors()};
+  }
+
   AlignedBuffer queries, tile, scores, weights, out, rows;
   std::size_t stride;
 };
+
+/// Where the score of key j and row r is.
+std::size_t score_index(const TileKernels& kernels, std::int32_t j, std::int32_t r) {
+  const std::int32_t side = kernels.score_rows;
+  return static_cast<std::size_t>((r / side * kTileKeys + j) * side + r % side);
+}
 
 template <class Check>
 void for_each_path(const Check& check) {
@@ -81,19 +94,18 @@ TEST(TileKernels, ScoresOfUnalignedRows) {
           Work work(kernels, head_dim);
           kernels.pack_queries(q.pointers(), count, dtype, head_dim, work.queries.data());
           kernels.pack_keys(k.pointers(), end, dtype, head_dim, work.tile.data());
-          kernels.score(work.queries.data(), work.tile.data(), {count, first, end, head_dim}, work.scores.as<float>(),
-                        work.tile_max());
+          kernels.score(work.score({count, first, end, head_dim}));
           for (std::int32_t r = 0; r < count; ++r) {
             float top = -kInfinity;
             for (std::int32_t j = first; j < end; ++j) {
               const auto at = static_cast<std::size_t>(j * all + r);
-              const float score = work.scores.as<float>()[at];
+              const float score = work.scores.as<float>()[score_index(kernels, j, r)];
               ASSERT_NEAR(score, exact[at], bound[at]);
               top = std::max(top, score);
             }
             ASSERT_EQ(work.tile_max()[r], top);
             if (end % kKeyStep != 0) {
-              ASSERT_EQ(work.scores.as<float>()[end * all + r], -kInfinity);
+              ASSERT_EQ(work.scores.as<float>()[score_index(kernels, end, r)], -kInfinity);
             }
           }
         }
@@ -119,16 +131,17 @@ TEST(TileKernels, PackedQueriesAndKeysComeBackExactly) {
     const auto score = [&](const void* const* queries, const void* const* keys) {
       kernels.pack_queries(queries, all, dtype, kDim, work.queries.data());
       kernels.pack_keys(keys, kTileKeys, dtype, kDim, work.tile.data());
-      kernels.score(work.queries.data(), work.tile.data(), {all, 0, kTileKeys, kDim}, work.scores.as<float>(),
-                    work.tile_max());
+      kernels.score(work.score({all, 0, kTileKeys, kDim}));
     };
     score(x.pointers(), unit_rows.data());
     for (std::int32_t r = 0; r < all; ++r) {
-      for (std::int32_t j = 0; j < kTileKeys; ++j) ASSERT_EQ(work.scores.as<float>()[j * all + r], x.at(r, j));
+      for (std::int32_t j = 0; j < kTileKeys; ++j)
+        ASSERT_EQ(work.scores.as<float>()[score_index(kernels, j, r)], x.at(r, j));
     }
     score(unit_rows.data(), x.pointers());
     for (std::int32_t r = 0; r < all; ++r) {
-      for (std::int32_t j = 0; j < kTileKeys; ++j) ASSERT_EQ(work.scores.as<float>()[j * all + r], x.at(j, r));
+      for (std::int32_t j = 0; j < kTileKeys; ++j)
+        ASSERT_EQ(work.scores.as<float>()[score_index(kernels, j, r)], x.at(j, r));
     }
   });
 }
@@ -143,12 +156,13 @@ TEST(TileKernels, PackedValuesComeBackExactly) {
         for (std::int32_t key = 0; key < count; key += count - 1) {
           Work work(kernels, head_dim);
           for (std::int32_t j = 0; j < kTileKeys; ++j) {
-            std::fill_n(work.scores.as<float>() + j * all, all, j == key ? 3.0f : -kInfinity);
+            for (std::int32_t r = 0; r < all; ++r) {
+              work.scores.as<float>()[score_index(kernels, j, r)] = j == key ? 3.0f : -kInfinity;
+            }
           }
           std::fill_n(work.tile_max(), all, 3.0f);
           const TileShape shape{all, 0, count, head_dim};
-          kernels.softmax(shape, 1.0f, work.tile_max(), work.scores.as<float>(), work.weights.data(), work.max(),
-                          work.sum(), work.factors());
+          kernels.softmax(work.softmax(shape), nullptr);
           kernels.pack_values(v.pointers(), count, dtype, head_dim, work.tile.data());
           const WeightedTile weighted{work.weights.data(), work.tile.data(), shape.first_key, shape.end_key};
           kernels.accumulate({&weighted, 1}, shape, nullptr, work.out.as<float>());
@@ -171,6 +185,36 @@ TEST(TileKernels, PackedValuesComeBackExactly) {
   });
 }
 
+TEST(TileKernels, ScoresTakenBesideASoftmaxAreTheSame) {
+  for_each_path([](const TileKernels& kernels, DType dtype) {
+    for (const std::int32_t head_dim : kHeadDims) {
+      const std::int32_t all = kernels.block_rows;
+      const Rows q(all, head_dim, dtype, 5), k(kTileKeys, head_dim, dtype, 6);
+      for (const std::int32_t rows : {1, all / 2 + 1, all}) {
+        for (const auto& [first, end] : {std::pair(0, kTileKeys), std::pair(kKeyStep, 41), std::pair(0, 3)}) {
+          Work alone(kernels, head_dim), beside(kernels, head_dim), softmax(kernels, head_dim);
+          const TileShape shape{rows, first, end, head_dim};
+          for (Work* work : {&alone, &beside, &softmax}) {
+            kernels.pack_queries(q.pointers(), rows, dtype, head_dim, work->queries.data());
+            kernels.pack_keys(k.pointers(), kTileKeys, dtype, head_dim, work->tile.data());
+          }
+          kernels.score(alone.score(shape));
+          kernels.score(softmax.score(shape));
+          const ScoreTask next = beside.score(shape);
+          kernels.softmax(softmax.softmax(shape), &next);
+          for (std::int32_t r = 0; r < rows; ++r) {
+            ASSERT_EQ(alone.tile_max()[r], beside.tile_max()[r]);
+            for (std::int32_t j = first; j < end; ++j) {
+              const std::size_t at = score_index(kernels, j, r);
+              ASSERT_EQ(alone.scores.as<float>()[at], beside.scores.as<float>()[at]);
+            }
+          }
+        }
+      }
+    }
+  });
+}
+
 TEST(TileKernels, MaskHidesWhatARowDoesNotSee) {
   for_each_path([](const TileKernels& kernels, DType) {
     const std::int32_t all = kernels.block_rows;
@@ -181,7 +225,11 @@ TEST(TileKernels, MaskHidesWhatARowDoesNotSee) {
     for (const Visibility visibility : {Visibility{INT32_MAX, 0}, Visibility{INT32_MAX, 20}, Visibility{13, 0},
                                         Visibility{30, 4}, Visibility{INT32_MAX, INT32_MAX}}) {
       const std::int32_t first = kKeyStep, end = 55;
-      for (std::int32_t i = 0; i < kTileKeys * all; ++i) work.scores.as<float>()[i] = static_cast<float>(i % 101);
+      for (std::int32_t j = 0; j < kTileKeys; ++j) {
+        for (std::int32_t r = 0; r < all; ++r) {
+          work.scores.as<float>()[score_index(kernels, j, r)] = static_cast<float>((j * all + r) % 101);
+        }
+      }
       kernels.mask(rows.data(), keys.data(), visibility, {all, first, end, 16}, work.scores.as<float>(),
                    work.tile_max());
       for (std::int32_t r = 0; r < all; ++r) {
@@ -191,7 +239,7 @@ TEST(TileKernels, MaskHidesWhatARowDoesNotSee) {
           const auto key = static_cast<std::int64_t>(keys[static_cast<std::size_t>(j)]);
           const bool seen = key > row - visibility.reach && key <= row - visibility.lag;
           const float expected = seen ? static_cast<float>((j * all + r) % 101) : -kInfinity;
-          ASSERT_EQ(work.scores.as<float>()[j * all + r], expected);
+          ASSERT_EQ(work.scores.as<float>()[score_index(kernels, j, r)], expected);
           top = std::max(top, expected);
         }
         ASSERT_EQ(work.tile_max()[r], top);
@@ -206,10 +254,9 @@ TEST(TileKernels, MaximumRisesOnlyWhenItHasTo) {
     Work work(kernels, 16);
     const auto softmax = [&](float score) {
       std::fill_n(work.scores.as<float>(), kTileKeys * all, -kInfinity);  // beyond the one key, as score() leaves them
-      std::fill_n(work.scores.as<float>(), all, score);
+      for (std::int32_t r = 0; r < all; ++r) work.scores.as<float>()[score_index(kernels, 0, r)] = score;
       std::fill_n(work.tile_max(), all, score);
-      return kernels.softmax({all, 0, 1, 16}, 1.0f, work.tile_max(), work.scores.as<float>(), work.weights.data(),
-                             work.max(), work.sum(), work.factors());
+      return kernels.softmax(work.softmax({all, 0, 1, 16}), nullptr);
     };
     EXPECT_FALSE(softmax(-kInfinity));  // nothing seen yet, nothing seen now
     EXPECT_EQ(work.sum()[all - 1], 0.0f);
@@ -237,7 +284,7 @@ TEST(TileKernels, ColumnSumsOverRowsThatExist) {
       for (std::int32_t r = 0; r < all; ++r) work.lse()[r] = r < rows ? 0.1f * static_cast<float>(r) : kInfinity;
       for (std::int32_t j = 0; j < kTileKeys; ++j) {
         for (std::int32_t r = 0; r < all; ++r) {
-          work.scores.as<float>()[j * all + r] = static_cast<float>(scores.at(j, r));
+          work.scores.as<float>()[score_index(kernels, j, r)] = static_cast<float>(scores.at(j, r));
         }
       }
       std::vector<float> sums(kTileKeys);
