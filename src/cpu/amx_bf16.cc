@@ -21,12 +21,13 @@ constexpr std::int32_t kDepth = 32;              // elements, or keys, that one 
 constexpr std::int32_t kWide = 2 * tile::kRows;  // keys, value columns or rows of four sums
 constexpr std::int32_t kRowTiles = kRows / tile::kRows;
 constexpr std::int32_t kHalfVectors = kWide / kLanes;
-constexpr std::int32_t kHalfScores = kTileKeys * kWide;
+constexpr std::int32_t kHalfScores = kWide * kWide;
 constexpr std::int32_t kTileElements = tile::kRows * kDepth;  // bf16, of an A tile
 constexpr std::int32_t kTilePairs = tile::kRows * kLanes;     // of a B tile; also its sums
 constexpr std::size_t kScoreStride = kWide * sizeof(float);   // bytes from key to key
 constexpr std::size_t kOutStride = kRows * sizeof(float);     // bytes from value column to value column
-static_assert(kLanes == tile::kRows && kHeadDimStep == tile::kRows && kRows <= kMaxBlockRows);
+static_assert(kLanes == tile::kRows && kHeadDimStep == tile::kRows && kRows <= kMaxBlockRows && kWide == kMinSpanKeys &&
+              kWide == kDepth);
 
 constexpr std::int32_t round_up(std::int32_t n, std::int32_t step) { return (n + step - 1) / step * step; }
 constexpr std::int32_t depth_steps(std::int32_t head_dim) { return (head_dim + kDepth - 1) / kDepth; }
@@ -147,13 +148,22 @@ HWY_INLINE void transpose_lanes(__m512i (&rows)[16]) {
   for (int i = 0; i < 16; ++i) rows[i] = x[i];
 }
 
-/// [keys / 32][head_dim / 16] tiles of [16 elements][32 keys]; zeros to the end of the last key's tile.
+/// Where the tile of 16 value columns and 32 keys is: column tiles go in pairs, [pairs][keys / 32][2] tiles of
+/// [16 elements][32 keys], so that a pass over the keys of a pair reads one stream.
+HWY_INLINE std::int32_t value_tile(std::int32_t column_tile, std::int32_t key_step, std::int32_t column_tiles) {
+  constexpr std::int32_t kSteps = kTileKeys / kDepth;
+  const std::int32_t first_of_pair = column_tile / 2 * 2;
+  const std::int32_t in_pair = std::min(2, column_tiles - first_of_pair);
+  return (first_of_pair * kSteps + key_step * in_pair + column_tile % 2) * kTileElements;
+}
+
+/// Zeros to the end of the last key's tile.
 void pack_values(const void* const* rows, std::int32_t count, DType, std::int32_t head_dim, void* packed) {
   alignas(64) static constexpr std::uint16_t kZeros[kMaxHeadDim] = {};
-  auto* to = static_cast<std::uint16_t*>(packed);
+  auto* const tiles = static_cast<std::uint16_t*>(packed);
   const auto row_at = [&](std::int32_t j) { return static_cast<const std::uint16_t*>(j < count ? rows[j] : kZeros); };
   for (std::int32_t first = 0; first < count; first += kDepth) {
-    for (std::int32_t c = 0; c < head_dim; c += kLanes, to += kTileElements) {
+    for (std::int32_t c = 0; c < head_dim; c += kLanes) {
       __m512i pairs[16];  // of keys first + 2 i and the next; lane: element c + lane
       for (int i = 0; i < 16; ++i) {
         const __m256i even = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(row_at(first + 2 * i) + c));
@@ -161,57 +171,74 @@ void pack_values(const void* const* rows, std::int32_t count, DType, std::int32_
         pairs[i] = _mm512_or_si512(_mm512_cvtepu16_epi32(even), _mm512_slli_epi32(_mm512_cvtepu16_epi32(odd), 16));
       }
       transpose_lanes(pairs);
+      std::uint16_t* const to = tiles + value_tile(c / kLanes, first / kDepth, head_dim / kLanes);
       for (int i = 0; i < 16; ++i) _mm512_store_si512(to + i * kDepth, pairs[i]);
     }
   }
 }
 
-/// A tile's scores for one half of a block, in steps that vector instructions can be put between: for each 32 keys one
-/// step for every 32 elements.
+/// Fetches a tile into L1, ahead of its load: vector instructions in between fill the window in which the core would
+/// find the load by itself.
+HWY_INLINE void prefetch_tile(const void* tile) {
+  for (std::size_t line = 0; line < tile::kBytes; line += tile::kRowBytes) {
+    __builtin_prefetch(static_cast<const std::byte*>(tile) + line, 0, 3);
+  }
+}
+
+/// The part of a shape that lies in a half of the block, its keys counted from the span's first.
+TileShape half_of(const TileShape& shape, std::int32_t half) {
+  const std::int32_t base = shape.first_key / kWide * kWide;
+  return {.rows = std::min(kWide, shape.rows - half * kWide),
+          .first_key = shape.first_key - base,
+          .end_key = shape.end_key - base,
+          .head_dim = shape.head_dim};
+}
+
+/// A span's scores for one half of a block, in steps that vector instructions can be put between: one for every 32
+/// elements.
 class HalfScores {
  public:
-  HalfScores(const ScoreTask& task, std::int32_t half)
-      : task_(task),
-        half_(half),
+  HWY_INLINE HalfScores(const ScoreTask& task, std::int32_t half)
+      : shape_(half_of(task.shape, half)),
         depth_(depth_steps(task.shape.head_dim)),
-        first_(task.shape.first_key / kWide * kWide),
-        steps_((task.shape.end_key - first_ + kWide - 1) / kWide * depth_) {}
+        keys_(static_cast<const std::uint16_t*>(task.keys) + task.shape.first_key / kWide * 2 * depth_ * kTileElements),
+        ahead_(keys_ + (2 + half) * depth_ * kTileElements),
+        queries_(static_cast<const float*>(task.queries) + half * 2 * depth_ * kTilePairs),
+        scores_(task.scores + half * kHalfScores),
+        span_max_(task.span_max + half * kWide) {}
 
-  std::int32_t steps() const { return steps_; }
+  std::int32_t steps() const { return depth_; }
 
   HWY_INLINE void do_step() {
-    const auto* const keys =
-        static_cast<const std::uint16_t*>(task_.keys) + (first_ / tile::kRows * depth_ + at_) * kTileElements;
-    const auto* const queries = static_cast<const float*>(task_.queries) + (half_ * 2 * depth_ + at_) * kTilePairs;
-    if (at_ == 0) zero_sums();
-    multiply<true>(keys, keys + depth_ * kTileElements, queries, queries + depth_ * kTilePairs);
-    if (++at_ < depth_) return;
-    store_sums<true>(task_.scores + half_ * kHalfScores + first_ * kWide, kScoreStride);
-    at_ = 0;
-    first_ += kWide;
+    if (done_ == 0) zero_sums();
+    const std::int32_t key = done_ * kTileElements, query = done_ * kTilePairs;
+    prefetch_tile(ahead_ + key);  // of the span after this one, each half one of its two
+    multiply<true>(keys_ + key, keys_ + depth_ * kTileElements + key, queries_ + query,
+                   queries_ + depth_ * kTilePairs + query);
+    if (++done_ == depth_) store_sums<true>(scores_, kScoreStride);
   }
 
   /// After the last step.
   HWY_INLINE void finish() const {
-    const TileShape& shape = task_.shape;
-    float* const scores = task_.scores + half_ * kHalfScores;
     __m512 top[kHalfVectors];
     for (__m512& t : top) t = _mm512_set1_ps(-std::numeric_limits<float>::infinity());
-    for (std::int32_t j = shape.first_key; j < shape.end_key; ++j) {
+    for (std::int32_t j = shape_.first_key; j < shape_.end_key; ++j) {
       for (int v = 0; v < kHalfVectors; ++v) {
-        top[v] = _mm512_max_ps(top[v], _mm512_load_ps(scores + j * kWide + v * kLanes));
+        top[v] = _mm512_max_ps(top[v], _mm512_load_ps(scores_ + j * kWide + v * kLanes));
       }
     }
-    for (int v = 0; v < kHalfVectors; ++v) _mm512_store_ps(task_.tile_max + half_ * kWide + v * kLanes, top[v]);
+    for (int v = 0; v < kHalfVectors; ++v) _mm512_store_ps(span_max_ + v * kLanes, top[v]);
     // Weights are taken two keys at a time: what follows an odd last key weighs nothing.
-    const std::int32_t padded = std::min(round_up(shape.end_key, kKeyStep), kTileKeys);
-    std::fill(scores + shape.end_key * kWide, scores + padded * kWide, -std::numeric_limits<float>::infinity());
+    const std::int32_t padded = round_up(shape_.end_key, kKeyStep);
+    std::fill(scores_ + shape_.end_key * kWide, scores_ + padded * kWide, -std::numeric_limits<float>::infinity());
   }
 
  private:
-  const ScoreTask task_;
-  std::int32_t half_, depth_, first_, steps_;
-  std::int32_t at_ = 0;  // step within the 32 keys from first_ on
+  TileShape shape_;
+  std::int32_t depth_, done_ = 0;
+  const std::uint16_t *keys_, *ahead_;
+  const float* queries_;
+  float *scores_, *span_max_;
 };
 
 void score(const ScoreTask& task) {
@@ -223,44 +250,42 @@ void score(const ScoreTask& task) {
 }
 
 void mask(const std::int32_t* row_positions, const std::int32_t* key_positions, const Visibility& visibility,
-          const TileShape& shape, float* scores, float* tile_max) {
+          const TileShape& shape, float* scores, float* span_max) {
   for (std::int32_t half = 0; half < halves_of(shape); ++half) {
-    TileShape part = shape;
-    part.rows = std::min(kWide, shape.rows - half * kWide);
-    mask_tile<kWide>(row_positions + half * kWide, key_positions, visibility, part, scores + half * kHalfScores,
-                     tile_max + half * kWide);
+    mask_tile<kWide>(row_positions + half * kWide, key_positions + shape.first_key / kWide * kWide, visibility,
+                     half_of(shape, half), scores + half * kHalfScores, span_max + half * kWide);
   }
 }
 
 void column_sums(const float* scores, const TileShape& shape, float scale, const float* lse, float* sums) {
   std::fill(sums + shape.first_key, sums + shape.end_key, 0.0f);
   for (std::int32_t half = 0; half < halves_of(shape); ++half) {
-    TileShape part = shape;
-    part.rows = std::min(kWide, shape.rows - half * kWide);
-    float of_half[kTileKeys];
+    const TileShape part = half_of(shape, half);
+    float of_half[kWide];
     sum_columns<kWide>(scores + half * kHalfScores, part, scale, lse + half * kWide, of_half);
-    for (std::int32_t j = shape.first_key; j < shape.end_key; ++j) sums[j] += of_half[j];
+    float* const to = sums + shape.first_key / kWide * kWide;
+    for (std::int32_t j = part.first_key; j < part.end_key; ++j) to[j] += of_half[j];
   }
 }
 
-/// Weights of a half block: [keys / 32][kRowTiles] tiles of [16 pairs][16 rows]. The steps of another tile's scores,
+/// Weights of a half block: [keys / 32][kRowTiles] tiles of [16 pairs][16 rows]. The steps of another span's scores,
 /// which the tile unit works on by itself, are spread between the vector instructions.
 template <bool kBeside>
 bool softmax_half(const SoftmaxTask& task, std::int32_t half, const ScoreTask* next) {
-  const std::int32_t row = half * kWide, first = task.shape.first_key, end = round_up(task.shape.end_key, 2);
+  const TileShape shape = half_of(task.shape, half);
+  const std::int32_t row = half * kWide, first = shape.first_key, end = round_up(shape.end_key, 2);
   const float* const scores = task.scores + half * kHalfScores;
-  float* const weights = static_cast<float*>(task.weights) + half * kHalfVectors * kTilePairs;
+  float* const weights = static_cast<float*>(task.weights) +
+                         (task.shape.first_key / kDepth * kRowTiles + half * kHalfVectors) * kTilePairs;
   RowMaximum<kHalfVectors> maximum;
-  raise_maximum(task.log2_scale, task.tile_max + row, task.max + row, task.factors + row, maximum);
+  raise_maximum(task.log2_scale, task.span_max + row, task.max + row, task.factors + row, maximum);
   PairWeigher<kHalfVectors> weigher(task.log2_scale, maximum);
 
   HalfScores beside(kBeside ? *next : ScoreTask{}, half);
   // All steps are under way before the last quarter of the pairs, which covers their latency.
-  const std::int32_t interval = std::max(1, (end - first) * 3 / 8 / std::max(1, beside.steps()));
   std::int32_t left = beside.steps(), wait = 0;
-  const auto at = [&](std::int32_t pair, int v) {
-    return weights + (pair / tile::kRows * kRowTiles + v) * kTilePairs + pair % tile::kRows * kLanes;
-  };
+  const std::int32_t interval = std::max(1, (end - first) * 3 / 8 / std::max(1, left));
+  const auto at = [&](std::int32_t pair, int v) { return weights + v * kTilePairs + pair * kLanes; };
   for (std::int32_t j = first; j < end; j += 2) {
     if constexpr (kBeside) {
       if (left > 0 && wait-- == 0) {
@@ -269,6 +294,7 @@ bool softmax_half(const SoftmaxTask& task, std::int32_t half, const ScoreTask* n
         wait = interval - 1;
       }
     }
+    HWY_UNROLL(2)
     for (int v = 0; v < kHalfVectors; ++v) {
       const float* const from = scores + j * kWide + v * kLanes;
       _mm512_store_si512(at(j / 2, v), weigher.weigh(v, from, from + kWide));
@@ -285,8 +311,8 @@ bool softmax_half(const SoftmaxTask& task, std::int32_t half, const ScoreTask* n
       for (int v = 0; v < kHalfVectors; ++v) _mm512_store_ps(at(pair, v), _mm512_setzero_ps());
     }
   };
-  clear(first / kDepth * kDepth, first);
-  clear(end, round_up(end, kDepth));
+  clear(0, first);
+  clear(end, kDepth);
   return maximum.changed;
 }
 
@@ -299,20 +325,35 @@ bool softmax(const SoftmaxTask& task, const ScoreTask* next) {
   return changed;
 }
 
-/// 32 value columns from `column` on (16 without kBothA) of a half block.
+/// Weights of the tiles' keys times 32 value columns from `column` on, or the last 16, for a half block; what the next
+/// call will read is fetched meanwhile.
 template <bool kBothA>
-HWY_INLINE void accumulate_columns(std::span<const WeightedTile> tiles, std::int32_t column, std::int32_t columns,
+HWY_INLINE void accumulate_columns(std::span<const WeightedTile> tiles, std::int32_t column, std::int32_t head_dim,
                                    std::int32_t half, float* out) {
+  constexpr std::size_t kAhead = 4;  // products of 32 keys: 256 cycles, in which L2 delivers their 8 KiB
+  constexpr std::int32_t kColumnsAhead = 4;
+  const auto values = [&](const WeightedTile& t, std::int32_t c) {
+    return static_cast<const std::uint16_t*>(t.values) +
+           value_tile(c / tile::kRows, t.first_key / kDepth, head_dim / tile::kRows);
+  };
+  const std::int32_t next_column = column + kWide < head_dim ? column + kWide : 0;
   float* const sums = out + column * kRows + half * kWide;
+  const float* next_sums = out + next_column * kRows + (next_column == 0 ? kWide : half * kWide);
   load_sums<kBothA>(sums, kOutStride);
-  for (const WeightedTile& t : tiles) {
-    const std::int32_t column_tiles = columns / tile::kRows;
-    for (std::int32_t s = t.first_key / kDepth; s * kDepth < t.end_key; ++s) {
-      const auto* const v =
-          static_cast<const std::uint16_t*>(t.values) + (s * column_tiles + column / tile::kRows) * kTileElements;
-      const auto* const w = static_cast<const float*>(t.weights) + (s * kRowTiles + half * kHalfVectors) * kTilePairs;
-      multiply<kBothA>(v, v + kTileElements, w, w + kTilePairs);
+  for (std::size_t i = 0; i < tiles.size(); ++i) {
+    const bool same = i + kAhead < tiles.size();
+    const std::uint16_t* const ahead =
+        same ? values(tiles[i + kAhead], column) : values(tiles[(i + kAhead) % tiles.size()], next_column);
+    prefetch_tile(ahead);
+    if constexpr (kBothA) prefetch_tile(ahead + kTileElements);
+    for (std::int32_t c = 0; c < kColumnsAhead; ++c, next_sums += kRows) {
+      __builtin_prefetch(next_sums, 1, 3);
+      __builtin_prefetch(next_sums + kLanes, 1, 3);
     }
+    const std::uint16_t* const v = values(tiles[i], column);
+    const auto* const w = static_cast<const float*>(tiles[i].weights) +
+                          (tiles[i].first_key / kDepth * kRowTiles + half * kHalfVectors) * kTilePairs;
+    multiply<kBothA>(v, v + kTileElements, w, w + kTilePairs);
   }
   store_sums<kBothA>(sums, kOutStride);
 }
@@ -328,8 +369,9 @@ void accumulate(std::span<const WeightedTile> tiles, const TileShape& shape, con
       }
     }
   }
-  for (std::int32_t c = 0; c < shape.head_dim; c += kWide) {
-    for (std::int32_t half = 0; half < halves; ++half) {
+  // One half after the other: its weights stay in L1, the values stream from L2.
+  for (std::int32_t half = 0; half < halves; ++half) {
+    for (std::int32_t c = 0; c < shape.head_dim; c += kWide) {
       if (c + kWide <= shape.head_dim) {
         accumulate_columns<true>(tiles, c, shape.head_dim, half, out);
       } else {
@@ -342,6 +384,7 @@ void accumulate(std::span<const WeightedTile> tiles, const TileShape& shape, con
 }  // namespace
 
 constexpr TileKernels kAmxTileKernels = {.block_rows = kRows,
+                                         .span_keys = kWide,
                                          .score_rows = kWide,
                                          .query_block_bytes = query_block_bytes,
                                          .tile_bytes = tile_bytes,

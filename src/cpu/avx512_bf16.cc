@@ -64,7 +64,7 @@ void pack_values(const void* const* rows, std::int32_t count, DType, std::int32_
 
 template <int kVectors>
 void score_block(const float* HWY_RESTRICT queries, const float* HWY_RESTRICT keys, const TileShape& shape,
-                 float* HWY_RESTRICT scores, float* HWY_RESTRICT tile_max) {
+                 float* HWY_RESTRICT scores, float* HWY_RESTRICT span_max) {
   constexpr std::int32_t kStride = kKeyStride / 2;  // pairs
   const FloatTag df;
   const FloatVec nothing = hn::Set(df, -std::numeric_limits<float>::infinity());
@@ -101,13 +101,13 @@ void score_block(const float* HWY_RESTRICT queries, const float* HWY_RESTRICT ke
       }
     }
   }
-  for (int v = 0; v < kVectors; ++v) hn::Store(top[v], df, tile_max + v * kLanes);
+  for (int v = 0; v < kVectors; ++v) hn::Store(top[v], df, span_max + v * kLanes);
 }
 
 void score(const ScoreTask& task) {
   with_row_vectors(task.shape.rows, [&](auto vectors) HWY_ATTR {
     score_block<vectors.value>(static_cast<const float*>(task.queries), static_cast<const float*>(task.keys),
-                               task.shape, task.scores, task.tile_max);
+                               task.shape, task.scores, task.span_max);
   });
 }
 
@@ -174,6 +174,7 @@ std::size_t tile_bytes(std::int32_t) {
 }  // namespace
 
 constexpr TileKernels kBf16TileKernels = {.block_rows = kBlockRows,
+                                          .span_keys = kTileKeys,
                                           .score_rows = kBlockRows,
                                           .query_block_bytes = query_block_bytes,
                                           .tile_bytes = tile_bytes,

@@ -87,7 +87,7 @@ bool softmax_rows(const SoftmaxTask& task) {
   const float* HWY_RESTRICT scores = task.scores;
   auto* HWY_RESTRICT weights = static_cast<float*>(task.weights);
   RowMaximum<kVectors> maximum;
-  raise_maximum(task.log2_scale, task.tile_max, task.max, task.factors, maximum);
+  raise_maximum(task.log2_scale, task.span_max, task.max, task.factors, maximum);
   PairWeigher<kVectors> weigher(task.log2_scale, maximum);
   // An odd last key has a padding of -infinity after it.
   for (std::int32_t j = task.shape.first_key; j < task.shape.end_key; j += 2) {

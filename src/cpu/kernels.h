@@ -23,6 +23,7 @@ inline constexpr std::int32_t kKeyStep = 8;       // keys go through registers i
 inline constexpr std::int32_t kHeadDimStep = 16;  // head_dim is a multiple: whole vectors on every target
 inline constexpr std::int32_t kMaxHeadDim = 256;
 inline constexpr std::int32_t kMaxBlockRows = 64;
+inline constexpr std::int32_t kMinSpanKeys = 32;
 inline constexpr std::size_t kAlignment = 64;  // of every buffer below: a cache line and the widest vector
 static_assert(kTileKeys == kPageTokens);
 
@@ -40,14 +41,14 @@ struct Visibility {
   std::int32_t lag = 0;
 };
 
-/// Score of row r and key j = q_r . k_j, unscaled; tile_max[r] = their maximum. Keys that fill up the last group score
+/// Score of row r and key j = q_r . k_j, unscaled; span_max[r] = their maximum. Keys that fill up the last group score
 /// -infinity.
 struct ScoreTask {
   const void* queries = nullptr;  // a packed block
   const void* keys = nullptr;     // a packed tile
   TileShape shape;
   float* scores = nullptr;
-  float* tile_max = nullptr;
+  float* span_max = nullptr;
 };
 
 /// Turns scores, as score() or mask() leave them, into weights 2^((score - max) * log2_scale) in the form accumulate()
@@ -57,7 +58,7 @@ struct SoftmaxTask {
   TileShape shape;
   float log2_scale = 0;
   const float* scores = nullptr;
-  const float* tile_max = nullptr;
+  const float* span_max = nullptr;
   void* weights = nullptr;
   float* max = nullptr;
   float* sum = nullptr;
@@ -72,9 +73,11 @@ struct WeightedTile {
 };
 
 /// Attention of many rows. A block is block_rows query rows (R below) of one KV head; the last block of a query tile
-/// may hold fewer, the rest is then undefined but harmless. Scores are [R / score_rows][kTileKeys][score_rows].
+/// may hold fewer, the rest is then undefined but harmless. Scores and softmax are taken of span_keys keys at most,
+/// from a multiple of that on, so that scores stay in L1: they are [R / score_rows][span_keys][score_rows].
 struct TileKernels {
   std::int32_t block_rows = 0;  // at most kMaxBlockRows
+  std::int32_t span_keys = 0;   // divides kTileKeys
   std::int32_t score_rows = 0;  // divides block_rows
   std::size_t (*query_block_bytes)(std::int32_t head_dim) = nullptr;
   std::size_t (*tile_bytes)(std::int32_t head_dim) = nullptr;  // of packed keys, and of packed values
@@ -93,11 +96,11 @@ struct TileKernels {
                       void* packed) = nullptr;
 
   void (*score)(const ScoreTask& task) = nullptr;
-  /// Sets scores of keys that a row does not see to -infinity and takes tile_max again.
+  /// Sets scores of keys that a row does not see to -infinity and takes span_max again.
   void (*mask)(const std::int32_t* row_positions, const std::int32_t* key_positions, const Visibility& visibility,
-               const TileShape& shape, float* scores, float* tile_max) = nullptr;
-  /// Returns whether any maximum rose. Null next: nothing; else score(*next), a tile of the same block with scores and
-  /// tile_max of its own, is done, too: beside it, where a path has a unit for each.
+               const TileShape& shape, float* scores, float* span_max) = nullptr;
+  /// Returns whether any maximum rose. Null next: nothing; else score(*next), a span of the same block with scores and
+  /// span_max of its own, is done, too: beside it, where a path has a unit for each.
   bool (*softmax)(const SoftmaxTask& task, const ScoreTask* next) = nullptr;
   /// out[c][r] = out[c][r] * factors[r] + sum over the tiles' keys j of weights[j][r] * v[j][c]. Null factors are ones.
   /// out is [head_dim][R]; of shape, rows and head_dim count.

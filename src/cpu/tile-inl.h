@@ -156,7 +156,7 @@ HWY_INLINE void turn_rows_out(const float* HWY_RESTRICT out, const float* HWY_RE
 template <std::int32_t kRows = kBlockRows>
 void mask_tile(const std::int32_t* HWY_RESTRICT row_positions, const std::int32_t* HWY_RESTRICT key_positions,
                const Visibility& visibility, const TileShape& shape, float* HWY_RESTRICT scores,
-               float* HWY_RESTRICT tile_max) {
+               float* HWY_RESTRICT span_max) {
   const FloatTag df;
   const IntTag di;
   const FloatVec hidden = hn::Set(df, -std::numeric_limits<float>::infinity());
@@ -173,7 +173,7 @@ void mask_tile(const std::int32_t* HWY_RESTRICT row_positions, const std::int32_
       top = hn::Max(top, masked);
       hn::Store(masked, df, score);
     }
-    hn::Store(top, df, tile_max + r);
+    hn::Store(top, df, span_max + r);
   }
 }
 
@@ -186,23 +186,33 @@ struct RowMaximum {
 };
 
 template <int kVectors>
-HWY_INLINE void raise_maximum(float log2_scale, const float* HWY_RESTRICT tile_max, float* HWY_RESTRICT max,
+HWY_INLINE void raise_maximum(float log2_scale, const float* HWY_RESTRICT span_max, float* HWY_RESTRICT max,
                               float* HWY_RESTRICT factors, RowMaximum<kVectors>& result) {
   const FloatTag df;
   const FloatVec scale = hn::Set(df, log2_scale);
   // Weights up to 2^8 cost no precision, and fp32 sums hold them with ease.
   const FloatVec slack = hn::Set(df, 8.0f);
   const FloatVec nothing = hn::Set(df, -std::numeric_limits<float>::infinity());
+  const auto rises = [&](int v) HWY_ATTR {  // false for -infinity against itself
+    const FloatVec before = hn::Load(df, max + v * kLanes), top = hn::Load(df, span_max + v * kLanes);
+    return hn::Gt(hn::Mul(hn::Sub(top, before), scale), slack);
+  };
   for (int v = 0; v < kVectors; ++v) {
-    const FloatVec before = hn::Load(df, max + v * kLanes), top = hn::Load(df, tile_max + v * kLanes);
-    const auto rises = hn::Gt(hn::Mul(hn::Sub(top, before), scale), slack);  // false for -infinity against itself
-    const FloatVec after = hn::IfThenElse(rises, top, before);
+    result.max[v] = hn::Load(df, max + v * kLanes);
+    result.factors[v] = hn::Set(df, 1.0f);
+    result.changed = result.changed || !hn::AllFalse(df, rises(v));
+  }
+  for (int v = 0; result.changed && v < kVectors; ++v) {
+    const FloatVec before = result.max[v];
+    const FloatVec after = hn::IfThenElse(rises(v), hn::Load(df, span_max + v * kLanes), before);
     const FloatVec decay = exp2(df, hn::Mul(hn::Sub(before, after), scale));
-    result.factors[v] = hn::IfThenElse(rises, decay, hn::Set(df, 1.0f));
-    result.changed = result.changed || !hn::AllFalse(df, rises);
+    result.factors[v] = hn::IfThenElse(rises(v), decay, hn::Set(df, 1.0f));
+    result.max[v] = after;
     hn::Store(after, df, max + v * kLanes);
+  }
+  for (int v = 0; v < kVectors; ++v) {
     hn::Store(result.factors[v], df, factors + v * kLanes);
-    result.max[v] = hn::IfThenElse(hn::Eq(after, nothing), hn::Zero(df), after);
+    result.max[v] = hn::IfThenElse(hn::Eq(result.max[v], nothing), hn::Zero(df), result.max[v]);
   }
 }
 

@@ -42,13 +42,13 @@ TileAttention::TileAttention(const TileKernels& kernels, std::int32_t head_dim)
     bytes += AlignedBuffer::round_up(size);
     return offset;
   };
-  const std::size_t row_bytes = rows * sizeof(float);
+  const std::size_t row_bytes = rows * sizeof(float), span_bytes = row_bytes * kernels.span_keys;
   const std::size_t queries = reserve(blocks * query_bytes_), keys = reserve(kChunkTiles * tile_bytes_),
                     values = reserve(kChunkTiles * tile_bytes_),
                     weights = reserve(kChunkTiles * kernels.weight_tile_bytes),
-                    out = reserve(blocks * out_floats_ * sizeof(float)), scores = reserve(2 * kTileKeys * row_bytes),
+                    out = reserve(blocks * out_floats_ * sizeof(float)), scores = reserve(2 * span_bytes),
                     max = reserve(blocks * row_bytes), sum = reserve(blocks * row_bytes),
-                    tile_max = reserve(2 * row_bytes), factors = reserve(row_bytes),
+                    span_max = reserve(2 * row_bytes), factors = reserve(row_bytes),
                     pending_factors = reserve(row_bytes), positions = reserve(blocks * row_bytes),
                     bounds = reserve(2 * blocks * sizeof(std::int32_t));
   memory_ = AlignedBuffer(bytes);
@@ -59,8 +59,8 @@ TileAttention::TileAttention(const TileKernels& kernels, std::int32_t head_dim)
   weights_ = base + weights;
   out_ = reinterpret_cast<float*>(base + out);
   for (std::size_t i = 0; i < 2; ++i) {
-    scores_[i] = reinterpret_cast<float*>(base + scores + i * kTileKeys * row_bytes);
-    tile_max_[i] = reinterpret_cast<float*>(base + tile_max + i * row_bytes);
+    scores_[i] = reinterpret_cast<float*>(base + scores + i * span_bytes);
+    span_max_[i] = reinterpret_cast<float*>(base + span_max + i * row_bytes);
   }
   max_ = reinterpret_cast<float*>(base + max);
   sum_ = reinterpret_cast<float*>(base + sum);
@@ -151,73 +151,71 @@ void TileAttention::for_each_chunk(const KeyPlan& plan, TileRange range, bool va
   }
 }
 
-TileShape TileAttention::shape_of(std::int32_t block, std::int32_t t) const {
-  const KeySpan seen = tile(t).seen_by_any(block_positions_[2 * block], block_positions_[2 * block + 1]);
-  if (seen.begin >= seen.end) return {};
-  return {.rows = block_size(block),
-          .first_key = seen.begin / kKeyStep * kKeyStep,
-          .end_key = seen.end,
-          .head_dim = head_dim_};
+std::span<const TileAttention::Span> TileAttention::spans_of(std::int32_t block, const Chunk& chunk,
+                                                             Spans& memory) const {
+  std::size_t count = 0;
+  const std::int32_t rows = block_size(block), step = kernels_->span_keys;
+  for (std::int32_t t = chunk.begin; t < chunk.end; ++t) {
+    const KeySpan seen = tile(t).seen_by_any(block_positions_[2 * block], block_positions_[2 * block + 1]);
+    for (std::int32_t begin = seen.begin / kKeyStep * kKeyStep, end; begin < seen.end; begin = end) {
+      end = std::min(seen.end, (begin / step + 1) * step);
+      memory[count++] = {t, {.rows = rows, .first_key = begin, .end_key = end, .head_dim = head_dim_}};
+    }
+  }
+  return std::span(memory).first(count);
 }
 
-ScoreTask TileAttention::score_task(std::int32_t block, std::int32_t t, const TileShape& shape, std::size_t buffer) {
+ScoreTask TileAttention::score_task(std::int32_t block, const Span& span, std::size_t buffer) const {
   return {.queries = queries_ + block * query_bytes_,
-          .keys = packed(keys_, t),
-          .shape = shape,
+          .keys = packed(keys_, span.t),
+          .shape = span.shape,
           .scores = scores_[buffer],
-          .tile_max = tile_max_[buffer]};
+          .span_max = span_max_[buffer]};
 }
 
 /// Hides from rows what they do not see, where there is such.
-void TileAttention::mask(std::int32_t block, std::int32_t t, const ScoreTask& task) const {
-  const KeyTile& keys = tile(t);
-  const KeySpan span{task.shape.first_key, task.shape.end_key};
-  if (keys.seen_by_all(span, block_positions_[2 * block], block_positions_[2 * block + 1])) return;
+void TileAttention::mask(std::int32_t block, const Span& span, const ScoreTask& task) const {
+  const KeyTile& keys = tile(span.t);
+  const KeySpan seen{span.shape.first_key, span.shape.end_key};
+  if (keys.seen_by_all(seen, block_positions_[2 * block], block_positions_[2 * block + 1])) return;
   kernels_->mask(positions_ + block * kernels_->block_rows, keys.positions.data(), keys.visibility, task.shape,
-                 task.scores, task.tile_max);
+                 task.scores, task.span_max);
 }
 
 void TileAttention::attend_block(std::int32_t block, const Chunk& chunk, float scale, bool values) {
-  struct SeenTile {
-    std::int32_t t;
-    TileShape shape;
-  };
-  std::array<SeenTile, kChunkTiles> seen;
-  std::size_t num_seen = 0;
-  for (std::int32_t t = chunk.begin; t < chunk.end; ++t) {
-    const TileShape shape = shape_of(block, t);
-    if (shape.end_key > 0) seen[num_seen++] = {t, shape};
-  }
-  if (num_seen == 0) return;
-
-  std::array<WeightedTile, kChunkTiles> pending;
+  Spans memory;
+  const std::span<const Span> spans = spans_of(block, chunk, memory);
+  if (spans.empty()) return;
+  std::array<WeightedTile, std::tuple_size_v<Spans>> pending;
   std::size_t num_pending = 0;
-  const float* factors = nullptr;  // of the result before the pending tiles
+  const float* factors = nullptr;  // of the result before the pending spans
   const auto accumulate = [&] {
     if (num_pending == 0) return;
-    kernels_->accumulate(std::span(pending).first(num_pending), seen[0].shape, factors,
+    kernels_->accumulate(std::span(pending).first(num_pending), spans[0].shape, factors,
                          out_ + static_cast<std::size_t>(block) * out_floats_);
     num_pending = 0;
     factors = nullptr;
   };
 
   const std::int32_t row = block * kernels_->block_rows;
-  ScoreTask task = score_task(block, seen[0].t, seen[0].shape, 0);
+  ScoreTask task = score_task(block, spans[0], 0);
   kernels_->score(task);
-  mask(block, seen[0].t, task);
-  for (std::size_t i = 0; i < num_seen; ++i) {
-    const bool has_next = i + 1 < num_seen;
-    const ScoreTask next = has_next ? score_task(block, seen[i + 1].t, seen[i + 1].shape, (i + 1) % 2) : ScoreTask{};
-    const SoftmaxTask softmax{.shape = task.shape,
-                              .log2_scale = scale * kLog2E,
-                              .scores = task.scores,
-                              .tile_max = task.tile_max,
-                              .weights = weights_ + i * kernels_->weight_tile_bytes,
-                              .max = max_ + row,
-                              .sum = sum_ + row,
-                              .factors = factors_};
+  mask(block, spans[0], task);
+  for (std::size_t i = 0; i < spans.size(); ++i) {
+    const bool has_next = i + 1 < spans.size();
+    const ScoreTask next = has_next ? score_task(block, spans[i + 1], (i + 1) % 2) : ScoreTask{};
+    const std::int32_t t = spans[i].t;
+    const SoftmaxTask softmax{
+        .shape = task.shape,
+        .log2_scale = scale * kLog2E,
+        .scores = task.scores,
+        .span_max = task.span_max,
+        .weights = weights_ + static_cast<std::size_t>(t - chunk.begin) * kernels_->weight_tile_bytes,
+        .max = max_ + row,
+        .sum = sum_ + row,
+        .factors = factors_};
     const bool rose = kernels_->softmax(softmax, has_next ? &next : nullptr);
-    if (has_next) mask(block, seen[i + 1].t, next);
+    if (has_next) mask(block, spans[i + 1], next);
     task = next;
     if (!values) continue;
     if (rose) {
@@ -225,8 +223,8 @@ void TileAttention::attend_block(std::int32_t block, const Chunk& chunk, float s
       std::swap(factors_, pending_factors_);
       factors = pending_factors_;
     }
-    pending[num_pending++] = {softmax.weights, packed(values_, seen[i].t), softmax.shape.first_key,
-                              softmax.shape.end_key};
+    const TileShape& shape = softmax.shape;
+    pending[num_pending++] = {softmax.weights, packed(values_, t), shape.first_key, shape.end_key};
   }
   accumulate();
 }
@@ -248,16 +246,15 @@ void TileAttention::add_column_sums(const KeyPlan& plan, TileRange range, float 
     if (given != kNegativeInfinity) row_lse[row] = given;
   }
   for_each_chunk(plan, range, false, nullptr, [&](std::int32_t block, const Chunk& chunk) {
-    for (std::int32_t t = chunk.begin; t < chunk.end; ++t) {
-      const TileShape shape = shape_of(block, t);
-      if (shape.end_key == 0) continue;
-      const ScoreTask task = score_task(block, t, shape, 0);
+    Spans memory;
+    for (const Span& span : spans_of(block, chunk, memory)) {
+      const ScoreTask task = score_task(block, span, 0);
       kernels_->score(task);
-      mask(block, t, task);
+      mask(block, span, task);
       std::array<float, kTileKeys> block_sums;
-      kernels_->column_sums(task.scores, shape, scale, row_lse + block * block_rows, block_sums.data());
-      float* const tile_sums = sums + static_cast<std::size_t>(t - range.begin) * kTileKeys;
-      for (std::int32_t j = shape.first_key; j < shape.end_key; ++j) {
+      kernels_->column_sums(task.scores, span.shape, scale, row_lse + block * block_rows, block_sums.data());
+      float* const tile_sums = sums + static_cast<std::size_t>(span.t - range.begin) * kTileKeys;
+      for (std::int32_t j = span.shape.first_key; j < span.shape.end_key; ++j) {
         tile_sums[j] += block_sums[static_cast<std::size_t>(j)];
       }
     }

@@ -94,10 +94,15 @@ class TileAttention {
   template <class Use>
   void for_each_chunk(const KeyPlan& plan, TileRange range, bool values, const std::atomic<bool>* cancel,
                       const Use& use);
-  /// What a block sees of a tile: nothing when end_key is 0.
-  TileShape shape_of(std::int32_t block, std::int32_t t) const;
-  ScoreTask score_task(std::int32_t block, std::int32_t t, const TileShape& shape, std::size_t buffer);
-  void mask(std::int32_t block, std::int32_t t, const ScoreTask& task) const;
+  /// What a block sees of the t-th tile, at most span_keys keys of it.
+  struct Span {
+    std::int32_t t = 0;
+    TileShape shape;
+  };
+  using Spans = std::array<Span, std::size_t{kChunkTiles} * kTileKeys / kMinSpanKeys>;
+  std::span<const Span> spans_of(std::int32_t block, const Chunk& chunk, Spans& memory) const;
+  ScoreTask score_task(std::int32_t block, const Span& span, std::size_t buffer) const;
+  void mask(std::int32_t block, const Span& span, const ScoreTask& task) const;
   void attend_block(std::int32_t block, const Chunk& chunk, float scale, bool values);
   std::size_t lse_index(std::int32_t row) const {
     return static_cast<std::size_t>(rows_.token(row) * rows_.q->num_heads + rows_.query_head(row));
@@ -114,7 +119,7 @@ class TileAttention {
   AlignedBuffer memory_;
   std::byte *queries_ = nullptr, *keys_ = nullptr, *values_ = nullptr, *weights_ = nullptr;
   float* out_ = nullptr;                                   // [blocks][head_dim][R]
-  std::array<float*, 2> scores_ = {}, tile_max_ = {};      // [kTileKeys][R], [R]: of the tile in work and the next
+  std::array<float*, 2> scores_ = {}, span_max_ = {};      // [span_keys][R], [R]: of the span in work and the next
   float *max_ = nullptr, *sum_ = nullptr;                  // [blocks][R]
   float *factors_ = nullptr, *pending_factors_ = nullptr;  // [R]
   std::int32_t *positions_ = nullptr, *block_positions_ = nullptr;  // [blocks][R]; [blocks][2]: first, last

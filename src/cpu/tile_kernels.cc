@@ -47,7 +47,7 @@ void pack_tile(const void* const* rows, std::int32_t count, DType dtype, std::in
 
 template <int kVectors>
 void score_block(const float* HWY_RESTRICT queries, const float* HWY_RESTRICT keys, const TileShape& shape,
-                 float* HWY_RESTRICT scores, float* HWY_RESTRICT tile_max) {
+                 float* HWY_RESTRICT scores, float* HWY_RESTRICT span_max) {
   const FloatTag df;
   const FloatVec nothing = hn::Set(df, -std::numeric_limits<float>::infinity());
   FloatVec top[kVectors];
@@ -83,13 +83,13 @@ void score_block(const float* HWY_RESTRICT queries, const float* HWY_RESTRICT ke
       }
     }
   }
-  for (int v = 0; v < kVectors; ++v) hn::Store(top[v], df, tile_max + v * kLanes);
+  for (int v = 0; v < kVectors; ++v) hn::Store(top[v], df, span_max + v * kLanes);
 }
 
 void score(const ScoreTask& task) {
   with_row_vectors(task.shape.rows, [&](auto vectors) HWY_ATTR {
     score_block<vectors.value>(static_cast<const float*>(task.queries), static_cast<const float*>(task.keys),
-                               task.shape, task.scores, task.tile_max);
+                               task.shape, task.scores, task.span_max);
   });
 }
 
@@ -100,7 +100,7 @@ bool softmax_block(const SoftmaxTask& task) {
   const float* HWY_RESTRICT scores = task.scores;
   auto* HWY_RESTRICT weights = static_cast<float*>(task.weights);
   RowMaximum<kVectors> maximum;
-  raise_maximum(task.log2_scale, task.tile_max, task.max, task.factors, maximum);
+  raise_maximum(task.log2_scale, task.span_max, task.max, task.factors, maximum);
   FloatVec sums[kVectors];
   for (int v = 0; v < kVectors; ++v) sums[v] = hn::Zero(df);
   for (std::int32_t j = task.shape.first_key; j < task.shape.end_key; ++j) {
@@ -176,6 +176,7 @@ std::size_t tile_bytes(std::int32_t) { return sizeof(float) * kTileKeys * kTileS
 }  // namespace
 
 constexpr TileKernels kTileKernels = {.block_rows = kBlockRows,
+                                      .span_keys = kTileKeys,
                                       .score_rows = kBlockRows,
                                       .query_block_bytes = query_block_bytes,
                                       .tile_bytes = tile_bytes,

@@ -40,17 +40,17 @@ struct Work {
     std::fill_n(sum(), kernels.block_rows, 0.0f);
   }
   float* row_values(std::size_t i) { return reinterpret_cast<float*>(rows.data() + i * stride); }
-  float* tile_max() { return row_values(0); }
+  float* span_max() { return row_values(0); }
   float* max() { return row_values(1); }
   float* sum() { return row_values(2); }
   float* factors() { return row_values(3); }
   float* lse() { return row_values(4); }
 
   ScoreTask score(const TileShape& shape) {
-    return {queries.data(), tile.data(), shape, scores.as<float>(), tile_max()};
+    return {queries.data(), tile.data(), shape, scores.as<float>(), span_max()};
   }
   SoftmaxTask softmax(const TileShape& shape) {
-    return {shape, 1.0f, scores.as<float>(), tile_max(), weights.data(), max(), sum(), factors()};
+    return {shape, 1.0f, scores.as<float>(), span_max(), weights.data(), max(), sum(), factors()};
   }
 
   AlignedBuffer queries, tile, scores, weights, out, rows;
@@ -59,8 +59,17 @@ struct Work {
 
 /// Where the score of key j and row r is.
 std::size_t score_index(const TileKernels& kernels, std::int32_t j, std::int32_t r) {
-  const std::int32_t side = kernels.score_rows;
-  return static_cast<std::size_t>((r / side * kTileKeys + j) * side + r % side);
+  const std::int32_t side = kernels.score_rows, span = kernels.span_keys;
+  return static_cast<std::size_t>((r / side * span + j % span) * side + r % side);
+}
+
+/// Calls use(first, end) for the spans of keys [first, end).
+template <class Use>
+void for_each_span(const TileKernels& kernels, std::int32_t first, std::int32_t end, const Use& use) {
+  for (std::int32_t stop; first < end; first = stop) {
+    stop = std::min(end, (first / kernels.span_keys + 1) * kernels.span_keys);
+    use(first, stop);
+  }
 }
 
 template <class Check>
@@ -94,20 +103,22 @@ TEST(TileKernels, ScoresOfUnalignedRows) {
           Work work(kernels, head_dim);
           kernels.pack_queries(q.pointers(), count, dtype, head_dim, work.queries.data());
           kernels.pack_keys(k.pointers(), end, dtype, head_dim, work.tile.data());
-          kernels.score(work.score({count, first, end, head_dim}));
-          for (std::int32_t r = 0; r < count; ++r) {
-            float top = -kInfinity;
-            for (std::int32_t j = first; j < end; ++j) {
-              const auto at = static_cast<std::size_t>(j * all + r);
-              const float score = work.scores.as<float>()[score_index(kernels, j, r)];
-              ASSERT_NEAR(score, exact[at], bound[at]);
-              top = std::max(top, score);
+          for_each_span(kernels, first, end, [&](std::int32_t begin, std::int32_t stop) {
+            kernels.score(work.score({count, begin, stop, head_dim}));
+            for (std::int32_t r = 0; r < count; ++r) {
+              float top = -kInfinity;
+              for (std::int32_t j = begin; j < stop; ++j) {
+                const auto at = static_cast<std::size_t>(j * all + r);
+                const float score = work.scores.as<float>()[score_index(kernels, j, r)];
+                ASSERT_NEAR(score, exact[at], bound[at]);
+                top = std::max(top, score);
+              }
+              ASSERT_EQ(work.span_max()[r], top);
+              if (stop % kKeyStep != 0) {
+                ASSERT_EQ(work.scores.as<float>()[score_index(kernels, stop, r)], -kInfinity);
+              }
             }
-            ASSERT_EQ(work.tile_max()[r], top);
-            if (end % kKeyStep != 0) {
-              ASSERT_EQ(work.scores.as<float>()[score_index(kernels, end, r)], -kInfinity);
-            }
-          }
+          });
         }
       }
     }
@@ -128,21 +139,20 @@ TEST(TileKernels, PackedQueriesAndKeysComeBackExactly) {
       unit_rows.push_back(row);
     }
     Work work(kernels, kDim);
-    const auto score = [&](const void* const* queries, const void* const* keys) {
+    const auto check = [&](const void* const* queries, const void* const* keys, const auto& expected) {
       kernels.pack_queries(queries, all, dtype, kDim, work.queries.data());
       kernels.pack_keys(keys, kTileKeys, dtype, kDim, work.tile.data());
-      kernels.score(work.score({all, 0, kTileKeys, kDim}));
+      for_each_span(kernels, 0, kTileKeys, [&](std::int32_t begin, std::int32_t end) {
+        kernels.score(work.score({all, begin, end, kDim}));
+        for (std::int32_t r = 0; r < all; ++r) {
+          for (std::int32_t j = begin; j < end; ++j) {
+            ASSERT_EQ(work.scores.as<float>()[score_index(kernels, j, r)], expected(r, j));
+          }
+        }
+      });
     };
-    score(x.pointers(), unit_rows.data());
-    for (std::int32_t r = 0; r < all; ++r) {
-      for (std::int32_t j = 0; j < kTileKeys; ++j)
-        ASSERT_EQ(work.scores.as<float>()[score_index(kernels, j, r)], x.at(r, j));
-    }
-    score(unit_rows.data(), x.pointers());
-    for (std::int32_t r = 0; r < all; ++r) {
-      for (std::int32_t j = 0; j < kTileKeys; ++j)
-        ASSERT_EQ(work.scores.as<float>()[score_index(kernels, j, r)], x.at(j, r));
-    }
+    check(x.pointers(), unit_rows.data(), [&](std::int32_t r, std::int32_t j) { return x.at(r, j); });
+    check(unit_rows.data(), x.pointers(), [&](std::int32_t r, std::int32_t j) { return x.at(j, r); });
   });
 }
 
@@ -155,17 +165,19 @@ TEST(TileKernels, PackedValuesComeBackExactly) {
         const Rows v(count, head_dim, dtype, 4);
         for (std::int32_t key = 0; key < count; key += count - 1) {
           Work work(kernels, head_dim);
-          for (std::int32_t j = 0; j < kTileKeys; ++j) {
-            for (std::int32_t r = 0; r < all; ++r) {
-              work.scores.as<float>()[score_index(kernels, j, r)] = j == key ? 3.0f : -kInfinity;
-            }
-          }
-          std::fill_n(work.tile_max(), all, 3.0f);
           const TileShape shape{all, 0, count, head_dim};
-          kernels.softmax(work.softmax(shape), nullptr);
           kernels.pack_values(v.pointers(), count, dtype, head_dim, work.tile.data());
-          const WeightedTile weighted{work.weights.data(), work.tile.data(), shape.first_key, shape.end_key};
-          kernels.accumulate({&weighted, 1}, shape, nullptr, work.out.as<float>());
+          std::vector<WeightedTile> weighted;
+          for_each_span(kernels, 0, count, [&](std::int32_t begin, std::int32_t end) {
+            std::fill_n(work.scores.as<float>(), kernels.span_keys * all, -kInfinity);
+            if (begin <= key && key < end) {
+              for (std::int32_t r = 0; r < all; ++r) work.scores.as<float>()[score_index(kernels, key, r)] = 3.0f;
+            }
+            std::fill_n(work.span_max(), all, 3.0f);
+            kernels.softmax(work.softmax({all, begin, end, head_dim}), nullptr);
+            weighted.push_back({work.weights.data(), work.tile.data(), begin, end});
+          });
+          kernels.accumulate(weighted, shape, nullptr, work.out.as<float>());
           // ... and the result's rows leave in the dtype they came in.
           std::vector<std::byte> rows(all * head_dim * dtype_size(dtype));
           std::vector<void*> pointers;
@@ -191,7 +203,7 @@ TEST(TileKernels, ScoresTakenBesideASoftmaxAreTheSame) {
       const std::int32_t all = kernels.block_rows;
       const Rows q(all, head_dim, dtype, 5), k(kTileKeys, head_dim, dtype, 6);
       for (const std::int32_t rows : {1, all / 2 + 1, all}) {
-        for (const auto& [first, end] : {std::pair(0, kTileKeys), std::pair(kKeyStep, 41), std::pair(0, 3)}) {
+        for (const auto& [first, end] : {std::pair(0, kernels.span_keys), std::pair(kKeyStep, 27), std::pair(0, 3)}) {
           Work alone(kernels, head_dim), beside(kernels, head_dim), softmax(kernels, head_dim);
           const TileShape shape{rows, first, end, head_dim};
           for (Work* work : {&alone, &beside, &softmax}) {
@@ -203,7 +215,7 @@ TEST(TileKernels, ScoresTakenBesideASoftmaxAreTheSame) {
           const ScoreTask next = beside.score(shape);
           kernels.softmax(softmax.softmax(shape), &next);
           for (std::int32_t r = 0; r < rows; ++r) {
-            ASSERT_EQ(alone.tile_max()[r], beside.tile_max()[r]);
+            ASSERT_EQ(alone.span_max()[r], beside.span_max()[r]);
             for (std::int32_t j = first; j < end; ++j) {
               const std::size_t at = score_index(kernels, j, r);
               ASSERT_EQ(alone.scores.as<float>()[at], beside.scores.as<float>()[at]);
@@ -224,26 +236,27 @@ TEST(TileKernels, MaskHidesWhatARowDoesNotSee) {
     for (std::int32_t j = 0; j < kTileKeys; ++j) keys.push_back(960 + j);
     for (const Visibility visibility : {Visibility{INT32_MAX, 0}, Visibility{INT32_MAX, 20}, Visibility{13, 0},
                                         Visibility{30, 4}, Visibility{INT32_MAX, INT32_MAX}}) {
-      const std::int32_t first = kKeyStep, end = 55;
-      for (std::int32_t j = 0; j < kTileKeys; ++j) {
-        for (std::int32_t r = 0; r < all; ++r) {
-          work.scores.as<float>()[score_index(kernels, j, r)] = static_cast<float>((j * all + r) % 101);
-        }
-      }
-      kernels.mask(rows.data(), keys.data(), visibility, {all, first, end, 16}, work.scores.as<float>(),
-                   work.tile_max());
-      for (std::int32_t r = 0; r < all; ++r) {
-        float top = -kInfinity;
+      for_each_span(kernels, kKeyStep, 55, [&](std::int32_t first, std::int32_t end) {
         for (std::int32_t j = first; j < end; ++j) {
-          const auto row = static_cast<std::int64_t>(rows[static_cast<std::size_t>(r)]);
-          const auto key = static_cast<std::int64_t>(keys[static_cast<std::size_t>(j)]);
-          const bool seen = key > row - visibility.reach && key <= row - visibility.lag;
-          const float expected = seen ? static_cast<float>((j * all + r) % 101) : -kInfinity;
-          ASSERT_EQ(work.scores.as<float>()[score_index(kernels, j, r)], expected);
-          top = std::max(top, expected);
+          for (std::int32_t r = 0; r < all; ++r) {
+            work.scores.as<float>()[score_index(kernels, j, r)] = static_cast<float>((j * all + r) % 101);
+          }
         }
-        ASSERT_EQ(work.tile_max()[r], top);
-      }
+        kernels.mask(rows.data(), keys.data(), visibility, {all, first, end, 16}, work.scores.as<float>(),
+                     work.span_max());
+        for (std::int32_t r = 0; r < all; ++r) {
+          float top = -kInfinity;
+          for (std::int32_t j = first; j < end; ++j) {
+            const auto row = static_cast<std::int64_t>(rows[static_cast<std::size_t>(r)]);
+            const auto key = static_cast<std::int64_t>(keys[static_cast<std::size_t>(j)]);
+            const bool seen = key > row - visibility.reach && key <= row - visibility.lag;
+            const float expected = seen ? static_cast<float>((j * all + r) % 101) : -kInfinity;
+            ASSERT_EQ(work.scores.as<float>()[score_index(kernels, j, r)], expected);
+            top = std::max(top, expected);
+          }
+          ASSERT_EQ(work.span_max()[r], top);
+        }
+      });
     }
   });
 }
@@ -253,9 +266,10 @@ TEST(TileKernels, MaximumRisesOnlyWhenItHasTo) {
     const std::int32_t all = kernels.block_rows;
     Work work(kernels, 16);
     const auto softmax = [&](float score) {
-      std::fill_n(work.scores.as<float>(), kTileKeys * all, -kInfinity);  // beyond the one key, as score() leaves them
+      std::fill_n(work.scores.as<float>(), kernels.span_keys * all,
+                  -kInfinity);  // beyond the one key, as score() leaves them
       for (std::int32_t r = 0; r < all; ++r) work.scores.as<float>()[score_index(kernels, 0, r)] = score;
-      std::fill_n(work.tile_max(), all, score);
+      std::fill_n(work.span_max(), all, score);
       return kernels.softmax(work.softmax({all, 0, 1, 16}), nullptr);
     };
     EXPECT_FALSE(softmax(-kInfinity));  // nothing seen yet, nothing seen now
@@ -282,13 +296,15 @@ TEST(TileKernels, ColumnSumsOverRowsThatExist) {
     const Rows scores(kTileKeys, 256, DType::kF32, 9, 0);
     for (const std::int32_t rows : {1, all / 3 + 1, all}) {
       for (std::int32_t r = 0; r < all; ++r) work.lse()[r] = r < rows ? 0.1f * static_cast<float>(r) : kInfinity;
-      for (std::int32_t j = 0; j < kTileKeys; ++j) {
-        for (std::int32_t r = 0; r < all; ++r) {
-          work.scores.as<float>()[score_index(kernels, j, r)] = static_cast<float>(scores.at(j, r));
-        }
-      }
       std::vector<float> sums(kTileKeys);
-      kernels.column_sums(work.scores.as<float>(), {rows, 0, kTileKeys, 16}, 0.5f, work.lse(), sums.data());
+      for_each_span(kernels, 0, kTileKeys, [&](std::int32_t begin, std::int32_t end) {
+        for (std::int32_t j = begin; j < end; ++j) {
+          for (std::int32_t r = 0; r < all; ++r) {
+            work.scores.as<float>()[score_index(kernels, j, r)] = static_cast<float>(scores.at(j, r));
+          }
+        }
+        kernels.column_sums(work.scores.as<float>(), {rows, begin, end, 16}, 0.5f, work.lse(), sums.data());
+      });
       for (std::int32_t j = 0; j < kTileKeys; ++j) {
         double expected = 0;
         for (std::int32_t r = 0; r < rows; ++r) expected += std::exp(scores.at(j, r) * 0.5 - work.lse()[r]);
