@@ -177,14 +177,6 @@ void pack_values(const void* const* rows, std::int32_t count, DType, std::int32_
   }
 }
 
-/// Fetches a tile into L1, ahead of its load: vector instructions in between fill the window in which the core would
-/// find the load by itself.
-HWY_INLINE void prefetch_tile(const void* tile) {
-  for (std::size_t line = 0; line < tile::kBytes; line += tile::kRowBytes) {
-    __builtin_prefetch(static_cast<const std::byte*>(tile) + line, 0, 3);
-  }
-}
-
 /// The part of a shape that lies in a half of the block, its keys counted from the span's first.
 TileShape half_of(const TileShape& shape, std::int32_t half) {
   const std::int32_t base = shape.first_key / kWide * kWide;
@@ -194,58 +186,38 @@ TileShape half_of(const TileShape& shape, std::int32_t half) {
           .head_dim = shape.head_dim};
 }
 
-/// A span's scores for one half of a block, in steps that vector instructions can be put between: one for every 32
-/// elements.
-class HalfScores {
- public:
-  HWY_INLINE HalfScores(const ScoreTask& task, std::int32_t half)
-      : shape_(half_of(task.shape, half)),
-        depth_(depth_steps(task.shape.head_dim)),
-        keys_(static_cast<const std::uint16_t*>(task.keys) + task.shape.first_key / kWide * 2 * depth_ * kTileElements),
-        ahead_(keys_ + (2 + half) * depth_ * kTileElements),
-        queries_(static_cast<const float*>(task.queries) + half * 2 * depth_ * kTilePairs),
-        scores_(task.scores + half * kHalfScores),
-        span_max_(task.span_max + half * kWide) {}
-
-  std::int32_t steps() const { return depth_; }
-
-  HWY_INLINE void do_step() {
-    if (done_ == 0) zero_sums();
-    const std::int32_t key = done_ * kTileElements, query = done_ * kTilePairs;
-    prefetch_tile(ahead_ + key);  // of the span after this one, each half one of its two
-    multiply<true>(keys_ + key, keys_ + depth_ * kTileElements + key, queries_ + query,
-                   queries_ + depth_ * kTilePairs + query);
-    if (++done_ == depth_) store_sums<true>(scores_, kScoreStride);
+/// The maximum of keys [begin, end) for a half block's rows; top is [kWide].
+HWY_INLINE void take_maximum(const float* scores, std::int32_t begin, std::int32_t end, float* top) {
+  __m512 low = _mm512_set1_ps(-std::numeric_limits<float>::infinity()), high = low;
+  for (std::int32_t j = begin; j < end; ++j) {
+    low = _mm512_max_ps(low, _mm512_load_ps(scores + j * kWide));
+    high = _mm512_max_ps(high, _mm512_load_ps(scores + j * kWide + kLanes));
   }
-
-  /// After the last step.
-  HWY_INLINE void finish() const {
-    __m512 top[kHalfVectors];
-    for (__m512& t : top) t = _mm512_set1_ps(-std::numeric_limits<float>::infinity());
-    for (std::int32_t j = shape_.first_key; j < shape_.end_key; ++j) {
-      for (int v = 0; v < kHalfVectors; ++v) {
-        top[v] = _mm512_max_ps(top[v], _mm512_load_ps(scores_ + j * kWide + v * kLanes));
-      }
-    }
-    for (int v = 0; v < kHalfVectors; ++v) _mm512_store_ps(span_max_ + v * kLanes, top[v]);
-    // Weights are taken two keys at a time: what follows an odd last key weighs nothing.
-    const std::int32_t padded = round_up(shape_.end_key, kKeyStep);
-    std::fill(scores_ + shape_.end_key * kWide, scores_ + padded * kWide, -std::numeric_limits<float>::infinity());
-  }
-
- private:
-  TileShape shape_;
-  std::int32_t depth_, done_ = 0;
-  const std::uint16_t *keys_, *ahead_;
-  const float* queries_;
-  float *scores_, *span_max_;
-};
+  _mm512_store_ps(top, low);
+  _mm512_store_ps(top + kLanes, high);
+}
 
 void score(const ScoreTask& task) {
-  for (std::int32_t half = 0; half < halves_of(task.shape); ++half) {
-    HalfScores scores(task, half);
-    for (std::int32_t step = 0; step < scores.steps(); ++step) scores.do_step();
-    scores.finish();
+  const std::int32_t depth = depth_steps(task.shape.head_dim), halves = halves_of(task.shape);
+  const auto* const keys =
+      static_cast<const std::uint16_t*>(task.keys) + task.shape.first_key / kWide * 2 * depth * kTileElements;
+  for (std::int32_t half = 0; half < halves; ++half) {
+    const float* const queries = static_cast<const float*>(task.queries) + half * 2 * depth * kTilePairs;
+    zero_sums();
+    for (std::int32_t s = 0; s < depth; ++s) {
+      const std::uint16_t* const k = keys + s * kTileElements;
+      const float* const q = queries + s * kTilePairs;
+      multiply<true>(k, k + depth * kTileElements, q, q + depth * kTilePairs);
+    }
+    store_sums<true>(task.scores + half * kHalfScores, kScoreStride);
+  }
+  for (std::int32_t half = 0; half < halves; ++half) {
+    const TileShape shape = half_of(task.shape, half);
+    float* const scores = task.scores + half * kHalfScores;
+    take_maximum(scores, shape.first_key, shape.end_key, task.span_max + half * kWide);
+    // Weights are taken two keys at a time: what follows an odd last key weighs nothing.
+    const std::int32_t padded = round_up(shape.end_key, kKeyStep);
+    std::fill(scores + shape.end_key * kWide, scores + padded * kWide, -std::numeric_limits<float>::infinity());
   }
 }
 
@@ -268,10 +240,8 @@ void column_sums(const float* scores, const TileShape& shape, float scale, const
   }
 }
 
-/// Weights of a half block: [keys / 32][kRowTiles] tiles of [16 pairs][16 rows]. The steps of another span's scores,
-/// which the tile unit works on by itself, are spread between the vector instructions.
-template <bool kBeside>
-bool softmax_half(const SoftmaxTask& task, std::int32_t half, const ScoreTask* next) {
+/// Weights of a half block: [keys / 32][kRowTiles] tiles of [16 pairs][16 rows].
+bool softmax_half(const SoftmaxTask& task, std::int32_t half) {
   const TileShape shape = half_of(task.shape, half);
   const std::int32_t row = half * kWide, first = shape.first_key, end = round_up(shape.end_key, 2);
   const float* const scores = task.scores + half * kHalfScores;
@@ -280,29 +250,13 @@ bool softmax_half(const SoftmaxTask& task, std::int32_t half, const ScoreTask* n
   RowMaximum<kHalfVectors> maximum;
   raise_maximum(task.log2_scale, task.span_max + row, task.max + row, task.factors + row, maximum);
   PairWeigher<kHalfVectors> weigher(task.log2_scale, maximum);
-
-  HalfScores beside(kBeside ? *next : ScoreTask{}, half);
-  // All steps are under way before the last quarter of the pairs, which covers their latency.
-  std::int32_t left = beside.steps(), wait = 0;
-  const std::int32_t interval = std::max(1, (end - first) * 3 / 8 / std::max(1, left));
   const auto at = [&](std::int32_t pair, int v) { return weights + v * kTilePairs + pair * kLanes; };
   for (std::int32_t j = first; j < end; j += 2) {
-    if constexpr (kBeside) {
-      if (left > 0 && wait-- == 0) {
-        beside.do_step();
-        --left;
-        wait = interval - 1;
-      }
-    }
     HWY_UNROLL(2)
     for (int v = 0; v < kHalfVectors; ++v) {
       const float* const from = scores + j * kWide + v * kLanes;
       _mm512_store_si512(at(j / 2, v), weigher.weigh(v, from, from + kWide));
     }
-  }
-  if constexpr (kBeside) {
-    for (; left > 0; --left) beside.do_step();
-    beside.finish();
   }
   weigher.add_to(maximum, task.sum + row);
   // Products take 32 keys at once: those around the ones that are seen weigh nothing.
@@ -316,43 +270,23 @@ bool softmax_half(const SoftmaxTask& task, std::int32_t half, const ScoreTask* n
   return maximum.changed;
 }
 
-bool softmax(const SoftmaxTask& task, const ScoreTask* next) {
+bool softmax(const SoftmaxTask& task) {
   bool changed = false;
-  for (std::int32_t half = 0; half < halves_of(task.shape); ++half) {
-    const bool rose = next != nullptr ? softmax_half<true>(task, half, next) : softmax_half<false>(task, half, next);
-    changed = changed || rose;
-  }
+  for (std::int32_t half = 0; half < halves_of(task.shape); ++half) changed |= softmax_half(task, half);
   return changed;
 }
 
-/// Weights of the tiles' keys times 32 value columns from `column` on, or the last 16, for a half block; what the next
-/// call will read is fetched meanwhile.
+/// Weights of the tiles' keys times 32 value columns from `column` on, or the last 16, for a half block.
 template <bool kBothA>
 HWY_INLINE void accumulate_columns(std::span<const WeightedTile> tiles, std::int32_t column, std::int32_t head_dim,
                                    std::int32_t half, float* out) {
-  constexpr std::size_t kAhead = 4;  // products of 32 keys: 256 cycles, in which L2 delivers their 8 KiB
-  constexpr std::int32_t kColumnsAhead = 4;
-  const auto values = [&](const WeightedTile& t, std::int32_t c) {
-    return static_cast<const std::uint16_t*>(t.values) +
-           value_tile(c / tile::kRows, t.first_key / kDepth, head_dim / tile::kRows);
-  };
-  const std::int32_t next_column = column + kWide < head_dim ? column + kWide : 0;
   float* const sums = out + column * kRows + half * kWide;
-  const float* next_sums = out + next_column * kRows + (next_column == 0 ? kWide : half * kWide);
   load_sums<kBothA>(sums, kOutStride);
-  for (std::size_t i = 0; i < tiles.size(); ++i) {
-    const bool same = i + kAhead < tiles.size();
-    const std::uint16_t* const ahead =
-        same ? values(tiles[i + kAhead], column) : values(tiles[(i + kAhead) % tiles.size()], next_column);
-    prefetch_tile(ahead);
-    if constexpr (kBothA) prefetch_tile(ahead + kTileElements);
-    for (std::int32_t c = 0; c < kColumnsAhead; ++c, next_sums += kRows) {
-      __builtin_prefetch(next_sums, 1, 3);
-      __builtin_prefetch(next_sums + kLanes, 1, 3);
-    }
-    const std::uint16_t* const v = values(tiles[i], column);
-    const auto* const w = static_cast<const float*>(tiles[i].weights) +
-                          (tiles[i].first_key / kDepth * kRowTiles + half * kHalfVectors) * kTilePairs;
+  for (const WeightedTile& t : tiles) {
+    const std::int32_t step = t.first_key / kDepth;
+    const auto* const v =
+        static_cast<const std::uint16_t*>(t.values) + value_tile(column / tile::kRows, step, head_dim / tile::kRows);
+    const auto* const w = static_cast<const float*>(t.weights) + (step * kRowTiles + half * kHalfVectors) * kTilePairs;
     multiply<kBothA>(v, v + kTileElements, w, w + kTilePairs);
   }
   store_sums<kBothA>(sums, kOutStride);
@@ -384,6 +318,7 @@ void accumulate(std::span<const WeightedTile> tiles, const TileShape& shape, con
 }  // namespace
 
 constexpr TileKernels kAmxTileKernels = {.block_rows = kRows,
+                                         .max_rows = 1536,  // AMX comes with 2 MiB of L2
                                          .span_keys = kWide,
                                          .score_rows = kWide,
                                          .query_block_bytes = query_block_bytes,

@@ -43,7 +43,7 @@ KeyPlan plan_keys(const RowsJob& job, const QueryRows& rows) {
 }
 
 void add_job(const TileKernels& kernels, const RowsJob& job, Schedule& schedule) {
-  const std::int32_t tile_rows = query_tile_rows(job.num_rows, job.rows.q->head_dim);
+  const std::int32_t tile_rows = query_tile_rows(kernels, job.num_rows, job.rows.q->head_dim);
   const std::int64_t num_tiles = divide_up(job.num_rows, tile_rows);
   for (std::int64_t t = 0; t < num_tiles; ++t) {
     QueryTile tile;

@@ -111,10 +111,9 @@ void score(const ScoreTask& task) {
   });
 }
 
-bool softmax(const SoftmaxTask& task, const ScoreTask* next) {
+bool softmax(const SoftmaxTask& task) {
   bool changed = false;
   with_row_vectors(task.shape.rows, [&](auto vectors) HWY_ATTR { changed = softmax_rows<vectors.value>(task); });
-  if (next != nullptr) score(*next);
   return changed;
 }
 
@@ -174,6 +173,7 @@ std::size_t tile_bytes(std::int32_t) {
 }  // namespace
 
 constexpr TileKernels kBf16TileKernels = {.block_rows = kBlockRows,
+                                          .max_rows = 768,
                                           .span_keys = kTileKeys,
                                           .score_rows = kBlockRows,
                                           .query_block_bytes = query_block_bytes,

@@ -77,6 +77,9 @@ struct WeightedTile {
 /// from a multiple of that on, so that scores stay in L1: they are [R / score_rows][span_keys][score_rows].
 struct TileKernels {
   std::int32_t block_rows = 0;  // at most kMaxBlockRows
+  /// Query rows that go through the keys together, up to head_dim 128: so many that packing a tile of keys costs a few
+  /// percent of using it, so few that rows, results and a chunk of tiles stay in L2. A multiple of block_rows.
+  std::int32_t max_rows = 0;
   std::int32_t span_keys = 0;   // divides kTileKeys
   std::int32_t score_rows = 0;  // divides block_rows
   std::size_t (*query_block_bytes)(std::int32_t head_dim) = nullptr;
@@ -99,9 +102,8 @@ struct TileKernels {
   /// Sets scores of keys that a row does not see to -infinity and takes span_max again.
   void (*mask)(const std::int32_t* row_positions, const std::int32_t* key_positions, const Visibility& visibility,
                const TileShape& shape, float* scores, float* span_max) = nullptr;
-  /// Returns whether any maximum rose. Null next: nothing; else score(*next), a span of the same block with scores and
-  /// span_max of its own, is done, too: beside it, where a path has a unit for each.
-  bool (*softmax)(const SoftmaxTask& task, const ScoreTask* next) = nullptr;
+  /// Returns whether any maximum rose.
+  bool (*softmax)(const SoftmaxTask& task) = nullptr;
   /// out[c][r] = out[c][r] * factors[r] + sum over the tiles' keys j of weights[j][r] * v[j][c]. Null factors are ones.
   /// out is [head_dim][R]; of shape, rows and head_dim count.
   void (*accumulate)(std::span<const WeightedTile> tiles, const TileShape& shape, const float* factors,

@@ -45,11 +45,11 @@ std::vector<float> probe_denominators(const KernelSet& kernels, ThreadPool& pool
 
 /// One KV head's key range [range.begin, range.end) in tiles of the segment: the probability that all probes together
 /// gave to each key.
-void add_probe_mass(TileAttention& worker, const ProbeParams& params, std::int32_t kv_head, const KeyPlan& plan,
-                    TileRange range, float scale, std::span<const float> lse, float* out) {
+void add_probe_mass(const TileKernels& kernels, TileAttention& worker, const ProbeParams& params, std::int32_t kv_head,
+                    const KeyPlan& plan, TileRange range, float scale, std::span<const float> lse, float* out) {
   QueryRows rows = probe_rows(params, kv_head);
   const std::int64_t total = params.q.num_tokens * rows.group;
-  const std::int32_t at_once = max_query_rows(params.q.head_dim);
+  const std::int32_t at_once = max_query_rows(kernels, params.q.head_dim);
   for (rows.first = 0; rows.first < total; rows.first += at_once) {
     rows.count = static_cast<std::int32_t>(std::min<std::int64_t>(at_once, total - rows.first));
     worker.load(rows);
@@ -74,7 +74,7 @@ void probe_mass(const KernelSet& kernels, ThreadPool& pool, const ProbeParams& p
     KeyPlan plan;
     plan.add_range({&params.k, nullptr, head}, 0, tokens, {.reach = kNoReachLimit, .lag = 0});
     float* const first = out.data() + head * tokens + std::int64_t{range.begin} * kTileKeys;
-    add_probe_mass(workers[static_cast<std::size_t>(w)], params, head, plan, range, scale, lse, first);
+    add_probe_mass(tiles, workers[static_cast<std::size_t>(w)], params, head, plan, range, scale, lse, first);
   });
 }
 
@@ -132,9 +132,10 @@ void tail_scores(const KernelSet& kernels, ThreadPool& pool, std::span<const Tai
     plan.add_slots(*p.cache, p.layer, p.kv_head, begin, begin + p.count, true);
     const std::int64_t total = p.q.num_tokens * rows.group;
     const float scale = resolve_scale(p.scale, p.q.head_dim);
-    TileAttention worker(kernels.tiles_for(p.q.dtype), p.q.head_dim);
+    const TileKernels& tiles = kernels.tiles_for(p.q.dtype);
+    TileAttention worker(tiles, p.q.head_dim);
     std::fill(p.out.begin(), p.out.end(), 0.0f);
-    const std::int32_t at_once = max_query_rows(p.q.head_dim);
+    const std::int32_t at_once = max_query_rows(tiles, p.q.head_dim);
     for (rows.first = 0; rows.first < total; rows.first += at_once) {
       rows.count = static_cast<std::int32_t>(std::min<std::int64_t>(at_once, total - rows.first));
       worker.load(rows);

@@ -12,10 +12,10 @@ namespace tca::cpu {
 constexpr std::int64_t divide_up(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 
 /// Query rows of a tile: fewer than max_query_rows for short sequences, so that there is work for many threads.
-constexpr std::int32_t query_tile_rows(std::int64_t total_rows, std::int32_t head_dim) {
+constexpr std::int32_t query_tile_rows(const TileKernels& kernels, std::int64_t total_rows, std::int32_t head_dim) {
   constexpr std::int64_t kWantedTiles = 16;
   const std::int64_t rows = divide_up(divide_up(total_rows, kWantedTiles), kRowStep) * kRowStep;
-  return static_cast<std::int32_t>(std::clamp<std::int64_t>(rows, kRowStep, max_query_rows(head_dim)));
+  return static_cast<std::int32_t>(std::clamp<std::int64_t>(rows, kRowStep, max_query_rows(kernels, head_dim)));
 }
 
 /// Parts that the keys of one query tile are cut into, when query tiles and heads alone give too few items.

@@ -35,20 +35,20 @@ TileAttention::TileAttention(const TileKernels& kernels, std::int32_t head_dim)
       tile_bytes_(AlignedBuffer::round_up(kernels.tile_bytes(head_dim))),
       out_floats_(static_cast<std::size_t>(head_dim) * kernels.block_rows) {
   const auto rows = static_cast<std::size_t>(kernels.block_rows);
-  const std::size_t blocks = static_cast<std::size_t>(max_query_rows(head_dim)) / rows;
+  const std::size_t blocks = static_cast<std::size_t>(max_query_rows(kernels, head_dim)) / rows;
   std::size_t bytes = 0;
   const auto reserve = [&](std::size_t size) {
     const std::size_t offset = bytes;
     bytes += AlignedBuffer::round_up(size);
     return offset;
   };
-  const std::size_t row_bytes = rows * sizeof(float), span_bytes = row_bytes * kernels.span_keys;
+  const std::size_t row_bytes = rows * sizeof(float);
   const std::size_t queries = reserve(blocks * query_bytes_), keys = reserve(kChunkTiles * tile_bytes_),
                     values = reserve(kChunkTiles * tile_bytes_),
                     weights = reserve(kChunkTiles * kernels.weight_tile_bytes),
-                    out = reserve(blocks * out_floats_ * sizeof(float)), scores = reserve(2 * span_bytes),
-                    max = reserve(blocks * row_bytes), sum = reserve(blocks * row_bytes),
-                    span_max = reserve(2 * row_bytes), factors = reserve(row_bytes),
+                    out = reserve(blocks * out_floats_ * sizeof(float)),
+                    scores = reserve(row_bytes * kernels.span_keys), max = reserve(blocks * row_bytes),
+                    sum = reserve(blocks * row_bytes), span_max = reserve(row_bytes), factors = reserve(row_bytes),
                     pending_factors = reserve(row_bytes), positions = reserve(blocks * row_bytes),
                     bounds = reserve(2 * blocks * sizeof(std::int32_t));
   memory_ = AlignedBuffer(bytes);
@@ -58,10 +58,8 @@ TileAttention::TileAttention(const TileKernels& kernels, std::int32_t head_dim)
   values_ = base + values;
   weights_ = base + weights;
   out_ = reinterpret_cast<float*>(base + out);
-  for (std::size_t i = 0; i < 2; ++i) {
-    scores_[i] = reinterpret_cast<float*>(base + scores + i * span_bytes);
-    span_max_[i] = reinterpret_cast<float*>(base + span_max + i * row_bytes);
-  }
+  scores_ = reinterpret_cast<float*>(base + scores);
+  span_max_ = reinterpret_cast<float*>(base + span_max);
   max_ = reinterpret_cast<float*>(base + max);
   sum_ = reinterpret_cast<float*>(base + sum);
   factors_ = reinterpret_cast<float*>(base + factors);
@@ -165,21 +163,17 @@ std::span<const TileAttention::Span> TileAttention::spans_of(std::int32_t block,
   return std::span(memory).first(count);
 }
 
-ScoreTask TileAttention::score_task(std::int32_t block, const Span& span, std::size_t buffer) const {
-  return {.queries = queries_ + block * query_bytes_,
-          .keys = packed(keys_, span.t),
-          .shape = span.shape,
-          .scores = scores_[buffer],
-          .span_max = span_max_[buffer]};
-}
-
-/// Hides from rows what they do not see, where there is such.
-void TileAttention::mask(std::int32_t block, const Span& span, const ScoreTask& task) const {
+void TileAttention::score(std::int32_t block, const Span& span) {
+  kernels_->score({.queries = queries_ + block * query_bytes_,
+                   .keys = packed(keys_, span.t),
+                   .shape = span.shape,
+                   .scores = scores_,
+                   .span_max = span_max_});
   const KeyTile& keys = tile(span.t);
-  const KeySpan seen{span.shape.first_key, span.shape.end_key};
-  if (keys.seen_by_all(seen, block_positions_[2 * block], block_positions_[2 * block + 1])) return;
-  kernels_->mask(positions_ + block * kernels_->block_rows, keys.positions.data(), keys.visibility, task.shape,
-                 task.scores, task.span_max);
+  const KeySpan scored{span.shape.first_key, span.shape.end_key};
+  if (keys.seen_by_all(scored, block_positions_[2 * block], block_positions_[2 * block + 1])) return;
+  kernels_->mask(positions_ + block * kernels_->block_rows, keys.positions.data(), keys.visibility, span.shape, scores_,
+                 span_max_);
 }
 
 void TileAttention::attend_block(std::int32_t block, const Chunk& chunk, float scale, bool values) {
@@ -198,33 +192,24 @@ void TileAttention::attend_block(std::int32_t block, const Chunk& chunk, float s
   };
 
   const std::int32_t row = block * kernels_->block_rows;
-  ScoreTask task = score_task(block, spans[0], 0);
-  kernels_->score(task);
-  mask(block, spans[0], task);
-  for (std::size_t i = 0; i < spans.size(); ++i) {
-    const bool has_next = i + 1 < spans.size();
-    const ScoreTask next = has_next ? score_task(block, spans[i + 1], (i + 1) % 2) : ScoreTask{};
-    const std::int32_t t = spans[i].t;
-    const SoftmaxTask softmax{
-        .shape = task.shape,
-        .log2_scale = scale * kLog2E,
-        .scores = task.scores,
-        .span_max = task.span_max,
-        .weights = weights_ + static_cast<std::size_t>(t - chunk.begin) * kernels_->weight_tile_bytes,
-        .max = max_ + row,
-        .sum = sum_ + row,
-        .factors = factors_};
-    const bool rose = kernels_->softmax(softmax, has_next ? &next : nullptr);
-    if (has_next) mask(block, spans[i + 1], next);
-    task = next;
+  for (const Span& span : spans) {
+    score(block, span);
+    std::byte* const weights = weights_ + static_cast<std::size_t>(span.t - chunk.begin) * kernels_->weight_tile_bytes;
+    const bool rose = kernels_->softmax({.shape = span.shape,
+                                         .log2_scale = scale * kLog2E,
+                                         .scores = scores_,
+                                         .span_max = span_max_,
+                                         .weights = weights,
+                                         .max = max_ + row,
+                                         .sum = sum_ + row,
+                                         .factors = factors_});
     if (!values) continue;
     if (rose) {
       accumulate();  // what was weighed against the lower maximum
       std::swap(factors_, pending_factors_);
       factors = pending_factors_;
     }
-    const TileShape& shape = softmax.shape;
-    pending[num_pending++] = {softmax.weights, packed(values_, t), shape.first_key, shape.end_key};
+    pending[num_pending++] = {weights, packed(values_, span.t), span.shape.first_key, span.shape.end_key};
   }
   accumulate();
 }
@@ -248,11 +233,9 @@ void TileAttention::add_column_sums(const KeyPlan& plan, TileRange range, float 
   for_each_chunk(plan, range, false, nullptr, [&](std::int32_t block, const Chunk& chunk) {
     Spans memory;
     for (const Span& span : spans_of(block, chunk, memory)) {
-      const ScoreTask task = score_task(block, span, 0);
-      kernels_->score(task);
-      mask(block, span, task);
+      score(block, span);
       std::array<float, kTileKeys> block_sums;
-      kernels_->column_sums(task.scores, span.shape, scale, row_lse + block * block_rows, block_sums.data());
+      kernels_->column_sums(scores_, span.shape, scale, row_lse + block * block_rows, block_sums.data());
       float* const tile_sums = sums + static_cast<std::size_t>(span.t - range.begin) * kTileKeys;
       for (std::int32_t j = span.shape.first_key; j < span.shape.end_key; ++j) {
         tile_sums[j] += block_sums[static_cast<std::size_t>(j)];

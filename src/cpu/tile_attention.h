@@ -17,10 +17,9 @@ namespace tca::cpu {
 /// Query rows come in multiples of this, which is a multiple of every target's block.
 inline constexpr std::int32_t kRowStep = 192;
 
-/// Rows go through the keys at most this many at a time: so many that packing a tile of keys costs a few percent of
-/// using it (on AMX, where it costs most, 5 % at 768), so few that rows and results (576 KiB in bf16, 768 KiB in fp32)
-/// stay in the L2 cache beside the tiles.
-constexpr std::int32_t max_query_rows(std::int32_t head_dim) { return std::clamp(512 / head_dim, 2, 4) * kRowStep; }
+constexpr std::int32_t max_query_rows(const TileKernels& kernels, std::int32_t head_dim) {
+  return kernels.max_rows * 128 / std::max(128, head_dim) / kRowStep * kRowStep;
+}
 
 /// Tiles of keys that a block of rows goes through at a time: results are read and written once for all of them, and
 /// the packed tiles (128 KiB in bf16 with head_dim 128) stay in L2.
@@ -32,7 +31,7 @@ struct QueryRows {
   std::int32_t kv_head = 0;
   std::int32_t group = 1;  // query heads of a KV head
   std::int64_t first = 0;
-  std::int32_t count = 0;  // in [1, max_query_rows(head_dim)]
+  std::int32_t count = 0;  // in [1, max_query_rows()]
   /// Positions that visibility is judged by: of token t, token_positions[t], or first_position + t when empty.
   std::int64_t first_position = 0;
   std::span<const std::int32_t> token_positions;
@@ -101,8 +100,8 @@ class TileAttention {
   };
   using Spans = std::array<Span, std::size_t{kChunkTiles} * kTileKeys / kMinSpanKeys>;
   std::span<const Span> spans_of(std::int32_t block, const Chunk& chunk, Spans& memory) const;
-  ScoreTask score_task(std::int32_t block, const Span& span, std::size_t buffer) const;
-  void mask(std::int32_t block, const Span& span, const ScoreTask& task) const;
+  /// Its scores, masked, in scores_ and span_max_.
+  void score(std::int32_t block, const Span& span);
   void attend_block(std::int32_t block, const Chunk& chunk, float scale, bool values);
   std::size_t lse_index(std::int32_t row) const {
     return static_cast<std::size_t>(rows_.token(row) * rows_.q->num_heads + rows_.query_head(row));
@@ -118,10 +117,10 @@ class TileAttention {
 
   AlignedBuffer memory_;
   std::byte *queries_ = nullptr, *keys_ = nullptr, *values_ = nullptr, *weights_ = nullptr;
-  float* out_ = nullptr;                                   // [blocks][head_dim][R]
-  std::array<float*, 2> scores_ = {}, span_max_ = {};      // [span_keys][R], [R]: of the span in work and the next
-  float *max_ = nullptr, *sum_ = nullptr;                  // [blocks][R]
-  float *factors_ = nullptr, *pending_factors_ = nullptr;  // [R]
+  float* out_ = nullptr;                                            // [blocks][head_dim][R]
+  float *scores_ = nullptr, *span_max_ = nullptr;                   // [span_keys][R], [R]
+  float *max_ = nullptr, *sum_ = nullptr;                           // [blocks][R]
+  float *factors_ = nullptr, *pending_factors_ = nullptr;           // [R]
   std::int32_t *positions_ = nullptr, *block_positions_ = nullptr;  // [blocks][R]; [blocks][2]: first, last
 };
 

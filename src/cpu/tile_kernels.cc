@@ -116,10 +116,9 @@ bool softmax_block(const SoftmaxTask& task) {
   return maximum.changed;
 }
 
-bool softmax(const SoftmaxTask& task, const ScoreTask* next) {
+bool softmax(const SoftmaxTask& task) {
   bool changed = false;
   with_row_vectors(task.shape.rows, [&](auto vectors) HWY_ATTR { changed = softmax_block<vectors.value>(task); });
-  if (next != nullptr) score(*next);
   return changed;
 }
 
@@ -176,6 +175,7 @@ std::size_t tile_bytes(std::int32_t) { return sizeof(float) * kTileKeys * kTileS
 }  // namespace
 
 constexpr TileKernels kTileKernels = {.block_rows = kBlockRows,
+                                      .max_rows = 768,
                                       .span_keys = kTileKeys,
                                       .score_rows = kBlockRows,
                                       .query_block_bytes = query_block_bytes,

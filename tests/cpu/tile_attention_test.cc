@@ -167,11 +167,21 @@ TEST(TileAttention, SplitsCoverAllTilesOnce) {
       EXPECT_EQ(next, tiles);
     }
   }
-  for (const std::int32_t head_dim : kHeadDims) {
-    EXPECT_EQ(max_query_rows(head_dim) % kRowStep, 0);
-    for (const std::int64_t rows : {1, 95, 97, 1000, 100000}) {
-      EXPECT_LE(query_tile_rows(rows, head_dim), max_query_rows(head_dim));
-      EXPECT_EQ(query_tile_rows(rows, head_dim) % kRowStep, 0);
+}
+
+TEST(TileAttention, QueryTilesAreWholeBlocks) {
+  for (const KernelSet& set : usable_targets()) {
+    for (const DType dtype : kDTypes) {
+      const TileKernels& kernels = set.tiles_for(dtype);
+      EXPECT_EQ(kRowStep % kernels.block_rows, 0);
+      for (const std::int32_t head_dim : kHeadDims) {
+        EXPECT_EQ(max_query_rows(kernels, head_dim) % kRowStep, 0);
+        EXPECT_GT(max_query_rows(kernels, head_dim), 0);
+        for (const std::int64_t rows : {1, 95, 97, 1000, 100000}) {
+          EXPECT_LE(query_tile_rows(kernels, rows, head_dim), max_query_rows(kernels, head_dim));
+          EXPECT_EQ(query_tile_rows(kernels, rows, head_dim) % kRowStep, 0);
+        }
+      }
     }
   }
 }

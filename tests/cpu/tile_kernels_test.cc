@@ -174,7 +174,7 @@ TEST(TileKernels, PackedValuesComeBackExactly) {
               for (std::int32_t r = 0; r < all; ++r) work.scores.as<float>()[score_index(kernels, key, r)] = 3.0f;
             }
             std::fill_n(work.span_max(), all, 3.0f);
-            kernels.softmax(work.softmax({all, begin, end, head_dim}), nullptr);
+            kernels.softmax(work.softmax({all, begin, end, head_dim}));
             weighted.push_back({work.weights.data(), work.tile.data(), begin, end});
           });
           kernels.accumulate(weighted, shape, nullptr, work.out.as<float>());
@@ -189,36 +189,6 @@ TEST(TileKernels, PackedValuesComeBackExactly) {
             ASSERT_EQ(work.sum()[r], 1.0f);
             for (std::int32_t c = 0; c < head_dim; ++c) {
               ASSERT_EQ(load_element(pointers[static_cast<std::size_t>(r)], dtype, c), v.at(key, c));
-            }
-          }
-        }
-      }
-    }
-  });
-}
-
-TEST(TileKernels, ScoresTakenBesideASoftmaxAreTheSame) {
-  for_each_path([](const TileKernels& kernels, DType dtype) {
-    for (const std::int32_t head_dim : kHeadDims) {
-      const std::int32_t all = kernels.block_rows;
-      const Rows q(all, head_dim, dtype, 5), k(kTileKeys, head_dim, dtype, 6);
-      for (const std::int32_t rows : {1, all / 2 + 1, all}) {
-        for (const auto& [first, end] : {std::pair(0, kernels.span_keys), std::pair(kKeyStep, 27), std::pair(0, 3)}) {
-          Work alone(kernels, head_dim), beside(kernels, head_dim), softmax(kernels, head_dim);
-          const TileShape shape{rows, first, end, head_dim};
-          for (Work* work : {&alone, &beside, &softmax}) {
-            kernels.pack_queries(q.pointers(), rows, dtype, head_dim, work->queries.data());
-            kernels.pack_keys(k.pointers(), kTileKeys, dtype, head_dim, work->tile.data());
-          }
-          kernels.score(alone.score(shape));
-          kernels.score(softmax.score(shape));
-          const ScoreTask next = beside.score(shape);
-          kernels.softmax(softmax.softmax(shape), &next);
-          for (std::int32_t r = 0; r < rows; ++r) {
-            ASSERT_EQ(alone.span_max()[r], beside.span_max()[r]);
-            for (std::int32_t j = first; j < end; ++j) {
-              const std::size_t at = score_index(kernels, j, r);
-              ASSERT_EQ(alone.scores.as<float>()[at], beside.scores.as<float>()[at]);
             }
           }
         }
@@ -270,7 +240,7 @@ TEST(TileKernels, MaximumRisesOnlyWhenItHasTo) {
                   -kInfinity);  // beyond the one key, as score() leaves them
       for (std::int32_t r = 0; r < all; ++r) work.scores.as<float>()[score_index(kernels, 0, r)] = score;
       std::fill_n(work.span_max(), all, score);
-      return kernels.softmax(work.softmax({all, 0, 1, 16}), nullptr);
+      return kernels.softmax(work.softmax({all, 0, 1, 16}));
     };
     EXPECT_FALSE(softmax(-kInfinity));  // nothing seen yet, nothing seen now
     EXPECT_EQ(work.sum()[all - 1], 0.0f);
