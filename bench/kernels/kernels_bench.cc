@@ -24,7 +24,7 @@ struct Machine {
   Machine() : pool(std::getenv("TCA_BENCH_THREADS") ? std::atoi(std::getenv("TCA_BENCH_THREADS")) : 0) {
     backend = create_cpu_backend(pool);
     fma_gflops = measure_fma_gflops() * pool.num_threads();
-    read_gbytes = measure_read_gbytes() * pool.num_threads();
+    read_gbytes = measure_read_gbytes(pool);
   }
   ThreadPool pool;
   std::unique_ptr<Backend> backend;

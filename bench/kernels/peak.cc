@@ -3,6 +3,7 @@
 #include "peak.h"
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <vector>
@@ -44,26 +45,18 @@ double fma_gflops() {
   return best;
 }
 
-double read_gbytes() {
+/// The sum of n words, n a multiple of four vectors.
+std::uint64_t read_words(const std::uint64_t* data, std::size_t n) {
   const hn::ScalableTag<std::uint64_t> du;
-  const std::vector<std::uint64_t> data(std::size_t{1} << 25, 1);  // 256 MiB
-  double best = 0;
-  for (int repeat = 0; repeat < 5; ++repeat) {
-    auto a = hn::Zero(du), b = a, c = a, d = a;
-    const std::size_t lanes = hn::Lanes(du);
-    const Clock::time_point start = Clock::now();
-    for (std::size_t i = 0; i < data.size(); i += 4 * lanes) {
-      a = hn::Add(a, hn::LoadU(du, data.data() + i));
-      b = hn::Add(b, hn::LoadU(du, data.data() + i + lanes));
-      c = hn::Add(c, hn::LoadU(du, data.data() + i + 2 * lanes));
-      d = hn::Add(d, hn::LoadU(du, data.data() + i + 3 * lanes));
-    }
-    const double seconds = seconds_since(start);
-    if (hn::GetLane(hn::Add(hn::Add(a, b), hn::Add(c, d))) != 0) {
-      best = std::max(best, static_cast<double>(data.size() * sizeof(std::uint64_t)) / seconds * 1e-9);
-    }
+  const std::size_t lanes = hn::Lanes(du);
+  auto a = hn::Zero(du), b = a, c = a, d = a;
+  for (std::size_t i = 0; i < n; i += 4 * lanes) {
+    a = hn::Add(a, hn::LoadU(du, data + i));
+    b = hn::Add(b, hn::LoadU(du, data + i + lanes));
+    c = hn::Add(c, hn::LoadU(du, data + i + 2 * lanes));
+    d = hn::Add(d, hn::LoadU(du, data + i + 3 * lanes));
   }
-  return best;
+  return hn::GetLane(hn::SumOfLanes(du, hn::Add(hn::Add(a, b), hn::Add(c, d))));
 }
 
 }  // namespace HWY_NAMESPACE
@@ -74,10 +67,26 @@ HWY_AFTER_NAMESPACE();
 namespace tca::bench {
 
 HWY_EXPORT(fma_gflops);
-HWY_EXPORT(read_gbytes);
+HWY_EXPORT(read_words);
 
 double measure_fma_gflops() { return HWY_DYNAMIC_DISPATCH(fma_gflops)(); }
-double measure_read_gbytes() { return HWY_DYNAMIC_DISPATCH(read_gbytes)(); }
+
+double measure_read_gbytes(ThreadPool& pool) {
+  constexpr std::size_t kPiece = std::size_t{1} << 17, kPieces = 256;  // 1 MiB each
+  const std::vector<std::uint64_t> data(kPiece * kPieces, 1);
+  double best = 0;
+  for (int repeat = 0; repeat < 8; ++repeat) {
+    std::atomic<std::uint64_t> sum{0};
+    const auto start = std::chrono::steady_clock::now();
+    pool.parallel_for(kPieces, [&](std::int64_t i, int) {
+      sum += HWY_DYNAMIC_DISPATCH(read_words)(data.data() + static_cast<std::size_t>(i) * kPiece, kPiece);
+    });
+    const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+    const double gbytes = static_cast<double>(data.size() * sizeof(std::uint64_t)) / seconds.count() * 1e-9;
+    if (sum != 0) best = std::max(best, gbytes);
+  }
+  return best;
+}
 
 }  // namespace tca::bench
 #endif

@@ -2,6 +2,7 @@
 
 #include <cstdlib>
 
+#include "cli/output.h"
 #include "tca/error.h"
 
 #ifdef TCA_WITH_CUDA_MODELS
@@ -12,31 +13,43 @@
 namespace tca::cli {
 namespace {
 
-#ifndef TCA_WITH_CUDA_MODELS
-[[noreturn]] void fail_without_cuda() {
+#ifdef TCA_WITH_CUDA_MODELS
+bool gpu_computes(const runtime::ModelConfig& config) { return runtime::gpu::computes(config); }
+void require_gpu() { runtime::gpu::require(); }
+#else
+bool gpu_computes(const runtime::ModelConfig&) { return false; }
+[[noreturn]] void require_gpu() {
   throw Error(ErrorCategory::kUnsupported,
               "this build has no CUDA: build it where nvcc and cuBLASLt are (TCA_CUDA=ON), or use --device cpu");
 }
 #endif
 
+std::string automatic_device(const ModelArgs& args, const runtime::ModelConfig& config) {
+  const char* environment = std::getenv("TCA_BACKEND");
+  if (environment != nullptr && *environment != '\0') return environment;
+  const bool cpu_only = args.compute == "fp32" || args.weights == "int8";
+  return !cpu_only && gpu_computes(config) ? "cuda" : "cpu";
+}
+
 }  // namespace
+
+std::string choose_device(const ModelArgs& args, const runtime::ModelConfig& config) {
+  const std::string device = args.device == "auto" ? automatic_device(args, config) : args.device;
+  if (device == "cuda" && args.weights == "int8") {
+    throw UsageError("--weights int8 is computed on the CPU: use --device cpu in place of cuda, or --weights stored");
+  }
+  if (args.device == "cuda") require_gpu();
+  return device;
+}
 
 #ifdef TCA_WITH_CUDA_MODELS
 
 std::string gpu_description() { return runtime::gpu::description(); }
 
-std::string choose_device(const std::string& wanted, const runtime::ModelConfig& config, const std::string& compute) {
-  if (wanted == "cuda") runtime::gpu::require();
-  if (wanted != "auto") return wanted;
-  const char* environment = std::getenv("TCA_BACKEND");
-  if (environment != nullptr && *environment != '\0') return environment;
-  return compute != "fp32" && runtime::gpu::computes(config) ? "cuda" : "cpu";
-}
-
 std::shared_ptr<const runtime::Model> load_on_device(const std::string& device, const std::string& dir,
-                                                     ThreadPool& pool, runtime::ComputeType compute) {
-  if (device == "cuda") return runtime::load_on_gpu(dir, pool, {.compute = compute});
-  return runtime::Model::load(dir, pool, {.compute = compute});
+                                                     ThreadPool& pool, const runtime::ModelOptions& options) {
+  if (device == "cuda") return runtime::load_on_gpu(dir, pool, {.compute = options.compute});
+  return runtime::Model::load(dir, pool, options);
 }
 
 std::shared_ptr<const runtime::Model> random_model_on_gpu(const runtime::ModelConfig& config, std::uint64_t seed) {
@@ -50,22 +63,13 @@ void reset_peak_gpu() { runtime::gpu::reset_peak(); }
 
 std::string gpu_description() { return ""; }
 
-std::string choose_device(const std::string& wanted, const runtime::ModelConfig&, const std::string&) {
-  if (wanted == "cuda") fail_without_cuda();
-  if (wanted != "auto") return wanted;
-  const char* environment = std::getenv("TCA_BACKEND");
-  return environment != nullptr && *environment != '\0' ? environment : "cpu";
-}
-
 std::shared_ptr<const runtime::Model> load_on_device(const std::string& device, const std::string& dir,
-                                                     ThreadPool& pool, runtime::ComputeType compute) {
-  if (device == "cuda") fail_without_cuda();
-  return runtime::Model::load(dir, pool, {.compute = compute});
+                                                     ThreadPool& pool, const runtime::ModelOptions& options) {
+  if (device == "cuda") require_gpu();
+  return runtime::Model::load(dir, pool, options);
 }
 
-std::shared_ptr<const runtime::Model> random_model_on_gpu(const runtime::ModelConfig&, std::uint64_t) {
-  fail_without_cuda();
-}
+std::shared_ptr<const runtime::Model> random_model_on_gpu(const runtime::ModelConfig&, std::uint64_t) { require_gpu(); }
 
 std::uint64_t peak_gpu_bytes() { return 0; }
 void reset_peak_gpu() {}

@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 
+#include "cli/loaded_model.h"
 #include "runtime/io/model_config.h"
 #include "runtime/model/model.h"
 #include "tca/thread_pool.h"
@@ -15,11 +16,12 @@ namespace tca::cli {
 std::string gpu_description();
 
 /// "cpu", "cuda" or "reference" for what was asked for: auto is TCA_BACKEND, else the GPU where it can compute this
-/// model. Throws kUnsupported when the GPU was asked for and there is none.
-std::string choose_device(const std::string& wanted, const runtime::ModelConfig& config, const std::string& compute);
+/// model. Throws kUnsupported when the GPU was asked for and there is none, UsageError when the GPU does not go with
+/// the other arguments.
+std::string choose_device(const ModelArgs& args, const runtime::ModelConfig& config);
 
 std::shared_ptr<const runtime::Model> load_on_device(const std::string& device, const std::string& dir,
-                                                     ThreadPool& pool, runtime::ComputeType compute);
+                                                     ThreadPool& pool, const runtime::ModelOptions& options);
 /// A model of a shape, with random weights, on the GPU. Throws kUnsupported when there is none.
 std::shared_ptr<const runtime::Model> random_model_on_gpu(const runtime::ModelConfig& config, std::uint64_t seed);
 

@@ -16,25 +16,33 @@ std::string LoadedModel::name() const {
   return (path.has_filename() ? path : path.parent_path()).filename().string();
 }
 
-runtime::ComputeType compute_type(const std::string& name) {
-  if (name == "bf16") return runtime::ComputeType::kBF16;
-  return name == "fp32" ? runtime::ComputeType::kF32 : runtime::ComputeType::kAuto;
+namespace {
+
+runtime::ModelOptions model_options(const ModelArgs& args) {
+  runtime::ModelOptions options;
+  if (args.compute != "auto") {
+    options.compute = args.compute == "fp32" ? runtime::ComputeType::kF32 : runtime::ComputeType::kBF16;
+  }
+  if (args.weights == "int8") options.weights = runtime::WeightType::kInt8;
+  return options;
 }
+
+}  // namespace
 
 LoadedModel load_model(const ModelArgs& args) {
   const std::string dir = locate_model(args.model);
-  const std::string device = choose_device(args.device, runtime::ModelConfig::load(dir), args.compute);
+  const std::string device = choose_device(args, runtime::ModelConfig::load(dir));
   auto pool = std::make_unique<ThreadPool>(args.threads);
   auto backend = create_backend(device, *pool);
   runtime::Tokenizer tokenizer = runtime::Tokenizer::load(dir);
-  auto model = load_on_device(device, dir, *pool, compute_type(args.compute));
+  auto model = load_on_device(device, dir, *pool, model_options(args));
   return {dir, std::move(pool), std::move(backend), std::move(model), std::move(tokenizer)};
 }
 
 LoadedModel load_random_model(const ModelArgs& args, const std::string& shape, std::int64_t extra_positions) {
   const std::string dir = locate_model(args.model);
   const runtime::ModelConfig config = random_shape(shape, extra_positions);
-  const std::string device = choose_device(args.device, config, args.compute);
+  const std::string device = choose_device(args, config);
   if (device != "cuda") {
     throw Error(ErrorCategory::kUnsupported,
                 fmt::format("--random {} draws the weights in a GPU's memory, and the device is {}", shape, device));

@@ -18,6 +18,7 @@ namespace tca::cli {
 struct ModelArgs {
   std::string model = kDefaultModel;
   std::string compute = "auto";
+  std::string weights = "stored";
   std::string device = "auto";
   int threads = 0;
 };
@@ -54,7 +55,6 @@ struct LoadedModel {
 LoadedModel load_model(const ModelArgs& args);
 /// A model of a shape (cli/random_shape.h) with random weights, on the GPU; profile and tokenizer are args.model's.
 LoadedModel load_random_model(const ModelArgs& args, const std::string& shape, std::int64_t extra_positions);
-runtime::ComputeType compute_type(const std::string& name);
 
 /// Reads and checks the profile; UsageError where arguments contradict each other.
 runtime::SessionOptions session_options(const AttentionArgs& args, const LoadedModel& loaded);

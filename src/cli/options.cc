@@ -80,6 +80,11 @@ void add_model_options(CLI::App& app, ModelArgs& args) {
       ->type_name("TYPE")
       ->capture_default_str()
       ->group("Model");
+  app.add_option("--weights", args.weights, "What weights are kept as: stored, int8 (CPU)")
+      ->check(CLI::IsMember({"stored", "int8"}).description(""))
+      ->type_name("TYPE")
+      ->capture_default_str()
+      ->group("Model");
   app.add_option("--threads", args.threads, "Threads (default: one for each hardware thread)")
       ->check(in_int_range(0, 4096))
       ->type_name("N")

@@ -11,12 +11,18 @@
 #include "cli/text_table.h"
 
 namespace tca::cli {
+namespace {
+
+bool in_int8(const LoadedModel& loaded) { return loaded.model->weight_type() == runtime::WeightType::kInt8; }
+
+}  // namespace
 
 Json model_json(const LoadedModel& loaded) {
   return {{"name", loaded.name()},
           {"path", loaded.dir},
           {"architecture", loaded.model->config().architecture},
           {"compute", compute_name(loaded.model->compute())},
+          {"weights", in_int8(loaded) ? "int8" : "stored"},
           {"weight_bytes", loaded.model->weight_bytes()}};
 }
 
@@ -109,9 +115,9 @@ std::string kv_text(const runtime::Session& session, std::optional<std::int64_t>
 
 std::string memory_text(const LoadedModel& loaded) {
   const bool gpu = loaded.model->device() != nullptr;
-  return fmt::format("{}{} at the peak, {} of it weights", gpu ? "on the GPU " : "",
+  return fmt::format("{}{} at the peak, {} of it weights{}", gpu ? "on the GPU " : "",
                      format_bytes(gpu ? peak_gpu_bytes() : peak_memory_bytes()),
-                     format_bytes(loaded.model->weight_bytes()));
+                     format_bytes(loaded.model->weight_bytes()), in_int8(loaded) ? " in int8" : "");
 }
 
 std::string compute_name(runtime::ComputeType type) {

@@ -22,7 +22,7 @@ class Stopwatch {
   Clock::time_point begin_ = Clock::now();
 };
 
-/// {"name", "path", "architecture", "weight_bytes", "compute"}
+/// {"name", "path", "architecture", "compute", "weights", "weight_bytes"}
 Json model_json(const LoadedModel& loaded);
 /// {"bytes", "full_bytes", "kept_share", "tokens"}
 Json kv_json(const runtime::Session& session);
@@ -39,7 +39,7 @@ Json certificate_json(const runtime::SessionCertificate& certificate);
 std::string certificate_table(const runtime::SessionCertificate& certificate, const Style& style);
 /// "12.4 MiB (+0.2 MiB), 19 % of full attention's 64.0 MiB"; grown: bytes since some moment.
 std::string kv_text(const runtime::Session& session, std::optional<std::int64_t> grown = {});
-/// "498.0 MiB at the peak, 53.0 MiB of it weights"
+/// "498.0 MiB at the peak, 53.0 MiB of it weights", of which int8 ones are called so
 std::string memory_text(const LoadedModel& loaded);
 /// "bf16", "fp32"
 std::string compute_name(runtime::ComputeType type);

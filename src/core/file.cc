@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <functional>
 #include <memory>
 #include <system_error>
 #include <utility>
@@ -231,6 +232,15 @@ MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
   std::swap(data_, other.data_);
   std::swap(size_, other.size_);
   return *this;
+}
+
+void MappedFile::drop_pages(const std::byte* from, std::size_t bytes) const {
+  if (std::less<>()(from, data_) || !std::less<>()(from, data_ + size_)) return;
+  const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+  const auto offset = static_cast<std::size_t>(from - data_);
+  const std::size_t begin = (offset + page - 1) / page * page, end = std::min(offset + bytes, size_) / page * page;
+  // Advice alone: where it is refused, the pages stay.
+  if (begin < end) ::madvise(const_cast<std::byte*>(data_) + begin, end - begin, MADV_DONTNEED);
 }
 
 }  // namespace tca

@@ -73,6 +73,9 @@ class MappedFile {
 
   const std::byte* data() const { return data_; }
   std::size_t size() const { return size_; }
+  /// Whole pages between `from` and from + bytes leave the process, until somebody reads them. Nothing happens when
+  /// from lies in other memory.
+  void drop_pages(const std::byte* from, std::size_t bytes) const;
 
  private:
   const std::byte* data_ = nullptr;  // null when the file is empty

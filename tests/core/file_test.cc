@@ -1,13 +1,17 @@
 #include "core/file.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <csignal>
+#include <cstdint>
 #include <cstring>
+#include <string_view>
 #include <thread>
+#include <vector>
 
 #include "core/expect_error.h"
 #include "core/temporary_folder.h"
@@ -156,6 +160,39 @@ TEST(FileReader, RefusesAPipeWithoutWaitingForIt) {
   ASSERT_EQ(::mkfifo(folder.file("pipe").c_str(), 0600), 0);
   expect_error(ErrorCategory::kIo, "not a regular file", [&] { FileReader reader(folder.file("pipe")); });
   expect_error(ErrorCategory::kIo, "not a regular file", [&] { MappedFile file(folder.file("pipe")); });
+}
+
+TEST(MappedFile, DroppedPagesComeBack) {
+  const TemporaryFolder folder;
+  const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+  std::string content(5 * page, 0);
+  for (std::size_t i = 0; i < content.size(); ++i) content[i] = static_cast<char>(i % 251);
+  write_file_atomically(folder.file("a"), content);
+  const MappedFile file(folder.file("a"));
+  const auto is_there = [&] {
+    return std::string_view(reinterpret_cast<const char*>(file.data()), file.size()) == content;
+  };
+  const int map = ::open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+  ASSERT_GE(map, 0);
+  const auto resident = [&](std::size_t index) {
+    std::uint64_t entry = 0;  // its highest bit: the page is in this process's memory
+    const std::size_t at = reinterpret_cast<std::uintptr_t>(file.data()) / page + index;
+    EXPECT_EQ(::pread(map, &entry, sizeof(entry), static_cast<off_t>(at * sizeof(entry))), 8);
+    return entry >> 63 == 1;
+  };
+  ASSERT_TRUE(is_there());
+  ASSERT_TRUE(resident(2));
+  file.drop_pages(file.data() + page / 2, 3 * page);  // holds pages 1 and 2 whole
+  EXPECT_TRUE(resident(0));
+  EXPECT_FALSE(resident(1));
+  EXPECT_FALSE(resident(2));
+  EXPECT_TRUE(resident(3));
+  EXPECT_TRUE(is_there());
+  ::close(map);
+
+  std::vector<std::byte> other(4 * page, std::byte{1});
+  file.drop_pages(other.data(), other.size());
+  EXPECT_EQ(other, std::vector<std::byte>(4 * page, std::byte{1}));
 }
 
 TEST(MappedFile, ShowsTheContent) {

@@ -3,12 +3,11 @@
 #include "runtime/model/kernels.h"
 
 #include <gtest/gtest.h>
-#include <hwy/highway.h>
-#include <hwy/targets.h>
 
 #include <cmath>
 #include <limits>
 
+#include "model/highway_targets.h"
 #include "model/test_data.h"
 
 namespace tca::runtime::kernels {
@@ -19,29 +18,8 @@ using test::kFloatRoundoff;
 using test::random_floats;
 using test::roundoff;
 
-/// Runs each test once per target; the chosen one is the process's, so the destructor sets it back.
-class KernelsTest : public testing::TestWithParam<std::int64_t> {
- protected:
-  KernelsTest() {
-    hwy::SetSupportedTargetsForTest(GetParam());
-    hwy::GetChosenTarget().Update(hwy::SupportedTargets());
-  }
-  ~KernelsTest() override {
-    hwy::SetSupportedTargetsForTest(0);
-    hwy::GetChosenTarget().Update(hwy::SupportedTargets());
-  }
-};
-
-std::vector<std::int64_t> compiled_targets() {
-  std::vector<std::int64_t> targets;
-  for (std::int64_t all = hwy::SupportedTargets() & HWY_TARGETS; all != 0; all &= all - 1) {
-    targets.push_back(all & -all);
-  }
-  return targets;
-}
-
-INSTANTIATE_TEST_SUITE_P(Targets, KernelsTest, testing::ValuesIn(compiled_targets()),
-                         [](const auto& target) { return hwy::TargetName(target.param); });
+class KernelsTest : public test::OnEveryTarget {};
+INSTANTIATE_TEST_SUITE_P(Targets, KernelsTest, test::every_target(), test::target_name);
 
 void check_multiply(DType dtype, DType out_dtype, std::int64_t rows, std::int64_t in, std::int64_t columns, bool add,
                     bool with_bias) {
@@ -88,8 +66,8 @@ void check_multiply(DType dtype, DType out_dtype, std::int64_t rows, std::int64_
 
 TEST_P(KernelsTest, MultiplyRowsIsTheProduct) {
   for (const std::int64_t rows : {1, 2, 3, 8}) {
-    for (const std::int64_t in : {1, 31, 32, 33, 64, 100}) {
-      for (const std::int64_t columns : {1, 4, 7}) {
+    for (const std::int64_t in : {1, 31, 32, 33, 64, 100, 4129}) {
+      for (const std::int64_t columns : {1, 4, 7, 13}) {
         check_multiply(DType::kF32, DType::kF32, rows, in, columns, false, false);
         check_multiply(DType::kBF16, DType::kBF16, rows, in, columns, false, true);
         check_multiply(DType::kBF16, DType::kF32, rows, in, columns, true, true);
@@ -99,9 +77,9 @@ TEST_P(KernelsTest, MultiplyRowsIsTheProduct) {
   }
 }
 
-TEST_P(KernelsTest, ARowsProductDoesNotDependOnTheOtherRows) {
-  const std::int64_t rows = 7, in = 83, columns = 9;
-  const Elements x(random_floats(rows * in, 5), DType::kBF16), weight(random_floats(columns * in, 6), DType::kBF16);
+void check_rows_alone(DType dtype, std::int64_t in) {
+  const std::int64_t rows = 7, columns = 13;
+  const Elements x(random_floats(rows * in, 5), dtype), weight(random_floats(columns * in, 6), dtype);
   std::vector<float> together(static_cast<std::size_t>(rows * columns)), alone(static_cast<std::size_t>(columns));
   MultiplyRows params{.x = x.data(),
                       .weight = weight.data(),
@@ -109,16 +87,24 @@ TEST_P(KernelsTest, ARowsProductDoesNotDependOnTheOtherRows) {
                       .rows = rows,
                       .in = in,
                       .columns = columns,
-                      .out_stride = columns};
+                      .out_stride = columns,
+                      .dtype = dtype};
   multiply_rows(params);
   for (std::int64_t r = 0; r < rows; ++r) {
-    params.x = static_cast<const std::uint16_t*>(x.data()) + r * in;
+    params.x = x.bytes.data() + r * in * static_cast<std::int64_t>(dtype_size(dtype));
     params.out = alone.data();
     params.rows = 1;
     multiply_rows(params);
     for (std::int64_t c = 0; c < columns; ++c) {
-      ASSERT_EQ(alone[static_cast<std::size_t>(c)], together[static_cast<std::size_t>(r * columns + c)]);
+      ASSERT_EQ(alone[static_cast<std::size_t>(c)], together[static_cast<std::size_t>(r * columns + c)])
+          << dtype_name(dtype) << " row " << r << " column " << c << " of " << in;
     }
+  }
+}
+
+TEST_P(KernelsTest, ARowsProductDoesNotDependOnTheOtherRows) {
+  for (const DType dtype : {DType::kF32, DType::kBF16}) {
+    for (const std::int64_t in : {83, 4130}) check_rows_alone(dtype, in);  // x in the first cache level, and beyond
   }
 }
 

@@ -1,8 +1,12 @@
 // Loading: every architecture's tensors, types, tying, what is in memory, and errors that name what is missing.
 #include <gtest/gtest.h>
 
+#include <cstring>
 #include <filesystem>
+#include <fstream>
 
+#include "core/expect_error.h"
+#include "core/file.h"
 #include "core/half.h"
 #include "model/tiny_model.h"
 #include "runtime/model/linear.h"
@@ -59,6 +63,54 @@ TEST(ModelLoad, OtherTypesAreConvertedOnce) {
       ASSERT_EQ(converted[i], load_element(stored.data, dtype, i));
     }
   }
+}
+
+TEST(ModelLoad, Int8KeepsABytePerWeightAndAScalePerChannel) {
+  for (const bool tied : {true, false}) {
+    const TinyModel files(TinyModelOptions{.tied = tied, .dtype = DType::kBF16});
+    ThreadPool pool(2), one(1);
+    const auto model = Model::load(files.dir(), pool, {.weights = WeightType::kInt8});
+    EXPECT_EQ(model->weight_type(), WeightType::kInt8);
+    const Weights& weights = model->weights();
+    EXPECT_EQ(weights.embedding.dtype, DType::kBF16);  // rows are looked up as they are stored
+    EXPECT_NE(weights.lm_head.weight, weights.embedding.data);
+    // hidden 32, inner 48, q 256, kv 128, vocab 97 in groups of 64: [out, in] of q, k, v, o, gate, up, down
+    const std::size_t layer = (256 + 128 + 128) * (32 + 4) + 64 * (256 + 4) + 2 * 64 * (32 + 4) + 64 * (48 + 4);
+    const std::size_t norms = 2 * (32 + 32 + 64 + 64) + 32;
+    EXPECT_EQ(model->weight_bytes(), 2 * layer + 128 * (32 + 4) + 97 * 32 * 2 + norms * 4);
+    std::size_t buffers = 0;
+    for (const Buffer& buffer : weights.converted) buffers += buffer.capacity();
+    EXPECT_EQ(buffers, 2 * (512 * 32 + 64 * 256 + 128 * 32 + 64 * 48) + 128u * 32u);
+
+    const Linear& gate = weights.layers[1].gate;
+    const auto& stored = weights.checkpoint->get("model.layers.1.mlp.gate_proj.weight", {48, 32});
+    for (std::int64_t c = 0; c < 48; ++c) {
+      for (std::int64_t i = 0; i < 32; ++i) {
+        const float w = load_element(stored.data, DType::kBF16, c * 32 + i),
+                    scale = gate.scales[static_cast<std::size_t>(c)];
+        ASSERT_NEAR(scale * static_cast<const std::int8_t*>(gate.weight)[i * 64 + c], w, 0.501 * scale);
+      }
+    }
+    const auto again = Model::load(files.dir(), one, {.weights = WeightType::kInt8});
+    EXPECT_EQ(std::memcmp(again->weights().layers[1].gate.weight, gate.weight, 64 * 32), 0);
+  }
+}
+
+TEST(ModelLoad, Int8RefusesWeightsThatAreNotFiniteByName) {
+  const TinyModel files(TinyModelOptions{.dtype = DType::kBF16});
+  const std::size_t offset = [&] {
+    const Checkpoint checkpoint = Checkpoint::open(files.dir());
+    const auto& tensor = checkpoint.get("model.layers.1.mlp.down_proj.weight", {32, 48});
+    const std::string file = read_file(files.file("model.safetensors"), 1 << 24);
+    return file.find(std::string_view(static_cast<const char*>(tensor.data), 32 * 48 * 2));
+  }();
+  std::fstream file(files.file("model.safetensors"), std::ios::in | std::ios::out | std::ios::binary);
+  file.seekp(static_cast<std::streamoff>(offset) + 100);
+  file.write("\x80\x7f", 2);  // infinity
+  file.close();
+  ThreadPool pool(2);
+  testing::expect_error(ErrorCategory::kUnsupported, "down_proj.weight",
+                        [&] { Model::load(files.dir(), pool, {.weights = WeightType::kInt8}); });
 }
 
 TEST(ModelLoad, AutoTakesBf16WhereTheCpuMultipliesIt) {

@@ -20,6 +20,7 @@ USAGE = [
     ["run", "-p", "x", "--tolerance", "-0.1"],
     ["run", "-p", "x", "--attention", "sparse"],
     ["run", "-p", "x", "--compute", "int4"],
+    ["run", "-p", "x", "--weights", "int4"],
     ["run", "-p", "x", "--device", "abacus"],
     ["run", "-p", "x", "--threads", "-1"],
     ["run", "-p", "x", "--threads", "many"],
@@ -46,6 +47,13 @@ def test_usage_errors_exit_2(arguments):
     done = tca(*arguments)
     error_line(done, 2)
     assert done.stdout == b""
+
+
+def test_int8_weights_and_a_gpu_name_both_options():
+    for done in (tca("run", "-p", "x", "--weights", "int8", "--device", "cuda"),
+                 tca("run", "-p", "x", "--weights", "int8", env=environment(TCA_BACKEND="cuda"))):
+        line = error_line(done, 2)
+        assert "--weights int8" in line and "--device cpu" in line and "cuda" in line
 
 
 def test_usage_errors_are_json_too():

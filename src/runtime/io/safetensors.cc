@@ -231,7 +231,7 @@ Checkpoint Checkpoint::open(const std::string& dir) {
 std::string_view Checkpoint::add_file(const std::string& path, const std::vector<std::string>* expected) {
   const File file = open_file(path);
   const std::byte* const data = reinterpret_cast<const std::byte*>(file.header.data()) + file.header.size();
-  maps_.push_back(file.map);
+  files_.push_back(file.map);
   for (const Entry& entry : file.entries) {
     if (tensors_.count(entry.name) != 0 || other_dtypes_.count(entry.name) != 0) {
       fail_tensor(path, entry.name, "another shard holds it too");
@@ -261,7 +261,7 @@ const void* Checkpoint::aligned(const std::byte* data, std::size_t bytes, DType 
   if (reinterpret_cast<std::uintptr_t>(data) % dtype_size(dtype) == 0) return data;
   const std::shared_ptr<std::byte[]> copy(new std::byte[bytes]);
   std::memcpy(copy.get(), data, bytes);
-  maps_.push_back(copy);
+  copies_.push_back(copy);
   return copy.get();
 }
 
@@ -286,6 +286,11 @@ std::size_t Checkpoint::total_bytes() const {
     total += static_cast<std::size_t>(tensor.num_elements()) * dtype_size(tensor.dtype);
   }
   return total;
+}
+
+void Checkpoint::drop_pages(const StoredTensor& tensor) const {
+  const auto bytes = static_cast<std::size_t>(tensor.num_elements()) * dtype_size(tensor.dtype);
+  for (const auto& file : files_) file->drop_pages(static_cast<const std::byte*>(tensor.data), bytes);
 }
 
 }  // namespace tca::runtime

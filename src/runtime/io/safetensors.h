@@ -11,6 +11,10 @@
 
 #include "tca/tensor.h"
 
+namespace tca {
+class MappedFile;  // core/file.h
+}
+
 namespace tca::runtime {
 
 /// One tensor inside a mapped file; valid as long as the Checkpoint lives.
@@ -35,6 +39,8 @@ class Checkpoint {
   /// SHA-256 (hex) of the index file, or of the single file's header (the JSON text).
   const std::string& fingerprint() const { return fingerprint_; }
   std::size_t total_bytes() const;
+  /// Its memory is not needed for now: what the file maps is given back, and read again if somebody looks.
+  void drop_pages(const StoredTensor& tensor) const;
 
  private:
   /// Maps a file and takes its tensors, of which `expected` must be there. Returns the header's text.
@@ -43,7 +49,8 @@ class Checkpoint {
 
   std::map<std::string, StoredTensor> tensors_;
   std::map<std::string, std::string> other_dtypes_;  // tensors that are not read: name and dtype
-  std::vector<std::shared_ptr<const void>> maps_;    // mapped files, and copies of what is not aligned in them
+  std::vector<std::shared_ptr<const MappedFile>> files_;
+  std::vector<std::shared_ptr<const std::byte[]>> copies_;  // of what is not aligned in them
   std::string fingerprint_;
 };
 

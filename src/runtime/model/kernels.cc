@@ -105,7 +105,7 @@ HWY_INLINE void multiply_and_store(const MultiplyRows& p, std::int64_t row, std:
 // Eight sums at a time hide the latency of the multiply-add (4 cycles, 2 a cycle) and leave registers for the weights;
 // the rows of a tile reuse each other's weights from the first cache level.
 template <class T, class Out>
-void multiply_rows_of(const MultiplyRows& p) {
+void multiply_several_rows(const MultiplyRows& p) {
   std::int64_t column = 0;
   for (; column + 4 <= p.columns; column += 4) {
     std::int64_t row = 0;
@@ -115,6 +115,24 @@ void multiply_rows_of(const MultiplyRows& p) {
   for (; column < p.columns; ++column) {
     for (std::int64_t row = 0; row < p.rows; ++row) multiply_and_store<1, 1, T, Out>(p, row, column);
   }
+}
+
+// Memory's speed is what counts for one row. Hardware prefetches a single stream best: the weights from front to back,
+// while x stays in the first cache level (32 KiB and more). An x that the stream would push out of it is shared by
+// eight columns.
+template <class T, class Out>
+void multiply_one_row(const MultiplyRows& p) {
+  constexpr std::int64_t kBytesThatStay = 8192;
+  std::int64_t column = 0;
+  if (p.in * static_cast<std::int64_t>(sizeof(T)) > kBytesThatStay) {
+    for (; column + 8 <= p.columns; column += 8) multiply_and_store<1, 8, T, Out>(p, 0, column);
+  }
+  for (; column < p.columns; ++column) multiply_and_store<1, 1, T, Out>(p, 0, column);
+}
+
+template <class T, class Out>
+void multiply_rows_of(const MultiplyRows& p) {
+  p.rows == 1 ? multiply_one_row<T, Out>(p) : multiply_several_rows<T, Out>(p);
 }
 
 void MultiplyRowsTarget(const MultiplyRows& p) {

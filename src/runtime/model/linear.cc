@@ -14,6 +14,7 @@
 #endif
 
 #include "core/check.h"
+#include "runtime/model/int8.h"
 #include "runtime/model/kernels.h"
 
 namespace tca::runtime {
@@ -56,8 +57,8 @@ memory::data_type type_of(DType dtype) {
 struct Shape {
   std::int64_t rows, in, columns, out_stride;
   DType dtype, out_dtype;
-  bool add, bias;
-  auto key() const { return std::tie(rows, in, columns, out_stride, dtype, out_dtype, add, bias); }
+  bool add, bias, widened;
+  auto key() const { return std::tie(rows, in, columns, out_stride, dtype, out_dtype, add, bias, widened); }
   bool operator<(const Shape& other) const { return key() < other.key(); }
 };
 
@@ -71,7 +72,7 @@ Primitive make_primitive(const dnnl::engine& engine, const Shape& s) {
   using tag = memory::format_tag;
   Primitive p;
   p.x = memory::desc({s.rows, s.in}, type_of(s.dtype), tag::ab);
-  p.weight = memory::desc({s.in, s.columns}, type_of(s.dtype), tag::ba);
+  p.weight = memory::desc({s.in, s.columns}, type_of(s.dtype), s.widened ? tag::ab : tag::ba);
   p.out = memory::desc({s.rows, s.columns}, type_of(s.out_dtype), memory::dims{s.out_stride, 1});
   if (s.bias) p.bias = memory::desc({1, s.columns}, memory::data_type::f32, tag::ab);
   dnnl::primitive_attr attributes;
@@ -116,8 +117,9 @@ std::vector<Piece> cut(std::int64_t rows, std::span<const Product> products) {
   std::vector<Piece> pieces;
   for (std::int64_t row = 0, count = 0; row < rows; row += count) {
     count = next_rows(rows - row);
-    const std::int64_t step = count <= kFewRows ? kFewRowsColumns : kBlockColumns;
     for (const Product& product : products) {
+      const std::int64_t few = product.linear->scales.empty() ? kFewRowsColumns : int8::kChannels;
+      const std::int64_t step = count <= kFewRows ? few : kBlockColumns;
       for (std::int64_t column = 0; column < product.linear->out; column += step) {
         pieces.push_back({&product, row, count, column, std::min(step, product.linear->out - column)});
       }
@@ -133,12 +135,17 @@ const std::byte* x_of(const Piece& piece) {
 }
 const std::byte* weight_of(const Piece& piece) {
   const Linear& linear = *piece.product->linear;
-  return static_cast<const std::byte*>(linear.weight) +
-         piece.column * linear.in * static_cast<std::int64_t>(dtype_size(linear.dtype));
+  const std::int64_t element = linear.scales.empty() ? static_cast<std::int64_t>(dtype_size(linear.dtype)) : 1;
+  return static_cast<const std::byte*>(linear.weight) + piece.column * linear.in * element;
 }
 const float* bias_of(const Piece& piece) {
   const std::vector<float>& bias = piece.product->linear->bias;
   return bias.empty() ? nullptr : bias.data() + piece.column;
+}
+/// Null when the weight is not int8.
+const float* scales_of(const Piece& piece) {
+  const std::vector<float>& scales = piece.product->linear->scales;
+  return scales.empty() ? nullptr : scales.data() + piece.column;
 }
 std::byte* out_of(const Piece& piece) {
   return static_cast<std::byte*>(piece.product->out) +
@@ -147,17 +154,19 @@ std::byte* out_of(const Piece& piece) {
 }
 
 void multiply_few_rows(const Piece& piece) {
-  kernels::multiply_rows({.x = x_of(piece),
-                          .weight = weight_of(piece),
-                          .bias = bias_of(piece),
-                          .out = out_of(piece),
-                          .rows = piece.rows,
-                          .in = piece.product->linear->in,
-                          .columns = piece.columns,
-                          .out_stride = piece.product->linear->out,
-                          .dtype = piece.product->linear->dtype,
-                          .out_dtype = piece.product->out_dtype,
-                          .add = piece.product->add});
+  const kernels::MultiplyRows params{.x = x_of(piece),
+                                     .weight = weight_of(piece),
+                                     .bias = bias_of(piece),
+                                     .out = out_of(piece),
+                                     .rows = piece.rows,
+                                     .in = piece.product->linear->in,
+                                     .columns = piece.columns,
+                                     .out_stride = piece.product->linear->out,
+                                     .dtype = piece.product->linear->dtype,
+                                     .out_dtype = piece.product->out_dtype,
+                                     .add = piece.product->add};
+  if (const float* scales = scales_of(piece)) return int8::multiply_rows(params, scales);
+  kernels::multiply_rows(params);
 }
 
 }  // namespace
@@ -174,7 +183,8 @@ bool has_bf16_products() {
                       .dtype = DType::kBF16,
                       .out_dtype = DType::kBF16,
                       .add = false,
-                      .bias = false};
+                      .bias = false,
+                      .widened = false};
     return !make_primitive(engine, shape).implementation.starts_with("ref");
   } catch (const dnnl::error&) {
     return false;  // no implementation at all for this CPU
@@ -184,7 +194,10 @@ bool has_bf16_products() {
 struct MatrixProducts::Impl {
   dnnl::engine engine{dnnl::engine::kind::cpu, 0};
   std::map<Shape, Primitive> primitives;
-  std::vector<Buffer> scratch;  // one a worker
+  struct Worker {
+    Buffer scratch, widened;
+  };
+  std::vector<Worker> workers;
 
   const Primitive& primitive(const Piece& piece) {
     const Linear& linear = *piece.product->linear;
@@ -195,22 +208,33 @@ struct MatrixProducts::Impl {
                       .dtype = linear.dtype,
                       .out_dtype = piece.product->out_dtype,
                       .add = piece.product->add,
-                      .bias = !linear.bias.empty()};
+                      .bias = !linear.bias.empty(),
+                      .widened = !linear.scales.empty()};
     const auto found = primitives.find(shape);
     if (found != primitives.end()) return found->second;
     return primitives.emplace(shape, make_primitive(engine, shape)).first->second;
   }
 
-  void execute(const Piece& piece, const Primitive& primitive, Buffer& buffer) const {
+  /// The piece's weights as oneDNN reads them.
+  static const void* plain_weight(const Piece& piece, Buffer& buffer) {
+    const Linear& linear = *piece.product->linear;
+    if (linear.scales.empty()) return weight_of(piece);
+    buffer.reserve(static_cast<std::size_t>(linear.in * piece.columns) * dtype_size(linear.dtype));
+    int8::widen(reinterpret_cast<const std::int8_t*>(weight_of(piece)), scales_of(piece), linear.in, piece.columns,
+                linear.dtype, buffer.data());
+    return buffer.data();
+  }
+
+  void execute(const Piece& piece, const Primitive& primitive, Worker& worker) const {
     // oneDNN takes non-const pointers; it only reads these.
     const auto view = [&](const memory::desc& desc, const void* data) {
       return memory(desc, engine, const_cast<void*>(data));
     };
     std::unordered_map<int, memory> arguments = {
         {DNNL_ARG_SRC, view(primitive.x, x_of(piece))},
-        {DNNL_ARG_WEIGHTS, view(primitive.weight, weight_of(piece))},
+        {DNNL_ARG_WEIGHTS, view(primitive.weight, plain_weight(piece, worker.widened))},
         {DNNL_ARG_DST, view(primitive.out, out_of(piece))},
-        {DNNL_ARG_SCRATCHPAD, view(primitive.scratch, buffer.reserve(primitive.scratch.get_size()))}};
+        {DNNL_ARG_SCRATCHPAD, view(primitive.scratch, worker.scratch.reserve(primitive.scratch.get_size()))}};
     if (const float* bias = bias_of(piece)) arguments.insert({DNNL_ARG_BIAS, view(primitive.bias, bias)});
     dnnl::stream stream(engine);
     primitive.matmul.execute(stream, arguments);
@@ -234,13 +258,13 @@ struct MatrixProducts::Impl {
         if (!pieces[i].few_rows()) chosen[i] = &primitive(pieces[i]);
       }
     }
-    scratch.resize(static_cast<std::size_t>(pool.num_threads()));
+    workers.resize(static_cast<std::size_t>(pool.num_threads()));
     pool.parallel_for(static_cast<std::int64_t>(pieces.size()), [&](std::int64_t i, int worker) {
       if (cancel != nullptr && cancel->load(std::memory_order_relaxed)) return;
       const auto at = static_cast<std::size_t>(i);
       if (pieces[at].few_rows()) return multiply_few_rows(pieces[at]);
       const OneOpenMpThread one_thread;
-      execute(pieces[at], *chosen[at], scratch[static_cast<std::size_t>(worker)]);
+      execute(pieces[at], *chosen[at], workers[static_cast<std::size_t>(worker)]);
     });
   }
 };

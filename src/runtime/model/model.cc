@@ -1,5 +1,6 @@
 #include "runtime/model/model.h"
 
+#include <atomic>
 #include <cstdint>
 #include <utility>
 #include <vector>
@@ -7,6 +8,7 @@
 #include "core/check.h"
 #include "core/half.h"
 #include "runtime/io/safetensors.h"
+#include "runtime/model/int8.h"
 #include "runtime/model/linear.h"
 #include "runtime/model/weights.h"
 
@@ -16,7 +18,8 @@ namespace {
 /// Takes tensors out of a checkpoint, checked against the shapes that config.json promises.
 class WeightReader {
  public:
-  WeightReader(Weights& weights, DType compute, ThreadPool& pool) : weights_(weights), compute_(compute), pool_(pool) {}
+  WeightReader(Weights& weights, DType compute, WeightType type, ThreadPool& pool)
+      : weights_(weights), compute_(compute), type_(type), pool_(pool) {}
 
   const StoredTensor& tensor(const std::string& name, const std::vector<std::int64_t>& shape) const {
     return weights_.checkpoint->get(name, shape);
@@ -31,17 +34,27 @@ class WeightReader {
   }
 
   Linear linear(const std::string& name, std::int64_t in, std::int64_t out, bool with_bias) {
-    Linear result = from_stored(tensor(name + ".weight", {out, in}));
-    weights_.bytes += static_cast<std::size_t>(in * out) * dtype_size(compute_);
+    const std::string weight = name + ".weight";
+    Linear result = from_stored(weight, tensor(weight, {out, in}));
+    weights_.bytes += weight_bytes(result);
     if (with_bias) result.bias = vector(name + ".bias", out);
     return result;
   }
 
-  Linear from_stored(const StoredTensor& stored) {
-    Linear result{.weight = stored.data, .dtype = compute_, .in = stored.shape[1], .out = stored.shape[0], .bias = {}};
+  Linear from_stored(const std::string& name, const StoredTensor& stored) {
+    Linear result{.weight = stored.data, .dtype = compute_, .in = stored.shape[1], .out = stored.shape[0]};
     const auto address = reinterpret_cast<std::uintptr_t>(stored.data);
-    if (stored.dtype != compute_ || address % dtype_size(compute_) != 0) result.weight = convert(stored);
+    if (type_ == WeightType::kInt8) {
+      quantise(name, stored, result);
+    } else if (stored.dtype != compute_ || address % dtype_size(compute_) != 0) {
+      result.weight = convert(stored);
+    }
     return result;
+  }
+
+  static std::size_t weight_bytes(const Linear& linear) {
+    if (linear.scales.empty()) return static_cast<std::size_t>(linear.in * linear.out) * dtype_size(linear.dtype);
+    return linear.scales.size() * (static_cast<std::size_t>(linear.in) + sizeof(float));
   }
 
  private:
@@ -55,11 +68,33 @@ class WeightReader {
       convert_row(static_cast<const std::byte*>(stored.data) + row * row_bytes, stored.dtype, values.data(), width);
       convert_row(values.data(), out + row * out_bytes, compute_, width);
     });
+    weights_.checkpoint->drop_pages(stored);
     return out;
+  }
+
+  void quantise(const std::string& name, const StoredTensor& stored, Linear& linear) {
+    const std::int64_t padded = int8::padded(linear.out);
+    const std::int64_t row_bytes = linear.in * static_cast<std::int64_t>(dtype_size(stored.dtype));
+    std::byte* out = weights_.converted.emplace_back().reserve(static_cast<std::size_t>(padded * linear.in));
+    linear.weight = out;
+    linear.scales.resize(static_cast<std::size_t>(padded));
+    std::atomic<bool> finite{true};
+    pool_.parallel_for(padded / int8::kChannels, [&](std::int64_t group, int) {
+      const std::int64_t first = group * int8::kChannels, count = std::min(int8::kChannels, linear.out - first);
+      if (!int8::quantise_group(static_cast<const std::byte*>(stored.data) + first * row_bytes, stored.dtype, count,
+                                linear.in, reinterpret_cast<std::int8_t*>(out) + first * linear.in,
+                                linear.scales.data() + first)) {
+        finite = false;
+      }
+    });
+    check_supported(finite, "tensor \"", name,
+                    "\" holds infinities or NaNs, which int8 has none of; use the stored weights");
+    weights_.checkpoint->drop_pages(stored);
   }
 
   Weights& weights_;
   DType compute_;
+  WeightType type_;
   ThreadPool& pool_;
 };
 
@@ -88,15 +123,16 @@ LayerWeights read_layer(WeightReader& reader, const ModelConfig& config, std::in
 
 void read_embeddings(WeightReader& reader, const ModelConfig& config, Weights& weights) {
   const std::int64_t hidden = config.hidden_size, vocab = config.vocab_size;
-  weights.embedding = reader.tensor("model.embed_tokens.weight", {vocab, hidden});
+  const std::string name = "model.embed_tokens.weight";
+  weights.embedding = reader.tensor(name, {vocab, hidden});
   weights.bytes += static_cast<std::size_t>(vocab * hidden) * dtype_size(weights.embedding.dtype);
   if (!config.tie_word_embeddings) {
     weights.lm_head = reader.linear("lm_head", hidden, vocab, false);
     return;
   }
-  weights.lm_head = reader.from_stored(weights.embedding);
-  if (weights.lm_head.weight != weights.embedding.data) {  // a second copy, in the compute type
-    weights.bytes += static_cast<std::size_t>(vocab * hidden) * dtype_size(weights.lm_head.dtype);
+  weights.lm_head = reader.from_stored(name, weights.embedding);
+  if (weights.lm_head.weight != weights.embedding.data) {  // a second copy; rows are looked up as they are stored
+    weights.bytes += WeightReader::weight_bytes(weights.lm_head);
   }
 }
 
@@ -113,12 +149,14 @@ std::shared_ptr<const Model> Model::load(const std::string& dir, ThreadPool& poo
   const std::shared_ptr<Model> model(new Model);
   model->config_ = ModelConfig::load(dir);
   model->compute_ = resolve(options.compute);
+  model->weight_type_ = options.weights;
   model->weights_ = std::make_unique<Weights>();
   Weights& weights = *model->weights_;
   weights.checkpoint = Checkpoint::open(dir);
   model->weights_sha256_ = weights.checkpoint->fingerprint();
 
-  WeightReader reader(weights, model->compute_ == ComputeType::kF32 ? DType::kF32 : DType::kBF16, pool);
+  const DType compute = model->compute_ == ComputeType::kF32 ? DType::kF32 : DType::kBF16;
+  WeightReader reader(weights, compute, options.weights, pool);
   read_embeddings(reader, model->config_, weights);
   for (std::int32_t layer = 0; layer < model->config_.num_layers; ++layer) {
     weights.layers.push_back(read_layer(reader, model->config_, layer));

@@ -15,8 +15,13 @@ namespace tca::runtime {
 
 enum class ComputeType { kAuto, kBF16, kF32 };  // kAuto: bf16 products where the CPU has them, else fp32
 
+/// What the linear layers' weights are kept as. kStored: what the checkpoint has, in the compute type. kInt8: eight
+/// bits and a scale an output channel (model/int8.h), on the CPU alone.
+enum class WeightType { kStored, kInt8 };
+
 struct ModelOptions {
   ComputeType compute = ComputeType::kAuto;
+  WeightType weights = WeightType::kStored;
 };
 
 struct Weights;  // model/weights.h
@@ -48,6 +53,7 @@ class Model {
   const DeviceModel* device() const { return device_.get(); }
   ModelFingerprint fingerprint() const;
   ComputeType compute() const { return compute_; }
+  WeightType weight_type() const { return weight_type_; }
   std::size_t weight_bytes() const;  // in memory, as used
   /// Where its forward pass computes: weights, activations, what attention is given.
   Memory& device_memory() const { return device_ == nullptr ? host_memory() : device_->memory(); }
@@ -56,6 +62,7 @@ class Model {
   Model() = default;
   ModelConfig config_;
   ComputeType compute_ = ComputeType::kBF16;
+  WeightType weight_type_ = WeightType::kStored;
   std::string weights_sha256_;
   std::unique_ptr<Weights> weights_;
   std::unique_ptr<const DeviceModel> device_;

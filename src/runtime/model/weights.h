@@ -10,15 +10,16 @@
 
 namespace tca::runtime {
 
-/// y = x W^T + b. The weight stays row-major as in the checkpoint and is not copied when the checkpoint has the compute
-/// type already: oneDNN multiplies from this layout within 8 % of its packed one (blocks of 256 rows), and one row at a
-/// time wants exactly it.
+/// y = x W^T + b. A stored weight stays row-major as in the checkpoint and is not copied when the checkpoint has the
+/// compute type already: oneDNN multiplies from this layout within 8 % of its packed one (blocks of 256 rows), and one
+/// row at a time wants exactly it.
 struct Linear {
-  const void* weight = nullptr;  // [out, in]
-  DType dtype = DType::kBF16;
+  const void* weight = nullptr;  // [out, in] of dtype; int8 in groups (model/int8.h) when there are scales
+  DType dtype = DType::kBF16;    // of products and x
   std::int64_t in = 0;
   std::int64_t out = 0;
-  std::vector<float> bias;  // [out], or empty
+  std::vector<float> bias = {};    // [out], or empty
+  std::vector<float> scales = {};  // of int8: [out, rounded up to whole groups]; else empty
 };
 
 struct LayerWeights {
@@ -39,7 +40,7 @@ struct Weights {
   std::size_t bytes = 0;          // of everything above, counted once
 
   std::optional<Checkpoint> checkpoint;  // owns the mapped memory
-  std::vector<Buffer> converted;         // weights that had another type than the compute type
+  std::vector<Buffer> converted;         // weights that are stored otherwise than they are used
 };
 
 }  // namespace tca::runtime
