@@ -28,7 +28,6 @@ BlockProduct::BlockProduct(const dnnl::engine& engine, const BlockShape& shape) 
 
 /// False when oneDNN wants another packed layout than ours.
 bool BlockProduct::compile(const BlockShape& s, WeightLayout layout) {
-  if (layout == WeightLayout::kPacked && s.dtype != DType::kBF16) return false;
   layout_ = layout;
   x_ = memory::desc({s.rows, s.in}, type_of(s.dtype), tag::ab);
   weight_ = memory::desc({s.in, s.columns}, type_of(s.dtype), tag_of(layout));

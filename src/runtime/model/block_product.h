@@ -32,7 +32,7 @@ struct BlockShape {
   std::int64_t rows, in, columns, out_stride;
   DType dtype, out_dtype;
   bool add, bias;
-  WeightLayout layout;  // kPacked: where oneDNN has it, otherwise see `otherwise`
+  WeightLayout layout;  // kPacked, of bf16 alone: where oneDNN has it, else `otherwise`
   WeightLayout otherwise = WeightLayout::kStored;
   auto key() const { return std::tie(rows, in, columns, out_stride, dtype, out_dtype, add, bias, layout, otherwise); }
   bool operator<(const BlockShape& other) const { return key() < other.key(); }

@@ -118,12 +118,14 @@ std::byte* out_of(const Piece& piece) {
              static_cast<std::int64_t>(dtype_size(piece.product->out_dtype));
 }
 
-/// oneDNN's kernels for packed weights write rows without gaps between them: whole blocks whose product is wider than
-/// their piece are computed apart and copied, 1 % of the work or less from 2048 elements in on.
-bool has_own_result(const Piece& piece) {
-  return piece.block_rows() == kBlockRows && piece.columns < piece.product->linear->out &&
-         piece.product->linear->dtype == DType::kBF16;
+/// Whole blocks are packed whether their piece has one or several: their bits must not depend on it.
+bool wants_packed(const Piece& piece) {
+  const Linear& linear = *piece.product->linear;
+  return linear.dtype == DType::kBF16 && (!linear.scales.empty() || piece.block_rows() == kBlockRows);
 }
+/// oneDNN's kernels for packed weights write rows without gaps between them: a product that is wider than its pieces is
+/// computed apart and copied, 1 % of the work or less from 2048 elements in on.
+bool has_own_result(const Piece& piece) { return wants_packed(piece) && piece.columns < piece.product->linear->out; }
 
 std::size_t result_bytes(const Piece& block) {
   return static_cast<std::size_t>(block.rows * block.columns) * dtype_size(block.product->out_dtype);
@@ -193,9 +195,7 @@ struct MatrixProducts::Impl {
 
   const BlockProduct& block_product(const Piece& piece) {
     const Linear& linear = *piece.product->linear;
-    const bool quantised = !linear.scales.empty();
-    // Whole blocks are packed whether their piece has one or several: their bits must not depend on it.
-    const bool pack = quantised || piece.block_rows() == kBlockRows;
+    const WeightLayout otherwise = linear.scales.empty() ? WeightLayout::kStored : WeightLayout::kTransposed;
     const BlockShape shape{.rows = piece.block_rows(),
                            .in = linear.in,
                            .columns = piece.columns,
@@ -204,8 +204,8 @@ struct MatrixProducts::Impl {
                            .out_dtype = piece.product->out_dtype,
                            .add = piece.product->add && !has_own_result(piece),
                            .bias = !linear.bias.empty(),
-                           .layout = pack ? WeightLayout::kPacked : WeightLayout::kStored,
-                           .otherwise = quantised ? WeightLayout::kTransposed : WeightLayout::kStored};
+                           .layout = wants_packed(piece) ? WeightLayout::kPacked : otherwise,
+                           .otherwise = otherwise};
     const auto found = compiled.find(shape);
     if (found != compiled.end()) return found->second;
     return compiled.emplace(shape, BlockProduct(engine, shape)).first->second;
