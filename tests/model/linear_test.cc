@@ -7,6 +7,7 @@
 #include <omp.h>
 #endif
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 
@@ -91,6 +92,19 @@ TEST(Linear, ThreadsMakeNoBitOfDifference) {
   for (const Case& c : cases()) {
     const Elements one = multiply(c, 1);
     for (const int threads : {2, 3}) ASSERT_EQ(multiply(c, threads).bytes, one.bytes) << c.rows << " rows";
+  }
+}
+
+TEST(Linear, ABlocksBitsDoNotDependOnHowManyFollow) {
+  for (const DType dtype : {DType::kF32, DType::kBF16}) {
+    if (dtype == DType::kBF16 && !has_bf16_products()) continue;
+    for (const std::int64_t out : {40, 1100}) {
+      // As many blocks as a piece can have and one more, on one thread; then the first alone.
+      const Case many{9 * 256, 96, out, dtype, dtype, false, true}, one{256, 96, out, dtype, dtype, false, true};
+      const Elements all = multiply(many, 1), first = multiply(one, 1);
+      ASSERT_TRUE(std::equal(first.bytes.begin(), first.bytes.end(), all.bytes.begin()));
+      for (const int threads : {2, 3, 16}) ASSERT_EQ(multiply(many, threads).bytes, all.bytes);
+    }
   }
 }
 

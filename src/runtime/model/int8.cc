@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "core/half.h"
+#include "runtime/model/packing.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "runtime/model/int8.cc"
@@ -114,14 +115,16 @@ void MultiplyRowsTarget(const kernels::MultiplyRows& p, const float* scales) {
   multiply_rows_of<std::uint16_t, std::uint16_t>(p, scales);
 }
 
-HWY_INLINE void store(VF v, float* p) { hn::StoreU(v, F32(), p); }
-/// To the nearest even; v is finite.
-HWY_INLINE void store(VF v, std::uint16_t* p) {
+/// bf16 to the nearest even in the upper halves, anything in the lower ones; v is finite.
+HWY_INLINE hn::Vec<U32> rounded_bits(VF v) {
   const U32 d;
   const auto bits = hn::BitCast(d, v);
   const auto odd = hn::And(hn::ShiftRight<16>(bits), hn::Set(d, 1));
-  const auto rounded = hn::Add(bits, hn::Add(odd, hn::Set(d, 0x7fff)));
-  hn::StoreU(hn::TruncateTo(U16(), hn::ShiftRight<16>(rounded)), U16(), p);
+  return hn::Add(bits, hn::Add(odd, hn::Set(d, 0x7fff)));
+}
+HWY_INLINE void store(VF v, float* p) { hn::StoreU(v, F32(), p); }
+HWY_INLINE void store(VF v, std::uint16_t* p) {
+  hn::StoreU(hn::TruncateTo(U16(), hn::ShiftRight<16>(rounded_bits(v))), U16(), p);
 }
 
 template <class T>
@@ -145,6 +148,27 @@ void WidenTarget(const std::int8_t* quantised, const float* scales, std::int64_t
   widen_to(quantised, scales, in, columns, static_cast<std::uint16_t*>(out));
 }
 
+void WidenPackedTarget(const std::int8_t* group, const float* scales, std::int64_t in, std::int64_t columns,
+                       std::uint16_t* packed) {
+  static_assert(kChannels == kPackedColumns);
+  const U32 d;
+  for (std::int64_t first = 0; first < columns; first += kChannels, scales += kChannels) {
+    for (std::int64_t i = 0; i < in; i += 2, group += 2 * kChannels) {
+      for (std::int64_t c = 0; c < kChannels; c += kLanes) {
+        const VF scale = hn::LoadU(F32(), scales + c);
+        const auto even = rounded_bits(hn::Mul(widened(group + c), scale));
+        const auto odd = i + 1 < in ? rounded_bits(hn::Mul(widened(group + kChannels + c), scale)) : hn::Zero(d);
+        const auto pairs = hn::Or(hn::ShiftRight<16>(even), hn::And(odd, hn::Set(d, 0xffff0000)));
+        hn::StoreU(pairs, d, reinterpret_cast<std::uint32_t*>(packed + i * kPackedColumns) + c);
+      }
+    }
+    group -= in % 2 * kChannels;  // the pair that was half there
+    const std::int64_t written = (in + 1) / 2 * 2 * kPackedColumns;
+    std::fill_n(packed + written, packed_group_elements(in) - written, std::uint16_t{0});
+    packed += packed_group_elements(in);
+  }
+}
+
 }  // namespace HWY_NAMESPACE
 }  // namespace tca::runtime::int8
 HWY_AFTER_NAMESPACE();
@@ -154,6 +178,7 @@ namespace tca::runtime::int8 {
 
 HWY_EXPORT(MultiplyRowsTarget);
 HWY_EXPORT(WidenTarget);
+HWY_EXPORT(WidenPackedTarget);
 
 void multiply_rows(const kernels::MultiplyRows& params, const float* scales) {
   HWY_DYNAMIC_DISPATCH(MultiplyRowsTarget)(params, scales);
@@ -161,6 +186,11 @@ void multiply_rows(const kernels::MultiplyRows& params, const float* scales) {
 void widen(const std::int8_t* quantised, const float* scales, std::int64_t in, std::int64_t columns, DType dtype,
            void* out) {
   HWY_DYNAMIC_DISPATCH(WidenTarget)(quantised, scales, in, columns, dtype, out);
+}
+
+void widen_packed(const std::int8_t* quantised, const float* scales, std::int64_t in, std::int64_t columns,
+                  std::uint16_t* packed) {
+  HWY_DYNAMIC_DISPATCH(WidenPackedTarget)(quantised, scales, in, columns, packed);
 }
 
 namespace {

@@ -30,5 +30,8 @@ void multiply_rows(const kernels::MultiplyRows& params, const float* scales);
 /// Groups as a matrix [in, columns] of dtype, bf16 or fp32: scale * quantised to the nearest.
 void widen(const std::int8_t* quantised, const float* scales, std::int64_t in, std::int64_t columns, DType dtype,
            void* out);
+/// The same in bf16, in the order of model/packing.h.
+void widen_packed(const std::int8_t* quantised, const float* scales, std::int64_t in, std::int64_t columns,
+                  std::uint16_t* packed);
 
 }  // namespace tca::runtime::int8

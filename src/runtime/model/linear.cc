@@ -1,16 +1,14 @@
 #include "runtime/model/linear.h"
 
 #include <algorithm>
+#include <cstring>
 #include <vector>
 
 #ifdef TCA_WITH_ONEDNN
-#include <omp.h>
-
 #include <map>
-#include <oneapi/dnnl/dnnl.hpp>
-#include <string_view>
-#include <tuple>
-#include <unordered_map>
+
+#include "runtime/model/block_product.h"
+#include "runtime/model/packing.h"
 #endif
 
 #include "core/check.h"
@@ -20,13 +18,19 @@
 namespace tca::runtime {
 namespace {
 
-// Rows that one call of oneDNN takes: it repacks the weights it reads in every call, which costs 5 % at 128 rows of
-// lookback-28m and less above, while more rows leave too few pieces for many threads.
+// Rows that one call of oneDNN takes. More are not faster: inside, it brings weights into its order about as often.
 constexpr std::int64_t kBlockRows = 256;
 // The rest of a segment goes in halves down to this, so that prompts of all lengths share a few compiled primitives.
 constexpr std::int64_t kLeastBlockRows = 16;
-// Columns of a piece: 512 x 512 bf16 weights fill half of a 1 MiB L2 cache.
+// Columns of a piece: 512 x 512 bf16 weights fill half of a 1 MiB L2 cache. Fewer where a worker's copy of the weights
+// would take more than this.
 constexpr std::int64_t kBlockColumns = 512;
+constexpr std::int64_t kMostPackedBytes = 8 << 20;
+// Blocks of a piece, whose weights are brought into oneDNN's order once: as many as leave each thread some pieces. With
+// eight that costs 1 % of the product at AVX-512's speed (220 GFLOP/s a core, 10 GB/s to copy), 7 % at AMX's (1.5
+// TFLOP/s).
+constexpr std::int64_t kMostBlocks = 8;
+constexpr std::int64_t kPiecesOfAThread = 4;
 // Fewer rows than the least block are left to own kernels, which read the weights once from memory without repacking:
 // for so many at a time they are as quick as oneDNN.
 constexpr std::int64_t kFewRows = 8;
@@ -34,78 +38,19 @@ constexpr std::int64_t kFewRows = 8;
 constexpr std::int64_t kFewRowsColumns = 32;
 
 #ifdef TCA_WITH_ONEDNN
-
-using dnnl::memory;
-
-/// oneDNN's OpenMP build would start a team of its own inside each of our tasks. The setting belongs to the calling
-/// thread alone; the application's own value comes back afterwards.
-class OneOpenMpThread {
- public:
-  OneOpenMpThread() : before_(omp_get_max_threads()) { omp_set_num_threads(1); }
-  ~OneOpenMpThread() { omp_set_num_threads(before_); }
-  OneOpenMpThread(const OneOpenMpThread&) = delete;
-  OneOpenMpThread& operator=(const OneOpenMpThread&) = delete;
-
- private:
-  int before_;
-};
-
-memory::data_type type_of(DType dtype) {
-  return dtype == DType::kF32 ? memory::data_type::f32 : memory::data_type::bf16;
-}
-
-struct Shape {
-  std::int64_t rows, in, columns, out_stride;
-  DType dtype, out_dtype;
-  bool add, bias, widened;
-  auto key() const { return std::tie(rows, in, columns, out_stride, dtype, out_dtype, add, bias, widened); }
-  bool operator<(const Shape& other) const { return key() < other.key(); }
-};
-
-struct Primitive {
-  memory::desc x, weight, bias, out, scratch;
-  dnnl::matmul matmul;
-  std::string_view implementation;
-};
-
-Primitive make_primitive(const dnnl::engine& engine, const Shape& s) {
-  using tag = memory::format_tag;
-  Primitive p;
-  p.x = memory::desc({s.rows, s.in}, type_of(s.dtype), tag::ab);
-  p.weight = memory::desc({s.in, s.columns}, type_of(s.dtype), s.widened ? tag::ab : tag::ba);
-  p.out = memory::desc({s.rows, s.columns}, type_of(s.out_dtype), memory::dims{s.out_stride, 1});
-  if (s.bias) p.bias = memory::desc({1, s.columns}, memory::data_type::f32, tag::ab);
-  dnnl::primitive_attr attributes;
-  attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
-  if (s.add) {
-    dnnl::post_ops add;
-    add.append_sum(1.0f);
-    attributes.set_post_ops(add);
-  }
-  const dnnl::matmul::desc description =
-      s.bias ? dnnl::matmul::desc(p.x, p.weight, p.bias, p.out) : dnnl::matmul::desc(p.x, p.weight, p.out);
-  const dnnl::matmul::primitive_desc chosen(description, attributes, engine);
-  p.scratch = chosen.scratchpad_desc();
-  p.implementation = chosen.impl_info_str();
-  p.matmul = dnnl::matmul(chosen);
-  return p;
-}
-
 constexpr bool kHasBlockProducts = true;
-
 #else
-
 constexpr bool kHasBlockProducts = false;  // right, but it reads the weights once for every few rows
-
 #endif
 
 struct Piece {
   const Product* product;
   std::int64_t row, rows, column, columns;
   bool few_rows() const { return rows <= kFewRows; }
+  std::int64_t block_rows() const { return std::min(rows, kBlockRows); }
 };
 
-/// Rows of the next piece when `left` are to be done.
+/// Rows of the next block when `left` are to be done.
 std::int64_t next_rows(std::int64_t left) {
   if (!kHasBlockProducts || left < kLeastBlockRows) return std::min(left, kFewRows);
   std::int64_t rows = kBlockRows;
@@ -113,13 +58,33 @@ std::int64_t next_rows(std::int64_t left) {
   return rows;
 }
 
-std::vector<Piece> cut(std::int64_t rows, std::span<const Product> products) {
+std::int64_t column_step(const Linear& linear, std::int64_t rows) {
+  if (rows <= kFewRows) return linear.scales.empty() ? kFewRowsColumns : int8::kChannels;
+  std::int64_t step = kBlockColumns;
+  while (step > int8::kChannels &&
+         linear.in * step * static_cast<std::int64_t>(dtype_size(linear.dtype)) > kMostPackedBytes) {
+    step /= 2;
+  }
+  return step;
+}
+
+std::int64_t blocks_of_a_piece(std::int64_t rows, std::span<const Product> products, int threads) {
+  std::int64_t blocks = 0;
+  for (const Product& product : products) {
+    const std::int64_t step = column_step(*product.linear, kBlockRows);
+    blocks += rows / kBlockRows * ((product.linear->out + step - 1) / step);
+  }
+  return std::clamp(blocks / (kPiecesOfAThread * threads), std::int64_t{1}, kMostBlocks);
+}
+
+std::vector<Piece> cut(std::int64_t rows, std::span<const Product> products, int threads) {
+  const std::int64_t together = blocks_of_a_piece(rows, products, threads);
   std::vector<Piece> pieces;
   for (std::int64_t row = 0, count = 0; row < rows; row += count) {
     count = next_rows(rows - row);
+    if (count == kBlockRows) count *= std::min(together, (rows - row) / kBlockRows);
     for (const Product& product : products) {
-      const std::int64_t few = product.linear->scales.empty() ? kFewRowsColumns : int8::kChannels;
-      const std::int64_t step = count <= kFewRows ? few : kBlockColumns;
+      const std::int64_t step = column_step(*product.linear, count);
       for (std::int64_t column = 0; column < product.linear->out; column += step) {
         pieces.push_back({&product, row, count, column, std::min(step, product.linear->out - column)});
       }
@@ -153,6 +118,35 @@ std::byte* out_of(const Piece& piece) {
              static_cast<std::int64_t>(dtype_size(piece.product->out_dtype));
 }
 
+/// Whole blocks are packed whether their piece has one or several: their bits must not depend on it.
+bool wants_packed(const Piece& piece) {
+  const Linear& linear = *piece.product->linear;
+  return linear.dtype == DType::kBF16 && (!linear.scales.empty() || piece.block_rows() == kBlockRows);
+}
+/// oneDNN's kernels for packed weights write rows without gaps between them: a product that is wider than its pieces is
+/// computed apart and copied, 1 % of the work or less from 2048 elements in on.
+bool has_own_result(const Piece& piece) { return wants_packed(piece) && piece.columns < piece.product->linear->out; }
+
+std::size_t result_bytes(const Piece& block) {
+  return static_cast<std::size_t>(block.rows * block.columns) * dtype_size(block.product->out_dtype);
+}
+
+void deliver(const Piece& block, const void* result) {
+  const std::size_t row_bytes = result_bytes(block) / static_cast<std::size_t>(block.rows);
+  const auto stride = static_cast<std::size_t>(block.product->linear->out) * dtype_size(block.product->out_dtype);
+  std::byte* to = out_of(block);
+  const auto* from = static_cast<const std::byte*>(result);
+  for (std::int64_t row = 0; row < block.rows; ++row, to += stride, from += row_bytes) {
+    if (!block.product->add) {
+      std::memcpy(to, from, row_bytes);
+      continue;
+    }
+    auto* const sums = reinterpret_cast<float*>(to);
+    const auto* const values = reinterpret_cast<const float*>(from);
+    for (std::int64_t c = 0; c < block.columns; ++c) sums[c] += values[c];
+  }
+}
+
 void multiply_few_rows(const Piece& piece) {
   const kernels::MultiplyRows params{.x = x_of(piece),
                                      .weight = weight_of(piece),
@@ -175,17 +169,17 @@ void multiply_few_rows(const Piece& piece) {
 
 bool has_bf16_products() {
   try {
-    const dnnl::engine engine(dnnl::engine::kind::cpu, 0);
-    const Shape shape{.rows = 16,
-                      .in = 64,
-                      .columns = 64,
-                      .out_stride = 64,
-                      .dtype = DType::kBF16,
-                      .out_dtype = DType::kBF16,
-                      .add = false,
-                      .bias = false,
-                      .widened = false};
-    return !make_primitive(engine, shape).implementation.starts_with("ref");
+    const OneOpenMpThread one_thread;
+    const BlockShape shape{.rows = 16,
+                           .in = 64,
+                           .columns = 64,
+                           .out_stride = 64,
+                           .dtype = DType::kBF16,
+                           .out_dtype = DType::kBF16,
+                           .add = false,
+                           .bias = false,
+                           .layout = WeightLayout::kStored};
+    return BlockProduct(dnnl::engine(dnnl::engine::kind::cpu, 0), shape).optimised();
   } catch (const dnnl::error&) {
     return false;  // no implementation at all for this CPU
   }
@@ -193,52 +187,65 @@ bool has_bf16_products() {
 
 struct MatrixProducts::Impl {
   dnnl::engine engine{dnnl::engine::kind::cpu, 0};
-  std::map<Shape, Primitive> primitives;
+  std::map<BlockShape, BlockProduct> compiled;
   struct Worker {
-    Buffer scratch, widened;
+    Buffer scratch, weight, result;
   };
   std::vector<Worker> workers;
 
-  const Primitive& primitive(const Piece& piece) {
+  const BlockProduct& block_product(const Piece& piece) {
     const Linear& linear = *piece.product->linear;
-    const Shape shape{.rows = piece.rows,
-                      .in = linear.in,
-                      .columns = piece.columns,
-                      .out_stride = linear.out,
-                      .dtype = linear.dtype,
-                      .out_dtype = piece.product->out_dtype,
-                      .add = piece.product->add,
-                      .bias = !linear.bias.empty(),
-                      .widened = !linear.scales.empty()};
-    const auto found = primitives.find(shape);
-    if (found != primitives.end()) return found->second;
-    return primitives.emplace(shape, make_primitive(engine, shape)).first->second;
+    const WeightLayout otherwise = linear.scales.empty() ? WeightLayout::kStored : WeightLayout::kTransposed;
+    const BlockShape shape{.rows = piece.block_rows(),
+                           .in = linear.in,
+                           .columns = piece.columns,
+                           .out_stride = has_own_result(piece) ? piece.columns : linear.out,
+                           .dtype = linear.dtype,
+                           .out_dtype = piece.product->out_dtype,
+                           .add = piece.product->add && !has_own_result(piece),
+                           .bias = !linear.bias.empty(),
+                           .layout = wants_packed(piece) ? WeightLayout::kPacked : otherwise,
+                           .otherwise = otherwise};
+    const auto found = compiled.find(shape);
+    if (found != compiled.end()) return found->second;
+    return compiled.emplace(shape, BlockProduct(engine, shape)).first->second;
   }
 
   /// The piece's weights as oneDNN reads them.
-  static const void* plain_weight(const Piece& piece, Buffer& buffer) {
+  static const void* weight_in(WeightLayout layout, const Piece& piece, Buffer& buffer) {
     const Linear& linear = *piece.product->linear;
-    if (linear.scales.empty()) return weight_of(piece);
-    buffer.reserve(static_cast<std::size_t>(linear.in * piece.columns) * dtype_size(linear.dtype));
-    int8::widen(reinterpret_cast<const std::int8_t*>(weight_of(piece)), scales_of(piece), linear.in, piece.columns,
-                linear.dtype, buffer.data());
-    return buffer.data();
+    const std::int64_t in = linear.in, columns = piece.columns;
+    if (layout == WeightLayout::kStored) return weight_of(piece);
+    const auto* const int8 = reinterpret_cast<const std::int8_t*>(weight_of(piece));
+    if (layout == WeightLayout::kTransposed) {
+      buffer.reserve(static_cast<std::size_t>(in * columns) * dtype_size(linear.dtype));
+      int8::widen(int8, scales_of(piece), in, columns, linear.dtype, buffer.data());
+      return buffer.data();
+    }
+    buffer.reserve(packed_bytes(in, columns));
+    auto* const packed = buffer.as<std::uint16_t>();
+    if (linear.scales.empty()) {
+      pack_weight(reinterpret_cast<const std::uint16_t*>(weight_of(piece)), in, columns, packed);
+    } else {
+      int8::widen_packed(int8, scales_of(piece), in, columns, packed);
+    }
+    return packed;
   }
 
-  void execute(const Piece& piece, const Primitive& primitive, Worker& worker) const {
-    // oneDNN takes non-const pointers; it only reads these.
-    const auto view = [&](const memory::desc& desc, const void* data) {
-      return memory(desc, engine, const_cast<void*>(data));
-    };
-    std::unordered_map<int, memory> arguments = {
-        {DNNL_ARG_SRC, view(primitive.x, x_of(piece))},
-        {DNNL_ARG_WEIGHTS, view(primitive.weight, plain_weight(piece, worker.widened))},
-        {DNNL_ARG_DST, view(primitive.out, out_of(piece))},
-        {DNNL_ARG_SCRATCHPAD, view(primitive.scratch, worker.scratch.reserve(primitive.scratch.get_size()))}};
-    if (const float* bias = bias_of(piece)) arguments.insert({DNNL_ARG_BIAS, view(primitive.bias, bias)});
-    dnnl::stream stream(engine);
-    primitive.matmul.execute(stream, arguments);
-    stream.wait();
+  static void execute(const Piece& piece, const BlockProduct& product, Worker& worker) {
+    const void* const weight = weight_in(product.layout(), piece, worker.weight);
+    void* const scratch = worker.scratch.reserve(product.scratch_bytes());
+    Piece block = piece;
+    block.rows = piece.block_rows();
+    void* const apart = has_own_result(piece) ? worker.result.reserve(result_bytes(block)) : nullptr;
+    for (; block.row < piece.row + piece.rows; block.row += block.rows) {
+      product.run({.x = x_of(block),
+                   .weight = weight,
+                   .bias = bias_of(block),
+                   .out = apart == nullptr ? out_of(block) : apart,
+                   .scratch = scratch});
+      if (apart != nullptr) deliver(block, apart);
+    }
   }
 
   void run(std::span<const Piece> pieces, ThreadPool& pool, const std::atomic<bool>* cancel) {
@@ -251,11 +258,11 @@ struct MatrixProducts::Impl {
   }
 
   void multiply(std::span<const Piece> pieces, ThreadPool& pool, const std::atomic<bool>* cancel) {
-    std::vector<const Primitive*> chosen(pieces.size());
+    std::vector<const BlockProduct*> chosen(pieces.size());
     {
-      const OneOpenMpThread one_thread;  // the number of threads is fixed when a primitive is made
+      const OneOpenMpThread one_thread;
       for (std::size_t i = 0; i < pieces.size(); ++i) {
-        if (!pieces[i].few_rows()) chosen[i] = &primitive(pieces[i]);
+        if (!pieces[i].few_rows()) chosen[i] = &block_product(pieces[i]);
       }
     }
     workers.resize(static_cast<std::size_t>(pool.num_threads()));
@@ -292,7 +299,7 @@ MatrixProducts& MatrixProducts::operator=(MatrixProducts&&) noexcept = default;
 
 void MatrixProducts::run(std::int64_t rows, std::span<const Product> products, ThreadPool& pool,
                          const std::atomic<bool>* cancel) {
-  impl_->run(cut(rows, products), pool, cancel);
+  impl_->run(cut(rows, products, pool.num_threads()), pool, cancel);
 }
 
 }  // namespace tca::runtime

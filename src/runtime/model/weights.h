@@ -11,8 +11,8 @@
 namespace tca::runtime {
 
 /// y = x W^T + b. A stored weight stays row-major as in the checkpoint and is not copied when the checkpoint has the
-/// compute type already: oneDNN multiplies from this layout within 8 % of its packed one (blocks of 256 rows), and one
-/// row at a time wants exactly it.
+/// compute type already: one row at a time wants exactly it, and blocks of rows bring it into oneDNN's order on the
+/// way.
 struct Linear {
   const void* weight = nullptr;  // [out, in] of dtype; int8 in groups (model/int8.h) when there are scales
   DType dtype = DType::kBF16;    // of products and x
