@@ -1,14 +1,10 @@
 // Tile kernels on AMX: 16 x 16 sums of 32 bf16 products an instruction, eight times AVX-512's. K rows and the columns
-// of V are the A operand, packed queries and weights the B operand. Sums are 16 x 32, of one A and two B tiles (8
-// cycles each from L1) for two products (16 cycles each); see Staggered for how two such sums cover a product's 52
-// cycles.
+// of V are the A operand, packed queries and weights the B operand. Sums are taken 32 x 32 at a time: two A and two B
+// tiles (8 cycles each from L1) for four products (16 cycles each), and four chains to cover a product's 52 cycles.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "cpu/amx_bf16.cc"
 #include "hwy/foreach_target.h"
 //
-#include <array>
-#include <type_traits>
-
 #include "cpu/bf16_pairs-inl.h"
 #include "cpu/targets.h"
 
@@ -20,70 +16,65 @@ namespace tca::cpu {
 namespace HWY_NAMESPACE {
 namespace {
 
-constexpr std::int32_t kRows = 64;      // of a block
-constexpr std::int32_t kHalfRows = 32;  // of a sum
-constexpr std::int32_t kDepth = 32;     // elements, or keys, that one product sums over
-constexpr std::int32_t kSpanKeys = 32;
-constexpr std::int32_t kSpanTiles = kSpanKeys / tile::kRows;
-constexpr std::int32_t kChunkSteps = kChunkTiles * kTileKeys / kDepth;
+constexpr std::int32_t kRows = 64;               // of a block
+constexpr std::int32_t kDepth = 32;              // elements, or keys, that one product sums over
+constexpr std::int32_t kWide = 2 * tile::kRows;  // keys, value columns or rows of four sums
 constexpr std::int32_t kRowTiles = kRows / tile::kRows;
-constexpr std::int32_t kHalfVectors = kHalfRows / kLanes;
-constexpr std::int32_t kHalfScores = kSpanKeys * kHalfRows;
-constexpr std::int32_t kTileElements = tile::kRows * kDepth;     // bf16, of an A tile
-constexpr std::int32_t kTilePairs = tile::kRows * kLanes;        // of a B tile
-constexpr std::size_t kScoreStride = kHalfRows * sizeof(float);  // bytes from key to key
-constexpr std::size_t kOutStride = kRows * sizeof(float);        // bytes from value column to value column
-static_assert(kLanes == tile::kRows && kHeadDimStep == tile::kRows && kRows <= kMaxBlockRows);
-static_assert(kSpanKeys >= kMinSpanKeys && kSpanKeys % kDepth == 0);
+constexpr std::int32_t kHalfVectors = kWide / kLanes;
+constexpr std::int32_t kHalfScores = kWide * kWide;
+constexpr std::int32_t kTileElements = tile::kRows * kDepth;  // bf16, of an A tile
+constexpr std::int32_t kTilePairs = tile::kRows * kLanes;     // of a B tile; also its sums
+constexpr std::size_t kScoreStride = kWide * sizeof(float);   // bytes from key to key
+constexpr std::size_t kOutStride = kRows * sizeof(float);     // bytes from value column to value column
+static_assert(kLanes == tile::kRows && kHeadDimStep == tile::kRows && kRows <= kMaxBlockRows && kWide == kMinSpanKeys &&
+              kWide == kDepth);
 
 constexpr std::int32_t round_up(std::int32_t n, std::int32_t step) { return (n + step - 1) / step * step; }
 constexpr std::int32_t depth_steps(std::int32_t head_dim) { return (head_dim + kDepth - 1) / kDepth; }
 /// Halves of a block that have rows.
-constexpr std::int32_t halves_of(const TileShape& shape) { return shape.rows > kHalfRows ? 2 : 1; }
+constexpr std::int32_t halves_of(const TileShape& shape) { return shape.rows > kWide ? 2 : 1; }
 
-/// Sums that a Staggered works on two at a time: kSet 0 in tiles 0 and 1, kSet 1 in tiles 2 and 3.
-template <int kSet>
-HWY_INLINE void zero_sums() {
-  tile::zero<2 * kSet>();
-  tile::zero<2 * kSet + 1>();
-}
-template <int kSet>
-HWY_INLINE void load_sums(const float* from, std::size_t stride) {
-  tile::load<2 * kSet>(from, stride);
-  tile::load<2 * kSet + 1>(from + kLanes, stride);
-}
-template <int kSet>
-HWY_INLINE void store_sums(float* to, std::size_t stride) {
-  tile::store<2 * kSet>(to, stride);
-  tile::store<2 * kSet + 1>(to + kLanes, stride);
-}
-template <int kSet>
-HWY_INLINE void multiply(const std::uint16_t* a, const float* b0, const float* b1) {
-  tile::load<4 + kSet>(a, tile::kRowBytes);
+/// Tiles 0 to 3 are sums, [a][b] with a the tile of the A operand; 4 and 5 the A, 6 and 7 the B operand.
+template <bool kBothA>
+HWY_INLINE void multiply(const std::uint16_t* a0, const std::uint16_t* a1, const float* b0, const float* b1) {
+  tile::load<4>(a0, tile::kRowBytes);
   tile::load<6>(b0, tile::kRowBytes);
   tile::load<7>(b1, tile::kRowBytes);
-  tile::multiply<2 * kSet, 4 + kSet, 6>();
-  tile::multiply<2 * kSet + 1, 4 + kSet, 7>();
+  tile::multiply<0, 4, 6>();
+  tile::multiply<1, 4, 7>();
+  if constexpr (kBothA) {
+    tile::load<5>(a1, tile::kRowBytes);
+    tile::multiply<2, 5, 6>();
+    tile::multiply<3, 5, 7>();
+  }
 }
 
-/// Takes sums 0 to count - 1 of `depth` products each, the second half of one beside the first half of the next, so
-/// that the tile unit has work while a sum that is complete leaves for memory and another takes its registers. Task:
-/// template <int kSet> begin(i), step(i, s), end(i).
-template <class Task>
-HWY_INLINE void staggered(const Task& task, std::int32_t count, std::int32_t depth) {
-  const std::int32_t first_half = depth / 2, second_half = depth - first_half;
-  const auto phase = [&](auto set, std::int32_t i) HWY_ATTR {
-    constexpr int kSet = set.value, kBefore = 1 - kSet;
-    if (i < count) task.template begin<kSet>(i);
-    for (std::int32_t s = 0; s < second_half; ++s) {
-      if (i > 0) task.template step<kBefore>(i - 1, first_half + s);
-      if (i < count && s < first_half) task.template step<kSet>(i, s);
-    }
-    if (i > 0) task.template end<kBefore>(i - 1);
-  };
-  for (std::int32_t i = 0; i <= count; i += 2) {
-    phase(std::integral_constant<int, 0>(), i);
-    if (i < count) phase(std::integral_constant<int, 1>(), i + 1);
+HWY_INLINE void zero_sums() {
+  tile::zero<0>();
+  tile::zero<1>();
+  tile::zero<2>();
+  tile::zero<3>();
+}
+
+template <bool kBothA>
+HWY_INLINE void load_sums(const float* from, std::size_t stride) {
+  tile::load<0>(from, stride);
+  tile::load<1>(from + kLanes, stride);
+  if constexpr (kBothA) {
+    const float* const second = from + tile::kRows * (stride / sizeof(float));
+    tile::load<2>(second, stride);
+    tile::load<3>(second + kLanes, stride);
+  }
+}
+
+template <bool kBothA>
+HWY_INLINE void store_sums(float* to, std::size_t stride) {
+  tile::store<0>(to, stride);
+  tile::store<1>(to + kLanes, stride);
+  if constexpr (kBothA) {
+    float* const second = to + tile::kRows * (stride / sizeof(float));
+    tile::store<2>(second, stride);
+    tile::store<3>(second + kLanes, stride);
   }
 }
 
@@ -157,9 +148,13 @@ HWY_INLINE void transpose_lanes(__m512i (&rows)[16]) {
   for (int i = 0; i < 16; ++i) rows[i] = x[i];
 }
 
-/// Where the tile of 16 value columns and 32 keys is: [head_dim / 16][keys / 32] tiles of [16 elements][32 keys].
-constexpr std::int32_t value_tile(std::int32_t column_tile, std::int32_t key_step) {
-  return (column_tile * (kTileKeys / kDepth) + key_step) * kTileElements;
+/// Where the tile of 16 value columns and 32 keys is: column tiles go in pairs, [pairs][keys / 32][2] tiles of
+/// [16 elements][32 keys], so that a pass over the keys of a pair reads one stream.
+HWY_INLINE std::int32_t value_tile(std::int32_t column_tile, std::int32_t key_step, std::int32_t column_tiles) {
+  constexpr std::int32_t kSteps = kTileKeys / kDepth;
+  const std::int32_t first_of_pair = column_tile / 2 * 2;
+  const std::int32_t in_pair = std::min(2, column_tiles - first_of_pair);
+  return (first_of_pair * kSteps + key_step * in_pair + column_tile % 2) * kTileElements;
 }
 
 /// Zeros to the end of the last key's tile.
@@ -176,7 +171,7 @@ void pack_values(const void* const* rows, std::int32_t count, DType, std::int32_
         pairs[i] = _mm512_or_si512(_mm512_cvtepu16_epi32(even), _mm512_slli_epi32(_mm512_cvtepu16_epi32(odd), 16));
       }
       transpose_lanes(pairs);
-      std::uint16_t* const to = tiles + value_tile(c / kLanes, first / kDepth);
+      std::uint16_t* const to = tiles + value_tile(c / kLanes, first / kDepth, head_dim / kLanes);
       for (int i = 0; i < 16; ++i) _mm512_store_si512(to + i * kDepth, pairs[i]);
     }
   }
@@ -184,41 +179,19 @@ void pack_values(const void* const* rows, std::int32_t count, DType, std::int32_
 
 /// The part of a shape that lies in a half of the block, its keys counted from the span's first.
 TileShape half_of(const TileShape& shape, std::int32_t half) {
-  const std::int32_t base = shape.first_key / kSpanKeys * kSpanKeys;
-  return {.rows = std::min(kHalfRows, shape.rows - half * kHalfRows),
+  const std::int32_t base = shape.first_key / kWide * kWide;
+  return {.rows = std::min(kWide, shape.rows - half * kWide),
           .first_key = shape.first_key - base,
           .end_key = shape.end_key - base,
           .head_dim = shape.head_dim};
 }
 
-/// The scores of a span, 16 keys by half a block at a time.
-struct Scores {
-  const std::uint16_t* keys;
-  const float* queries;
-  float* scores;
-  std::int32_t depth;
-
-  template <int kSet>
-  HWY_INLINE void begin(std::int32_t) const {
-    zero_sums<kSet>();
-  }
-  template <int kSet>
-  HWY_INLINE void step(std::int32_t i, std::int32_t s) const {
-    const float* const q = queries + (i / kSpanTiles * kHalfVectors * depth + s) * kTilePairs;
-    multiply<kSet>(keys + (i % kSpanTiles * depth + s) * kTileElements, q, q + depth * kTilePairs);
-  }
-  template <int kSet>
-  HWY_INLINE void end(std::int32_t i) const {
-    store_sums<kSet>(scores + i / kSpanTiles * kHalfScores + i % kSpanTiles * tile::kRows * kHalfRows, kScoreStride);
-  }
-};
-
-/// The maximum of keys [begin, end) for a half block's rows; top is [kHalfRows].
+/// The maximum of keys [begin, end) for a half block's rows; top is [kWide].
 HWY_INLINE void take_maximum(const float* scores, std::int32_t begin, std::int32_t end, float* top) {
   __m512 low = _mm512_set1_ps(-std::numeric_limits<float>::infinity()), high = low;
   for (std::int32_t j = begin; j < end; ++j) {
-    low = _mm512_max_ps(low, _mm512_load_ps(scores + j * kHalfRows));
-    high = _mm512_max_ps(high, _mm512_load_ps(scores + j * kHalfRows + kLanes));
+    low = _mm512_max_ps(low, _mm512_load_ps(scores + j * kWide));
+    high = _mm512_max_ps(high, _mm512_load_ps(scores + j * kWide + kLanes));
   }
   _mm512_store_ps(top, low);
   _mm512_store_ps(top + kLanes, high);
@@ -226,24 +199,33 @@ HWY_INLINE void take_maximum(const float* scores, std::int32_t begin, std::int32
 
 void score(const ScoreTask& task) {
   const std::int32_t depth = depth_steps(task.shape.head_dim), halves = halves_of(task.shape);
-  const std::int32_t base = task.shape.first_key / kSpanKeys * kSpanKeys;
-  const auto* const keys = static_cast<const std::uint16_t*>(task.keys) + base / tile::kRows * depth * kTileElements;
-  staggered(Scores{keys, static_cast<const float*>(task.queries), task.scores, depth}, halves * kSpanTiles, depth);
+  const auto* const keys =
+      static_cast<const std::uint16_t*>(task.keys) + task.shape.first_key / kWide * 2 * depth * kTileElements;
+  for (std::int32_t half = 0; half < halves; ++half) {
+    const float* const queries = static_cast<const float*>(task.queries) + half * 2 * depth * kTilePairs;
+    zero_sums();
+    for (std::int32_t s = 0; s < depth; ++s) {
+      const std::uint16_t* const k = keys + s * kTileElements;
+      const float* const q = queries + s * kTilePairs;
+      multiply<true>(k, k + depth * kTileElements, q, q + depth * kTilePairs);
+    }
+    store_sums<true>(task.scores + half * kHalfScores, kScoreStride);
+  }
   for (std::int32_t half = 0; half < halves; ++half) {
     const TileShape shape = half_of(task.shape, half);
     float* const scores = task.scores + half * kHalfScores;
-    take_maximum(scores, shape.first_key, shape.end_key, task.span_max + half * kHalfRows);
+    take_maximum(scores, shape.first_key, shape.end_key, task.span_max + half * kWide);
     // Weights are taken two keys at a time: what follows an odd last key weighs nothing.
     const std::int32_t padded = round_up(shape.end_key, kKeyStep);
-    std::fill(scores + shape.end_key * kHalfRows, scores + padded * kHalfRows, -std::numeric_limits<float>::infinity());
+    std::fill(scores + shape.end_key * kWide, scores + padded * kWide, -std::numeric_limits<float>::infinity());
   }
 }
 
 void mask(const std::int32_t* row_positions, const std::int32_t* key_positions, const Visibility& visibility,
           const TileShape& shape, float* scores, float* span_max) {
   for (std::int32_t half = 0; half < halves_of(shape); ++half) {
-    mask_tile<kHalfRows>(row_positions + half * kHalfRows, key_positions + shape.first_key / kSpanKeys * kSpanKeys,
-                         visibility, half_of(shape, half), scores + half * kHalfScores, span_max + half * kHalfRows);
+    mask_tile<kWide>(row_positions + half * kWide, key_positions + shape.first_key / kWide * kWide, visibility,
+                     half_of(shape, half), scores + half * kHalfScores, span_max + half * kWide);
   }
 }
 
@@ -251,9 +233,9 @@ void column_sums(const float* scores, const TileShape& shape, float scale, const
   std::fill(sums + shape.first_key, sums + shape.end_key, 0.0f);
   for (std::int32_t half = 0; half < halves_of(shape); ++half) {
     const TileShape part = half_of(shape, half);
-    float of_half[kSpanKeys];
-    sum_columns<kHalfRows>(scores + half * kHalfScores, part, scale, lse + half * kHalfRows, of_half);
-    float* const to = sums + shape.first_key / kSpanKeys * kSpanKeys;
+    float of_half[kWide];
+    sum_columns<kWide>(scores + half * kHalfScores, part, scale, lse + half * kWide, of_half);
+    float* const to = sums + shape.first_key / kWide * kWide;
     for (std::int32_t j = part.first_key; j < part.end_key; ++j) to[j] += of_half[j];
   }
 }
@@ -261,22 +243,19 @@ void column_sums(const float* scores, const TileShape& shape, float scale, const
 /// Weights of a half block: [keys / 32][kRowTiles] tiles of [16 pairs][16 rows].
 bool softmax_half(const SoftmaxTask& task, std::int32_t half) {
   const TileShape shape = half_of(task.shape, half);
-  const std::int32_t row = half * kHalfRows, first = shape.first_key, end = round_up(shape.end_key, 2);
+  const std::int32_t row = half * kWide, first = shape.first_key, end = round_up(shape.end_key, 2);
   const float* const scores = task.scores + half * kHalfScores;
-  float* const weights =
-      static_cast<float*>(task.weights) +
-      (task.shape.first_key / kSpanKeys * (kSpanKeys / kDepth) * kRowTiles + half * kHalfVectors) * kTilePairs;
+  float* const weights = static_cast<float*>(task.weights) +
+                         (task.shape.first_key / kDepth * kRowTiles + half * kHalfVectors) * kTilePairs;
   RowMaximum<kHalfVectors> maximum;
   raise_maximum(task.log2_scale, task.span_max + row, task.max + row, task.factors + row, maximum);
   PairWeigher<kHalfVectors> weigher(task.log2_scale, maximum);
-  const auto at = [&](std::int32_t pair, int v) {
-    return weights + (pair / tile::kRows * kRowTiles + v) * kTilePairs + pair % tile::kRows * kLanes;
-  };
+  const auto at = [&](std::int32_t pair, int v) { return weights + v * kTilePairs + pair * kLanes; };
   for (std::int32_t j = first; j < end; j += 2) {
     HWY_UNROLL(2)
     for (int v = 0; v < kHalfVectors; ++v) {
-      const float* const from = scores + j * kHalfRows + v * kLanes;
-      _mm512_store_si512(at(j / 2, v), weigher.weigh(v, from, from + kHalfRows));
+      const float* const from = scores + j * kWide + v * kLanes;
+      _mm512_store_si512(at(j / 2, v), weigher.weigh(v, from, from + kWide));
     }
   }
   weigher.add_to(maximum, task.sum + row);
@@ -286,8 +265,8 @@ bool softmax_half(const SoftmaxTask& task, std::int32_t half) {
       for (int v = 0; v < kHalfVectors; ++v) _mm512_store_ps(at(pair, v), _mm512_setzero_ps());
     }
   };
-  clear(first / kDepth * kDepth, first);
-  clear(end, round_up(end, kDepth));
+  clear(0, first);
+  clear(end, kDepth);
   return maximum.changed;
 }
 
@@ -297,35 +276,28 @@ bool softmax(const SoftmaxTask& task) {
   return changed;
 }
 
-/// Half a block's weights of the tiles' keys times values, 16 columns at a time.
-struct WeightedValues {
-  struct Step {
-    const std::uint16_t* values;  // of the first 16 columns
-    const float* weights;
-  };
-  const Step* steps;
-  float* out;
-
-  template <int kSet>
-  HWY_INLINE void begin(std::int32_t i) const {
-    load_sums<kSet>(out + i * tile::kRows * kRows, kOutStride);
+/// Weights of the tiles' keys times 32 value columns from `column` on, or the last 16, for a half block.
+template <bool kBothA>
+HWY_INLINE void accumulate_columns(std::span<const WeightedTile> tiles, std::int32_t column, std::int32_t head_dim,
+                                   std::int32_t half, float* out) {
+  float* const sums = out + column * kRows + half * kWide;
+  load_sums<kBothA>(sums, kOutStride);
+  for (const WeightedTile& t : tiles) {
+    const std::int32_t step = t.first_key / kDepth;
+    const auto* const v =
+        static_cast<const std::uint16_t*>(t.values) + value_tile(column / tile::kRows, step, head_dim / tile::kRows);
+    const auto* const w = static_cast<const float*>(t.weights) + (step * kRowTiles + half * kHalfVectors) * kTilePairs;
+    multiply<kBothA>(v, v + kTileElements, w, w + kTilePairs);
   }
-  template <int kSet>
-  HWY_INLINE void step(std::int32_t i, std::int32_t s) const {
-    multiply<kSet>(steps[s].values + value_tile(i, 0), steps[s].weights, steps[s].weights + kTilePairs);
-  }
-  template <int kSet>
-  HWY_INLINE void end(std::int32_t i) const {
-    store_sums<kSet>(out + i * tile::kRows * kRows, kOutStride);
-  }
-};
+  store_sums<kBothA>(sums, kOutStride);
+}
 
 void accumulate(std::span<const WeightedTile> tiles, const TileShape& shape, const float* HWY_RESTRICT factors,
                 float* HWY_RESTRICT out) {
   const std::int32_t halves = halves_of(shape);
   if (factors != nullptr) {
     for (std::int32_t c = 0; c < shape.head_dim; ++c) {
-      for (std::int32_t r = 0; r < halves * kHalfRows; r += kLanes) {
+      for (std::int32_t r = 0; r < halves * kWide; r += kLanes) {
         float* const at = out + c * kRows + r;
         _mm512_store_ps(at, _mm512_mul_ps(_mm512_load_ps(at), _mm512_load_ps(factors + r)));
       }
@@ -333,16 +305,13 @@ void accumulate(std::span<const WeightedTile> tiles, const TileShape& shape, con
   }
   // One half after the other: its weights stay in L1, the values stream from L2.
   for (std::int32_t half = 0; half < halves; ++half) {
-    std::array<WeightedValues::Step, kChunkSteps> steps;
-    std::int32_t count = 0;
-    for (const WeightedTile& t : tiles) {
-      for (std::int32_t s = t.first_key / kDepth; s * kDepth < t.end_key; ++s) {
-        steps[static_cast<std::size_t>(count++)] = {
-            static_cast<const std::uint16_t*>(t.values) + value_tile(0, s),
-            static_cast<const float*>(t.weights) + (s * kRowTiles + half * kHalfVectors) * kTilePairs};
+    for (std::int32_t c = 0; c < shape.head_dim; c += kWide) {
+      if (c + kWide <= shape.head_dim) {
+        accumulate_columns<true>(tiles, c, shape.head_dim, half, out);
+      } else {
+        accumulate_columns<false>(tiles, c, shape.head_dim, half, out);
       }
     }
-    staggered(WeightedValues{steps.data(), out + half * kHalfRows}, shape.head_dim / tile::kRows, count);
   }
 }
 
@@ -350,8 +319,8 @@ void accumulate(std::span<const WeightedTile> tiles, const TileShape& shape, con
 
 constexpr TileKernels kAmxTileKernels = {.block_rows = kRows,
                                          .max_rows = 1536,  // AMX comes with 2 MiB of L2
-                                         .span_keys = kSpanKeys,
-                                         .score_rows = kHalfRows,
+                                         .span_keys = kWide,
+                                         .score_rows = kWide,
                                          .query_block_bytes = query_block_bytes,
                                          .tile_bytes = tile_bytes,
                                          .weight_tile_bytes = kTileKeys / kDepth * kRowTiles * tile::kBytes,

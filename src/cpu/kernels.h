@@ -24,10 +24,6 @@ inline constexpr std::int32_t kHeadDimStep = 16;  // head_dim is a multiple: who
 inline constexpr std::int32_t kMaxHeadDim = 256;
 inline constexpr std::int32_t kMaxBlockRows = 64;
 inline constexpr std::int32_t kMinSpanKeys = 32;
-
-/// Tiles of keys that a block of rows goes through at a time: results are read and written once for all of them, and
-/// the packed tiles (128 KiB in bf16 with head_dim 128) stay in L2.
-inline constexpr std::int32_t kChunkTiles = 4;
 inline constexpr std::size_t kAlignment = 64;  // of every buffer below: a cache line and the widest vector
 static_assert(kTileKeys == kPageTokens);
 
@@ -69,7 +65,7 @@ struct SoftmaxTask {
   float* factors = nullptr;
 };
 
-/// A span whose weights wait to meet their values.
+/// A tile whose weights wait to meet its values.
 struct WeightedTile {
   const void* weights = nullptr;
   const void* values = nullptr;
@@ -109,7 +105,7 @@ struct TileKernels {
   /// Returns whether any maximum rose.
   bool (*softmax)(const SoftmaxTask& task) = nullptr;
   /// out[c][r] = out[c][r] * factors[r] + sum over the tiles' keys j of weights[j][r] * v[j][c]. Null factors are ones.
-  /// out is [head_dim][R]; of shape, rows and head_dim count. The spans are those of a chunk, or some of them.
+  /// out is [head_dim][R]; of shape, rows and head_dim count.
   void (*accumulate)(std::span<const WeightedTile> tiles, const TileShape& shape, const float* factors,
                      float* out) = nullptr;
   /// sums[j] = sum over rows of exp(scores[j][r] * scale - lse[r]); lse has +infinity for rows beyond the block's.

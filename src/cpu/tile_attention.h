@@ -21,6 +21,10 @@ constexpr std::int32_t max_query_rows(const TileKernels& kernels, std::int32_t h
   return kernels.max_rows * 128 / std::max(128, head_dim) / kRowStep * kRowStep;
 }
 
+/// Tiles of keys that a block of rows goes through at a time: results are read and written once for all of them, and
+/// the packed tiles (128 KiB in bf16 with head_dim 128) stay in L2.
+inline constexpr std::int32_t kChunkTiles = 4;
+
 /// Rows [first, first + count) of a KV head, counted token by token, and within a token query head by query head.
 struct QueryRows {
   const TensorView* q = nullptr;
