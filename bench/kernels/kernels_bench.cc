@@ -1,9 +1,8 @@
 // Speed of the CPU backend's operations at the shape of a layer: 8 query heads on 4 KV heads, bf16.
 //   tca_bench_kernels [--benchmark_filter=prefill.*d64] ...
 // TCA_CPU_TARGET picks the instruction-set path, TCA_BENCH_THREADS the threads. Counters: GFLOP/s counts the
-// query-key pairs that must be computed, 4 head_dim flops each; of_fma_peak is their share of the threads' fp32
-// multiply-add peak, measured at the start (bf16 dot products may exceed 1); GB/s counts the K and V held; of_read_peak
-// likewise.
+// query-key pairs that must be computed, 4 head_dim flops each; of_bf16_peak is their share of what the threads' widest
+// unit for bf16 products does, measured at the start; GB/s counts the K and V held; of_read_peak likewise.
 #include <benchmark/benchmark.h>
 
 #include <cstdio>
@@ -23,12 +22,12 @@ constexpr double kShare = 0.2;
 struct Machine {
   Machine() : pool(std::getenv("TCA_BENCH_THREADS") ? std::atoi(std::getenv("TCA_BENCH_THREADS")) : 0) {
     backend = create_cpu_backend(pool);
-    fma_gflops = measure_fma_gflops() * pool.num_threads();
+    bf16_gflops = measure_bf16_gflops(pool);
     read_gbytes = measure_read_gbytes(pool);
   }
   ThreadPool pool;
   std::unique_ptr<Backend> backend;
-  double fma_gflops = 0, read_gbytes = 0;
+  double bf16_gflops = 0, read_gbytes = 0;
 };
 
 Machine& machine() {
@@ -47,7 +46,8 @@ double per_iteration(benchmark::State& state, double amount) {
 void count_flops(benchmark::State& state, double flops) {
   const double total = per_iteration(state, flops);
   state.counters["GFLOP/s"] = benchmark::Counter(total * 1e-9, benchmark::Counter::kIsRate);
-  state.counters["of_fma_peak"] = benchmark::Counter(total * 1e-9 / machine().fma_gflops, benchmark::Counter::kIsRate);
+  state.counters["of_bf16_peak"] =
+      benchmark::Counter(total * 1e-9 / machine().bf16_gflops, benchmark::Counter::kIsRate);
 }
 
 void count_bytes(benchmark::State& state, double bytes) {
@@ -168,7 +168,7 @@ int main(int argc, char** argv) {
   const std::string isa = machine().backend->capabilities().isa;
   benchmark::AddCustomContext("cpu_target", isa);
   benchmark::AddCustomContext("threads", std::to_string(machine().pool.num_threads()));
-  benchmark::AddCustomContext("fma_peak_gflops", std::to_string(machine().fma_gflops));
+  benchmark::AddCustomContext("bf16_peak_gflops", std::to_string(machine().bf16_gflops));
   benchmark::AddCustomContext("read_peak_gbytes", std::to_string(machine().read_gbytes));
   benchmark::RunSpecifiedBenchmarks();
   benchmark::Shutdown();
