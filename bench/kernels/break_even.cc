@@ -30,11 +30,21 @@ double median(std::vector<double> values) {
   return values[values.size() / 2];
 }
 
+/// Ragged as far as the pattern reaches, then the same for every head.
+std::vector<BlockShares> shares_of(std::int32_t num_kv_heads, double share, std::int32_t block_size) {
+  constexpr double kMostRagged = 0.4;
+  if (share <= kMostRagged) return ragged_shares(num_kv_heads, share, block_size);
+  BlockShares even = BlockShares::window(block_size);
+  even.share.back() = share;
+  even.share.front() = 1 - share;
+  return std::vector<BlockShares>(static_cast<std::size_t>(num_kv_heads), even);
+}
+
 /// Time of selection and sparse prefill over that of dense prefill.
 double ratio(const Backend& backend, std::int64_t tokens, std::int32_t head_dim, double share) {
   Problem problem({.tokens = tokens, .head_dim = head_dim});
   const SelectionRule rule;
-  const std::vector<BlockShares> shares = ragged_shares(problem.shape().num_kv_heads, share, rule.block_size);
+  const std::vector<BlockShares> shares = shares_of(problem.shape().num_kv_heads, share, rule.block_size);
   const std::int64_t probes = std::min<std::int64_t>(tokens, rule.probe_queries);
   PrefillParams params{
       .q = problem.q(), .k = problem.k(), .v = problem.v(), .out = problem.out(), .past = {}, .lse = {}};

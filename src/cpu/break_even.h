@@ -3,8 +3,11 @@
 
 #include <cstdint>
 
+#include "cpu/kernels.h"
+
 namespace tca::cpu {
 
-std::int64_t break_even_tokens(double kept_share, std::int32_t head_dim);
+/// See Backend::break_even_tokens.
+std::int64_t break_even_tokens(const KernelSet& kernels, double kept_share);
 
 }  // namespace tca::cpu

@@ -77,8 +77,8 @@ class CpuBackend final : public Backend {
     return cpu::certify(kernels_, pool_, params, deltas);
   }
 
-  std::int64_t break_even_tokens(double kept_share, std::int32_t head_dim) const override {
-    return cpu::break_even_tokens(kept_share, head_dim);
+  std::int64_t break_even_tokens(double kept_share, std::int32_t /*head_dim*/) const override {
+    return cpu::break_even_tokens(kernels_, kept_share);
   }
 
  private:

@@ -119,11 +119,13 @@ TEST_F(CpuTargets, ACancelledPrefillThrows) {
 }
 
 TEST_F(CpuTargets, BreakEvenIsFiniteForSharesWorthIt) {
-  const std::unique_ptr<Backend> backend = create_cpu_backend(pool_);
-  for (const std::int32_t d : {64, 128}) {
-    EXPECT_GT(backend->break_even_tokens(0.2, d), 0);
-    EXPECT_LE(backend->break_even_tokens(0.2, d), 8192);
-    EXPECT_EQ(backend->break_even_tokens(1.0, d), std::numeric_limits<std::int64_t>::max());
+  for (const std::string& target : cpu_targets()) {
+    const std::unique_ptr<Backend> backend = create_cpu_backend_for_target(pool_, target);
+    // Shorter prompts are all window and sinks.
+    EXPECT_GT(backend->break_even_tokens(0.2, 64), 256) << target;
+    EXPECT_LE(backend->break_even_tokens(0.2, 64), 1024) << target;
+    EXPECT_LE(backend->break_even_tokens(0.8, 128), 4096) << target;
+    EXPECT_EQ(backend->break_even_tokens(1.0, 64), std::numeric_limits<std::int64_t>::max()) << target;
   }
 }
 
