@@ -46,12 +46,15 @@ def in_turn(calls):
 
 
 def take_turns(items, budget):
-    """Times {name: call} one after the other, again and again: at least once after a warm-up, twice or more within the
-    budget in seconds. Returns {name: [seconds]}."""
-    warm = sum(seconds(call) for call in items.values())
+    """Times {name: call} one after the other, again and again, for the budget in seconds after a warm-up round. A round
+    that takes longer than the budget is the only one. Returns {name: [seconds]}."""
+    times = {name: [seconds(call)] for name, call in items.items()}
+    round_seconds = sum(t[0] for t in times.values())
+    if round_seconds > budget:
+        return times
     times = {name: [] for name in items}
     start = time.perf_counter()
-    while not times[next(iter(items))] or time.perf_counter() - start + warm < budget:
+    while not times[next(iter(items))] or time.perf_counter() - start + round_seconds < budget:
         for name, call in items.items():
             times[name].append(seconds(call))
     return times
