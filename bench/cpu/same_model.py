@@ -52,7 +52,7 @@ def llama_texts(args, files):
     for file in files:
         done = run([program, "-m", args.gguf, "-f", file, "-n", TOKENS, "--temp", "0", "-no-cnv", "--no-display-prompt",
                     "--no-escape", "-dev", "none", "-t", args.threads, "-c", 4096], 300)
-        texts.append(done.output)
+        texts.append(done.output.removesuffix("\n\n"))  # what the program ends with
     return texts, None
 
 
