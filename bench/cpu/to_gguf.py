@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Writes a Qwen3 checkpoint (safetensors) as GGUF for llama.cpp: bf16 matrices as they are, fp32 norms.
 
-The vocabulary is a list of names, so token ids go in and come out; text does not."""
+The vocabulary is tokenizer.json's: byte-level BPE that splits text as Qwen2's does."""
 import argparse
 import json
 import pathlib
@@ -39,6 +39,26 @@ def gguf_name(name):
     return f"blk.{layer}.{LAYER[part]}.weight"
 
 
+def add_vocabulary(writer, folder, config):
+    tokenizer = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
+    special = {token["id"]: token["content"] for token in tokenizer["added_tokens"]}
+    texts = {index: text for text, index in tokenizer["model"]["vocab"].items()} | special
+    # Rows of the embedding that no token uses still need a name.
+    writer.add_tokenizer_model("gpt2")
+    writer.add_tokenizer_pre("qwen2")
+    writer.add_token_list([texts.get(i, f"[PAD{i}]") for i in range(config["vocab_size"])])
+    writer.add_token_types([gguf.TokenType.CONTROL if i in special else
+                            gguf.TokenType.NORMAL if i in texts else gguf.TokenType.UNUSED
+                            for i in range(config["vocab_size"])])
+    # Older files have merges as one string.
+    writer.add_token_merges([merge if isinstance(merge, str) else " ".join(merge)
+                             for merge in tokenizer["model"]["merges"]])
+    writer.add_bos_token_id(config["bos_token_id"])
+    writer.add_eos_token_id(config["eos_token_id"])
+    settings = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
+    writer.add_add_bos_token(settings.get("add_bos_token", False))
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("output")
@@ -59,13 +79,7 @@ def main():
     writer.add_rope_freq_base(config["rope_theta"])
     writer.add_layer_norm_rms_eps(config["rms_norm_eps"])
     writer.add_file_type(gguf.LlamaFileType.MOSTLY_BF16)
-    writer.add_tokenizer_model("gpt2")
-    writer.add_tokenizer_pre("qwen2")
-    writer.add_token_list([f"<{i}>" for i in range(config["vocab_size"])])
-    writer.add_token_types([gguf.TokenType.NORMAL] * config["vocab_size"])
-    writer.add_token_merges([])
-    writer.add_bos_token_id(config["bos_token_id"])
-    writer.add_eos_token_id(config["eos_token_id"])
+    add_vocabulary(writer, args.model, config)
     for file in sorted(args.model.glob("*.safetensors")):
         for name, shape, bits in tensors(file):
             if len(shape) == 1:
