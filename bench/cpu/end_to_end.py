@@ -62,11 +62,13 @@ def measure_rows(args, rivals):
                 row["failed"] = "left out, as the length before"
             else:
                 measure.say(f"{tokens} tokens: {rival.name}")
+                rival.others = 0
                 try:
                     row |= rival.row(tokens)
                 except Failed as error:
                     row["failed"] = str(error)
                     stopped.add(rival.name)
+                row["others_cores"] = round(rival.others, 2)
             result["rows"].append(row)
             result["versions"] |= rival.versions
             measure.write(args.json, result)
@@ -78,7 +80,7 @@ def ratio(numerator, denominator):
 
 
 def print_table(rows):
-    """Ratios are in favour of TCA."""
+    """Ratios are in favour of TCA. Others' cores are what other programs kept busy at most during a run of the row."""
     lines = []
     for row in rows:
         tca = next((other for other in rows if other["tokens"] == row["tokens"] and other["name"] == "tca, tca"), {})
@@ -87,8 +89,9 @@ def print_table(rows):
         lines.append((f"{row['tokens']:,}", row["name"], measure.number(seconds),
                       ratio(seconds, tca.get("first_token_seconds")), measure.number(rate),
                       ratio(tca.get("decode_tokens_per_second"), rate), measure.number(peak and peak / 2 ** 20),
-                      row.get("failed", "")))
-    measure.table(("tokens", "", "first token s", "/ TCA", "decode tokens/s", "TCA /", "peak MiB", ""), lines)
+                      row.get("others_cores", ""), row.get("failed", "")))
+    measure.table(("tokens", "", "first token s", "/ TCA", "decode tokens/s", "TCA /", "peak MiB", "others' cores", ""),
+                  lines)
 
 
 def main():

@@ -13,8 +13,16 @@ class Failed(Exception):
 
 
 class Done:
-    def __init__(self, output, errors, peak_bytes):
-        self.output, self.errors, self.peak_bytes = output, errors, peak_bytes
+    """`others` is how many cores other programs kept busy meanwhile: a figure taken beside them says little."""
+
+    def __init__(self, output, errors, peak_bytes, others):
+        self.output, self.errors, self.peak_bytes, self.others = output, errors, peak_bytes, others
+
+
+def busy_seconds():
+    """Of all cores together since the machine started, time that a hypervisor took included."""
+    user, nice, system, _, _, irq, softirq, steal = map(int, pathlib.Path("/proc/stat").read_text().split()[1:9])
+    return (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
 
 
 def last_line(text):
@@ -40,6 +48,7 @@ def wait(process, seconds):
 def run(command, seconds):
     """Done, or Failed."""
     with tempfile.TemporaryFile("w+") as output, tempfile.TemporaryFile("w+") as errors:
+        begin, busy = time.monotonic(), busy_seconds()
         try:
             process = subprocess.Popen([str(part) for part in command], stdin=subprocess.DEVNULL, stdout=output,
                                        stderr=errors, cwd=ROOT)
@@ -50,9 +59,11 @@ def run(command, seconds):
         except BaseException:
             process.kill()  # does nothing to one that has ended
             raise
+        others = busy_seconds() - busy - usage.ru_utime - usage.ru_stime
+        others = max(0.0, others) / (time.monotonic() - begin)
         output.seek(0)
         errors.seek(0)
         text, said = output.read(), errors.read()
     if code != 0:
         raise Failed(f"exit code {code}: {last_line(said)}")
-    return Done(text, said, usage.ru_maxrss * 1024)
+    return Done(text, said, usage.ru_maxrss * 1024, others)
