@@ -133,7 +133,7 @@ class Parts {
 void print_row(const KernelSet& set, std::int32_t head_dim, double peak_gflops) {
   const TileKernels& kernels = *set.tiles_bf16;
   Parts parts(kernels, head_dim);
-  if (kernels.enter != nullptr) kernels.enter();
+  const unsigned before = kernels.enter != nullptr ? kernels.enter() : 0;
   const double per_64 = 64.0 / kernels.block_rows;
   const double keys = microseconds([&](int) { parts.pack_keys(); });
   const double values = microseconds([&](int) { parts.pack_values(); });
@@ -141,7 +141,7 @@ void print_row(const KernelSet& set, std::int32_t head_dim, double peak_gflops) 
   const double softmax = microseconds([&](int) { parts.softmax(); }) * per_64;
   const double accumulate = microseconds([&](int i) { parts.accumulate(i); }) * per_64;
   const double all = microseconds([&](int i) { parts.all(i); }) * per_64;
-  if (kernels.leave != nullptr) kernels.leave();
+  if (kernels.leave != nullptr) kernels.leave(before);
   const double floor = 64.0 * kKeys * head_dim * 4 / peak_gflops * 1e-3;
   std::printf("%-12.*s %8d %9.2f %9.2f %9.2f %10.2f %9.2f %9.2f %9.2f %9.2f\n", static_cast<int>(set.name.size()),
               set.name.data(), head_dim, floor, all, score, softmax, accumulate, all - score - softmax - accumulate,

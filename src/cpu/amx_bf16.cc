@@ -78,14 +78,14 @@ HWY_INLINE void store_sums(float* to, std::size_t stride) {
   }
 }
 
-void enter() {
-  flush_denormals();
+unsigned enter() {
   tile::configure();
+  return flush_denormals();
 }
 
-void leave() {
+void leave(unsigned before) {
   tile::release();
-  keep_denormals();
+  restore_modes(before);
 }
 
 /// [kRowTiles][depth steps] tiles of [16 pairs][16 rows], with zeros to the end of the last step.
@@ -119,33 +119,6 @@ void pack_keys(const void* const* rows, std::int32_t count, DType, std::int32_t 
     }
     if (c < head_dim) _mm512_store_si512(to, _mm512_maskz_loadu_epi16(0xffff, row + c));
   }
-}
-
-/// rows[i] lane j to rows[j] lane i.
-HWY_INLINE void transpose_lanes(__m512i (&rows)[16]) {
-  __m512i x[16];
-  for (int i = 0; i < 16; i += 2) {
-    x[i] = _mm512_unpacklo_epi32(rows[i], rows[i + 1]);
-    x[i + 1] = _mm512_unpackhi_epi32(rows[i], rows[i + 1]);
-  }
-  for (int i = 0; i < 16; i += 4) {
-    rows[i] = _mm512_unpacklo_epi64(x[i], x[i + 2]);
-    rows[i + 1] = _mm512_unpackhi_epi64(x[i], x[i + 2]);
-    rows[i + 2] = _mm512_unpacklo_epi64(x[i + 1], x[i + 3]);
-    rows[i + 3] = _mm512_unpackhi_epi64(x[i + 1], x[i + 3]);
-  }
-  // Now 128-bit part p of rows[4 b + i] holds lane 4 p + i of the rows 4 b to 4 b + 3.
-  for (int i = 0; i < 4; ++i) {
-    const __m512i low01 = _mm512_shuffle_i32x4(rows[i], rows[4 + i], 0x88),
-                  odd01 = _mm512_shuffle_i32x4(rows[i], rows[4 + i], 0xdd);
-    const __m512i low23 = _mm512_shuffle_i32x4(rows[8 + i], rows[12 + i], 0x88),
-                  odd23 = _mm512_shuffle_i32x4(rows[8 + i], rows[12 + i], 0xdd);
-    x[i] = _mm512_shuffle_i32x4(low01, low23, 0x88);
-    x[4 + i] = _mm512_shuffle_i32x4(odd01, odd23, 0x88);
-    x[8 + i] = _mm512_shuffle_i32x4(low01, low23, 0xdd);
-    x[12 + i] = _mm512_shuffle_i32x4(odd01, odd23, 0xdd);
-  }
-  for (int i = 0; i < 16; ++i) rows[i] = x[i];
 }
 
 /// Where the tile of 16 value columns and 32 keys is: column tiles go in pairs, [pairs][keys / 32][2] tiles of

@@ -4,6 +4,7 @@
 #define HWY_TARGET_INCLUDE "cpu/avx512_bf16_rows.cc"
 #include "hwy/foreach_target.h"
 //
+#include "cpu/bf16_pairs-inl.h"
 #include "cpu/row-inl.h"
 #include "cpu/targets.h"
 
@@ -41,35 +42,6 @@ void pack_query(const void* row, DType, std::int32_t head_dim, void* packed) {
   }
 }
 
-/// rows[i] lane j becomes rows[j] lane i, for 16 vectors of 32-bit lanes.
-HWY_INLINE void transpose16(__m512i (&rows)[16]) {
-  __m512i pairs[16];
-  HWY_UNROLL(8)
-  for (int i = 0; i < 16; i += 2) {
-    pairs[i] = _mm512_unpacklo_epi32(rows[i], rows[i + 1]);
-    pairs[i + 1] = _mm512_unpackhi_epi32(rows[i], rows[i + 1]);
-  }
-  __m512i quads[16];  // quads[4 q + c]: in 128-bit block b, lane 4 b + c of rows 4 q to 4 q + 3
-  HWY_UNROLL(4)
-  for (int i = 0; i < 16; i += 4) {
-    quads[i] = _mm512_unpacklo_epi64(pairs[i], pairs[i + 2]);
-    quads[i + 1] = _mm512_unpackhi_epi64(pairs[i], pairs[i + 2]);
-    quads[i + 2] = _mm512_unpacklo_epi64(pairs[i + 1], pairs[i + 3]);
-    quads[i + 3] = _mm512_unpackhi_epi64(pairs[i + 1], pairs[i + 3]);
-  }
-  HWY_UNROLL(4)
-  for (int c = 0; c < 4; ++c) {
-    const __m512i low01 = _mm512_shuffle_i32x4(quads[c], quads[4 + c], 0x44);
-    const __m512i high01 = _mm512_shuffle_i32x4(quads[c], quads[4 + c], 0xee);
-    const __m512i low23 = _mm512_shuffle_i32x4(quads[8 + c], quads[12 + c], 0x44);
-    const __m512i high23 = _mm512_shuffle_i32x4(quads[8 + c], quads[12 + c], 0xee);
-    rows[c] = _mm512_shuffle_i32x4(low01, low23, 0x88);
-    rows[4 + c] = _mm512_shuffle_i32x4(low01, low23, 0xdd);
-    rows[8 + c] = _mm512_shuffle_i32x4(high01, high23, 0x88);
-    rows[12 + c] = _mm512_shuffle_i32x4(high01, high23, 0xdd);
-  }
-}
-
 /// scores[r][j] = q_r . k_j, 16 keys a time: turned around in registers, keys run along the lanes, so that no row needs
 /// horizontal sums.
 template <int kRows>
@@ -95,7 +67,7 @@ void score_page(const std::uint16_t* HWY_RESTRICT queries, std::int32_t head_dim
       }
       // These keys' share of the next page, in equal parts.
       prefetch(next, first * row_bytes + c * kChunkBytes / kPairLanes, kChunkBytes);
-      transpose16(k);
+      transpose_lanes(k);
       const auto* const pairs = reinterpret_cast<const std::int32_t*>(queries) + c / 2;
       HWY_UNROLL(4)
       for (int r = 0; r < kRows; ++r) {

@@ -27,11 +27,44 @@ void pack_query_pairs(const void* const* rows, std::int32_t count, std::int32_t 
   }
 }
 
+/// rows[i] lane j becomes rows[j] lane i, for 16 vectors of 32-bit lanes.
+HWY_INLINE void transpose_lanes(__m512i (&rows)[16]) {
+  __m512i pairs[16];
+  HWY_UNROLL(8)
+  for (int i = 0; i < 16; i += 2) {
+    pairs[i] = _mm512_unpacklo_epi32(rows[i], rows[i + 1]);
+    pairs[i + 1] = _mm512_unpackhi_epi32(rows[i], rows[i + 1]);
+  }
+  __m512i quads[16];  // quads[4 q + c]: in 128-bit block b, lane 4 b + c of rows 4 q to 4 q + 3
+  HWY_UNROLL(4)
+  for (int i = 0; i < 16; i += 4) {
+    quads[i] = _mm512_unpacklo_epi64(pairs[i], pairs[i + 2]);
+    quads[i + 1] = _mm512_unpackhi_epi64(pairs[i], pairs[i + 2]);
+    quads[i + 2] = _mm512_unpacklo_epi64(pairs[i + 1], pairs[i + 3]);
+    quads[i + 3] = _mm512_unpackhi_epi64(pairs[i + 1], pairs[i + 3]);
+  }
+  HWY_UNROLL(4)
+  for (int c = 0; c < 4; ++c) {
+    const __m512i low01 = _mm512_shuffle_i32x4(quads[c], quads[4 + c], 0x44);
+    const __m512i high01 = _mm512_shuffle_i32x4(quads[c], quads[4 + c], 0xee);
+    const __m512i low23 = _mm512_shuffle_i32x4(quads[8 + c], quads[12 + c], 0x44);
+    const __m512i high23 = _mm512_shuffle_i32x4(quads[8 + c], quads[12 + c], 0xee);
+    rows[c] = _mm512_shuffle_i32x4(low01, low23, 0x88);
+    rows[4 + c] = _mm512_shuffle_i32x4(low01, low23, 0xdd);
+    rows[8 + c] = _mm512_shuffle_i32x4(high01, high23, 0x88);
+    rows[12 + c] = _mm512_shuffle_i32x4(high01, high23, 0xdd);
+  }
+}
+
 /// What is too small for a normal number counts as zero, at full speed: denormal results would take a hundred cycles
-/// each, and bf16 products take them for zeros anyway. For kernels' enter() and leave().
-constexpr unsigned kFlushToZero = 0x8000;
-inline void flush_denormals() { _mm_setcsr(_mm_getcsr() | kFlushToZero); }
-inline void keep_denormals() { _mm_setcsr(_mm_getcsr() & ~kFlushToZero); }
+/// each, and bf16 products take them for zeros anyway. For kernels' enter() and leave(); returns the modes before.
+inline unsigned flush_denormals() {
+  constexpr unsigned kFlushToZero = 0x8000;
+  const unsigned before = _mm_getcsr();
+  _mm_setcsr(before | kFlushToZero);
+  return before;
+}
+inline void restore_modes(unsigned before) { _mm_setcsr(before); }
 
 /// 2^x for x < 128, within 3e-6 of the value: for weights that are rounded to bf16 next. Half the instructions of
 /// exp2() in exp-inl.h. Exactly a power of two for integers and 0 for -infinity; the polynomial is minimax for the

@@ -9,7 +9,7 @@ namespace {
 constexpr std::array<double, 3> kShares = {0.4, 0.6, 0.8};
 
 // Tokens at which selection and sparse prefill take no longer than dense prefill for head_dim 64 and 128, by
-// tca_bench_break_even (docs/benchmarks.md). Where products cost less, selection weighs more.
+// tca_bench_break_even (docs/kernels/cpu.md). Where products cost less, selection weighs more.
 constexpr std::array<std::int64_t, 3> kVectors = {768, 1024, 2048};
 constexpr std::array<std::int64_t, 3> kAmx = {1024, 1536, 4096};
 

@@ -86,10 +86,10 @@ struct TileKernels {
   std::size_t (*tile_bytes)(std::int32_t head_dim) = nullptr;  // of packed keys, and of packed values
   std::size_t weight_tile_bytes = 0;
 
-  /// Called by a thread before and after it uses the rest, which must not outlive a task: modes of the processor that
-  /// others set, too. Null where there are none.
-  void (*enter)() = nullptr;
-  void (*leave)() = nullptr;
+  /// Called by a thread before and after it uses the rest, within a task: modes of the processor that others set, too.
+  /// leave() takes what enter() returned. Null where there are none.
+  unsigned (*enter)() = nullptr;
+  void (*leave)(unsigned before) = nullptr;
 
   void (*pack_queries)(const void* const* rows, std::int32_t count, DType dtype, std::int32_t head_dim,
                        void* packed) = nullptr;

@@ -14,16 +14,17 @@ namespace {
 class InKernels {
  public:
   explicit InKernels(const TileKernels& kernels) : kernels_(kernels) {
-    if (kernels_.enter != nullptr) kernels_.enter();
+    if (kernels_.enter != nullptr) before_ = kernels_.enter();
   }
   ~InKernels() {
-    if (kernels_.leave != nullptr) kernels_.leave();
+    if (kernels_.leave != nullptr) kernels_.leave(before_);
   }
   InKernels(const InKernels&) = delete;
   InKernels& operator=(const InKernels&) = delete;
 
  private:
   const TileKernels& kernels_;
+  unsigned before_ = 0;
 };
 
 }  // namespace

@@ -40,9 +40,9 @@ namespace HWY_NAMESPACE {
 namespace {
 
 void exp2_weights_all(const float* x, std::size_t count, float* out) {
-  flush_denormals();
+  const unsigned before = flush_denormals();
   for (std::size_t i = 0; i + 16 <= count; i += 16) _mm512_storeu_ps(out + i, exp2_weights(_mm512_loadu_ps(x + i)));
-  keep_denormals();
+  restore_modes(before);
 }
 
 }  // namespace

@@ -6,6 +6,10 @@
 #include <limits>
 #include <set>
 
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
 #include "cpu/cpu_backend.h"
 #include "cpu/naive.h"
 #include "tca/error.h"
@@ -94,6 +98,33 @@ TEST_F(CpuTargets, HeadDimsThatAreListedWorkAndOthersAreRefused) {
     }
   }
 }
+
+#if defined(__x86_64__)
+TEST_F(CpuTargets, ModesOfTheCallingThreadAreLeftAsTheyWere) {
+  ThreadPool alone(1);
+  const std::vector<std::uint16_t> values(70 * 2 * 64, 0x3f00);  // bf16 0.5
+  std::vector<std::uint16_t> out(values.size());
+  const auto view = [&](std::int32_t heads) {
+    return contiguous(static_cast<const void*>(values.data()), DType::kBF16, 70, heads, 64);
+  };
+  const PrefillParams params{.q = view(2),
+                             .k = view(1),
+                             .v = view(1),
+                             .out = contiguous(out.data(), DType::kBF16, 70, 2, 64),
+                             .past = {},
+                             .lse = {}};
+  constexpr unsigned kModes = 0xffc0;  // flush to zero, rounding, masks, denormals; not the flags
+  for (const std::string& target : cpu_targets()) {
+    for (const unsigned flush : {0u, 0x8000u}) {
+      const unsigned before = _mm_getcsr();
+      _mm_setcsr((before & ~0x8000u) | flush);
+      create_cpu_backend_for_target(alone, target)->prefill_attention({&params, 1});
+      EXPECT_EQ(_mm_getcsr() & kModes, ((before & ~0x8000u) | flush) & kModes) << target;
+      _mm_setcsr(before);
+    }
+  }
+}
+#endif
 
 TEST_F(CpuTargets, BatchesOfDifferentShapes) {
   const std::unique_ptr<Backend> backend = create_cpu_backend(pool_);

@@ -77,9 +77,9 @@ void for_each_path(const Check& check) {
   for (const Path& path : paths()) {
     for (const DType dtype : path.dtypes) {
       SCOPED_TRACE(path.name + " " + std::string(dtype_name(dtype)));
-      if (path.kernels->enter != nullptr) path.kernels->enter();
+      const unsigned before = path.kernels->enter != nullptr ? path.kernels->enter() : 0;
       check(*path.kernels, dtype);
-      if (path.kernels->leave != nullptr) path.kernels->leave();
+      if (path.kernels->leave != nullptr) path.kernels->leave(before);
     }
   }
 }

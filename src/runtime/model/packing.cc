@@ -52,7 +52,7 @@ void pack_four(const std::uint16_t* weight, std::int64_t in, std::uint16_t* pack
 }
 #endif
 
-void PackTarget(const std::uint16_t* weight, std::int64_t in, std::int64_t columns, std::uint16_t* packed) {
+void pack_groups(const std::uint16_t* weight, std::int64_t in, std::int64_t columns, std::uint16_t* packed) {
   const std::int64_t elements = packed_group_elements(in);
   for (std::int64_t first = 0; first < columns; first += kPackedColumns, packed += elements) {
     const std::int64_t count = std::min(kPackedColumns, columns - first);
@@ -71,10 +71,10 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace tca::runtime {
 
-HWY_EXPORT(PackTarget);
+HWY_EXPORT(pack_groups);
 
 void pack_weight(const std::uint16_t* weight, std::int64_t in, std::int64_t columns, std::uint16_t* packed) {
-  HWY_DYNAMIC_DISPATCH(PackTarget)(weight, in, columns, packed);
+  HWY_DYNAMIC_DISPATCH(pack_groups)(weight, in, columns, packed);
 }
 
 }  // namespace tca::runtime
