@@ -1,6 +1,6 @@
 """What bench/cpu/end_to_end.py measures: each gives a row {first_token_seconds, decode_tokens_per_second, peak_bytes}.
 
-Up to 8,192 tokens the fastest of three runs counts, one run beyond."""
+Up to 2,048 tokens the fastest of three runs counts, one run beyond."""
 import json
 import pathlib
 import re
@@ -14,7 +14,7 @@ HOPELESS = 1.5  # times the fastest setting: one slower than that is not tried a
 
 
 def repeats(tokens):
-    return 3 if tokens <= 8192 else 1
+    return 3 if tokens <= 2048 else 1
 
 
 class Rival:

@@ -40,7 +40,8 @@ def tca_texts(args, files):
 
 
 def transformers_texts(args, files):
-    done = run([args.python, HERE / "transformers_worker.py", "continue", args.model, TOKENS, args.threads, *files], 300)
+    done = run([args.python, HERE / "transformers_worker.py", "continue", args.model, TOKENS, args.threads, *files],
+               300)
     result = json.loads(done.output.splitlines()[-1])
     return result["texts"], result["prompt_tokens"]
 
