@@ -159,8 +159,8 @@ std::vector<NamedBackend> backends_under_test(ThreadPool& pool) {
   const std::vector<std::string> usable = cpu_targets();
   if (std::count(usable.begin(), usable.end(), TCA_ONLY_CPU_TARGET) != 0) {
     backends.push_back({"cpu " TCA_ONLY_CPU_TARGET, create_cpu_backend_for_target(pool, TCA_ONLY_CPU_TARGET)});
+    return backends;
   }
-  return backends;
 #endif
   for (const std::string& name : available_backends()) {
     if (name != "reference") backends.push_back({name, with_host_caches(create_backend(name, pool))});
