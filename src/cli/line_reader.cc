@@ -1,6 +1,7 @@
 #include "cli/line_reader.h"
 
 #include <fmt/format.h>
+#include <poll.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -13,6 +14,7 @@ namespace tca::cli {
 
 namespace {
 constexpr std::size_t kMaxLineBytes = std::size_t{16} << 20;
+constexpr int kPollMilliseconds = 100;
 }  // namespace
 
 LineReader::Outcome LineReader::next(std::string& line) {
@@ -31,12 +33,16 @@ LineReader::Outcome LineReader::next(std::string& line) {
       throw Error(ErrorCategory::kBadFile,
                   fmt::format("a line of standard input is longer than {} MiB", kMaxLineBytes >> 20));
     }
+    // Asked again and again: a signal just before the wait, or on another thread, interrupts no wait.
+    pollfd input{.fd = STDIN_FILENO, .events = POLLIN, .revents = 0};
+    const bool ready = poll(&input, 1, kPollMilliseconds) > 0;
+    const bool news = stop_requested() && !told_;
+    told_ = stop_requested();
+    if (news) return Outcome::kInterrupted;
+    if (!ready) continue;
     char piece[1 << 14];
     const ssize_t got = read(STDIN_FILENO, piece, sizeof(piece));
-    if (got < 0 && errno == EINTR) {
-      if (stop_requested()) return Outcome::kInterrupted;
-      continue;
-    }
+    if (got < 0 && errno == EINTR) continue;
     if (got < 0) {
       throw Error(ErrorCategory::kIo, fmt::format("cannot read standard input: {}", std::strerror(errno)));
     }
