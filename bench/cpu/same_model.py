@@ -1,7 +1,7 @@
 """Whether tca, Transformers and llama.cpp compute the same model: their greedy continuations of the same texts.
 
 bf16 sums differ in their last bits, so that where two tokens are about as likely the continuations may part; the first
-token of each must be the same."""
+token of each must be the same, by its text."""
 import json
 import os
 import pathlib
@@ -28,33 +28,30 @@ def write_prompts(folder):
     return files
 
 
-def tca_texts(args, files):
-    texts, counts = [], []
-    for file in files:
+def tca_answers(args, files):
+    """[(the first token, the continuation)]."""
+    def text(file, tokens):
         done = run([args.tca, "run", "--device", "cpu", "--model", args.model, "--attention", "full", "-f", file, "-n",
-                    TOKENS, "--threads", args.threads, "--json"], 300)
-        result = json.loads(done.output)
-        texts.append(result["text"])
-        counts.append(result["prompt_tokens"])
-    return texts, counts
+                    tokens, "--threads", args.threads, "--json"], 300)
+        return json.loads(done.output)["text"]
+    return [(text(file, 1), text(file, TOKENS)) for file in files]
 
 
-def transformers_texts(args, files):
+def transformers_answers(args, files):
     done = run([args.python, HERE / "transformers_worker.py", "continue", args.model, TOKENS, args.threads, *files],
                300)
-    result = json.loads(done.output.splitlines()[-1])
-    return result["texts"], result["prompt_tokens"]
+    return json.loads(done.output.splitlines()[-1])["answers"]
 
 
-def llama_texts(args, files):
+def llama_answers(args, files):
     """By llama-completion beside llama-bench."""
     program = pathlib.Path(args.llama_bench).with_name("llama-completion")
-    texts = []
-    for file in files:
-        done = run([program, "-m", args.gguf, "-f", file, "-n", TOKENS, "--temp", "0", "-no-cnv", "--no-display-prompt",
-                    "--no-escape", "-dev", "none", "-t", args.threads, "-c", 4096], 300)
-        texts.append(done.output.removesuffix("\n\n"))  # what the program ends with
-    return texts, None
+
+    def text(file, tokens):
+        done = run([program, "-m", args.gguf, "-f", file, "-n", tokens, "--temp", "0", "-no-cnv",
+                    "--no-display-prompt", "--no-escape", "-dev", "none", "-t", args.threads, "-c", 4096], 300)
+        return done.output.removesuffix("\n\n")  # what the program ends with
+    return [(text(file, 1), text(file, TOKENS)) for file in files]
 
 
 def agreed(a, b):
@@ -63,27 +60,28 @@ def agreed(a, b):
 
 
 def check(args, names, folder):
-    """The exit code."""
+    """The exit code: 0 if all that are there answered, and began with the same token."""
     files = write_prompts(folder)
-    texts = {}
-    for name, ask in (("tca, full", tca_texts), ("Transformers", transformers_texts), ("llama.cpp", llama_texts)):
+    answers, wrong, lines = {}, False, []
+    for name, ask in (("Transformers", transformers_answers), ("tca, full", tca_answers), ("llama.cpp", llama_answers)):
         if name not in names:
             continue
         try:
-            texts[name], counts = ask(args, files)
+            answers[name] = ask(args, files)
         except Failed as error:
-            measure.say(f"{name} is not compared: {error}")
-            continue
-        print(f"{name}: prompts of {counts or 'as many'} tokens")
-    if len(texts) < 2:
+            measure.say(f"{name} cannot be compared: {error}")
+            wrong = True
+    if len(answers) < 2:
         measure.say("nothing to compare")
         return 1
-    reference = "Transformers" if "Transformers" in texts else next(iter(texts))
-    wrong, lines = False, []
-    for name, found in texts.items():
-        for i, (text, expected) in enumerate(zip(found, texts[reference])):
-            first = agreed(text, expected)
-            wrong |= first == 0
-            lines.append((i, name, f"{first} of {len(expected)}", repr(text)))
-    measure.table(("prompt", "", f"characters as {reference}", "continuation"), sorted(lines))
+    reference = next(iter(answers))
+    for name, found in answers.items():
+        for i, ((first, text), (expected_first, expected)) in enumerate(zip(found, answers[reference])):
+            same = first == expected_first
+            wrong |= not same
+            lines.append((i, name, repr(first) + ("" if same else ", WRONG"),
+                          f"{agreed(text, expected)} of {len(expected)}", repr(text)))
+    measure.table(("prompt", "", "first token", f"characters as {reference}", "continuation"), sorted(lines))
+    if wrong:
+        measure.say("NOT THE SAME MODEL, or not all could be asked: figures beside each other mean nothing (see above)")
     return int(wrong)

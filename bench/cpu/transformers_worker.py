@@ -47,14 +47,15 @@ def bench(path, *numbers):
 
 
 def go_on(path, steps, threads, *files):
+    """Of each file the first token and the continuation."""
     model, tokenizer = load(path, int(threads)), transformers.AutoTokenizer.from_pretrained(path)
-    prompts, texts = [], []
+    answers = []
     for file in files:
         with open(file, encoding="utf-8") as text:
             ids = tokenizer(text.read(), return_tensors="pt").input_ids
-        prompts.append(ids.shape[1])
-        texts.append(tokenizer.decode(decode(model, *read(model, ids), int(steps) - 1)))
-    return {"prompt_tokens": prompts, "texts": texts}
+        tokens = decode(model, *read(model, ids), int(steps) - 1)
+        answers.append((tokenizer.decode(tokens[:1]), tokenizer.decode(tokens)))
+    return {"answers": answers}
 
 
 def main():

@@ -65,7 +65,7 @@ struct SoftmaxTask {
   float* factors = nullptr;
 };
 
-/// A tile whose weights wait to meet its values.
+/// A span of a tile whose weights wait to meet their values.
 struct WeightedTile {
   const void* weights = nullptr;
   const void* values = nullptr;
