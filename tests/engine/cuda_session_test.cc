@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <atomic>
 #include <filesystem>
+#include <thread>
 
 #include "core/file.h"
 #include "cuda/device.h"
@@ -165,6 +166,29 @@ TEST_F(CudaSession, ABatchReadsWhatEverySessionWouldReadAlone) {
       expect_close(std::span(logits).subspan(97 * i, 97), read(alone[i], {ids[i]}));
       ASSERT_EQ(sessions[i].tokens(), alone[i].tokens());
     }
+  }
+}
+
+/// What one of several threads reads: prompts, single tokens, recorded ones among them.
+std::vector<std::vector<float>> conversation(Session session, const Engine& engine, std::int64_t n) {
+  std::vector<std::vector<float>> said;
+  for (const std::int64_t tokens : {n, n / 2, n}) said.push_back(read(session, engine.prompt(tokens)));
+  for (int i = 0; i < 20; ++i) said.push_back(read(session, {static_cast<std::int32_t>(i + n) % 97}));
+  return said;
+}
+
+TEST_F(CudaSession, FourThreadsReadWhatOneDoes) {
+  std::vector<std::vector<std::vector<float>>> alone;
+  for (std::int64_t t = 0; t < 4; ++t) alone.push_back(conversation(gpu_session(tca()), *cpu_, 150 + 40 * t));
+  for (int round = 0; round < 3; ++round) {
+    std::vector<std::vector<std::vector<float>>> together(4);
+    std::vector<std::thread> threads;
+    for (std::size_t t = 0; t < 4; ++t) {
+      threads.emplace_back(
+          [&, t] { together[t] = conversation(gpu_session(tca()), *cpu_, 150 + 40 * static_cast<std::int64_t>(t)); });
+    }
+    for (std::thread& thread : threads) thread.join();
+    for (std::size_t t = 0; t < 4; ++t) ASSERT_EQ(together[t], alone[t]) << "thread " << t << ", round " << round;
   }
 }
 

@@ -163,6 +163,7 @@ void DecodeSteps::launch(Kind kind) {
   const auto [entry, is_new] = graphs_.try_emplace(kind, nullptr);
   if (is_new) return queue_step(kind, device().stream());
   if (entry->second == nullptr) entry->second = record(kind);
+  const auto lock = model_->products().lock_workspace();
   cuda::check(cudaGraphLaunch(entry->second, device().stream()), "decoding");
 }
 

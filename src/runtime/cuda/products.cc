@@ -70,6 +70,7 @@ void Products::run(const Product& product, cudaStream_t stream) {
   }
   const Plan& p = plan(product);
   const float one = 1.0f, beta = product.output == Output::kAddF32 ? 1.0f : 0.0f;
+  const auto lock = lock_workspace();
   check_blas(blas().matmul(handle_, p.operation, &one, product.weight, p.weight, product.x, p.x, &beta, product.out,
                            p.out, product.out, p.out, &p.algorithm, workspace_.data(), kWorkspaceBytes, stream),
              "multiplying matrices");
@@ -78,7 +79,7 @@ void Products::run(const Product& product, cudaStream_t stream) {
 const Products::Plan& Products::plan(const Product& product) {
   const Shape shape = {product.rows,     product.in,         product.columns,
                        product.x_stride, product.out_stride, static_cast<std::int64_t>(product.output)};
-  const std::lock_guard lock(mutex_);
+  const std::lock_guard lock(plans_mutex_);
   if (const auto found = plans_.find(shape); found != plans_.end()) return found->second;
   Plan plan;
   try {

@@ -30,8 +30,8 @@ struct Product {
 };
 
 /// Thread-safe; all streams that products are queued on must run one after the other, since they share one workspace.
-/// No synchronisation, no atomics: the same shapes give the same bits. Graphs can record products whose shapes were
-/// used before.
+/// No waiting, no atomics: the same shapes give the same bits. Graphs can record products whose shapes were used
+/// before.
 class Products {
  public:
   /// Products of up to skinny_rows rows (at most kMaxSkinnyRows) are the own kernel's.
@@ -42,6 +42,9 @@ class Products {
 
   /// Throws kUnsupported naming the shape when cuBLASLt has no algorithm for it, kIo when it fails.
   void run(const Product& product, cudaStream_t stream);
+  /// A product can be several kernels that meet in the workspace: nothing else that uses it may be queued between them.
+  /// run() takes this itself; who launches a graph with products in it holds it meanwhile.
+  std::unique_lock<std::mutex> lock_workspace() { return std::unique_lock(workspace_mutex_); }
 
  private:
   struct Plan {
@@ -57,7 +60,8 @@ class Products {
   std::int64_t skinny_rows_;
   cublasLtHandle_t handle_ = nullptr;
   MemoryBlock workspace_;
-  std::mutex mutex_;
+  std::mutex workspace_mutex_;  // while what uses it is queued
+  std::mutex plans_mutex_;
   std::map<Shape, Plan> plans_;  // addresses of entries stay
 };
 
