@@ -114,8 +114,9 @@ struct TailScoreParams {
   std::span<float> out;  // [count]
 };
 
-/// Attention mass that sampled rows lose: for row r and query head, delta = 1 - mass on visible tokens, under dense
-/// softmax.
+/// Attention mass that sampled rows lose: for row r and query head, delta = the mass on tokens of the segment that the
+/// row does not see, under dense softmax over past and segment. All of the past is visible; what earlier segments
+/// dropped of it is not counted.
 struct CertifyParams {
   TensorView q;                        // [R, Hq, d]: the sampled queries
   std::span<const std::int32_t> rows;  // [R] their positions in the segment
@@ -128,12 +129,16 @@ struct CertifyParams {
   float scale = 0;
 };
 
-/// For one KV head, over R x g sampled rows. The output error of a row is at most 2 delta max_j ||v_j||.
+/// For one KV head, over R x g sampled rows. The output of a row differs from that of dense attention over past and
+/// segment by at most 2 delta max_j ||v_j||_2, the maximum over the values of the segment and those that the cache holds
+/// of the past.
 struct HeadCertificate {
   double mean_delta = 0;
   double p95_delta = 0;  // nearest rank: the ceil(0.95 n)-th smallest
   double max_delta = 0;
-  double bound = 0;  // 2 p95_delta max ||v_j||_2 over keys of the segment
+  /// Mean ||o||_2 of the sampled rows' dense outputs: what the bound is measured by. 0 where kept is null.
+  double output_norm = 0;
+  double bound = 0;  // 2 p95_delta max_j ||v_j||_2: of the error of every sampled row with delta <= p95_delta
 };
 
 }  // namespace tca

@@ -330,7 +330,7 @@ typedef struct tca_tail_score_params {
   float* out; /* [count] */
 } tca_tail_score_params;
 
-/* Attention mass that sampled rows lose under dense softmax. */
+/* Attention mass of a segment that sampled rows lose under dense softmax over past and segment. */
 typedef struct tca_certify_params {
   tca_tensor q;        /* [R, Hq, d] */
   const int32_t* rows; /* [R]: positions of the queries in the segment */
@@ -348,7 +348,8 @@ typedef struct tca_head_certificate {
   double mean_delta;
   double p95_delta; /* nearest rank */
   double max_delta;
-  double bound; /* on a row's output error: 2 p95_delta max ||v|| */
+  double output_norm; /* mean ||o|| of the rows' dense outputs; 0 where kept is NULL */
+  double bound;       /* on a row's output error: 2 p95_delta max ||v||, over the segment and the past */
 } tca_head_certificate;
 
 /* out [Hk, L]. */

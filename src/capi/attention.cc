@@ -194,8 +194,11 @@ tca_status tca_certify(const tca_backend* backend, const tca_certify_params* par
                                                      .scale = of.scale},
                                                     optional_span(deltas, num_rows(of.q.num_tokens, of.q.num_heads)));
     for (const tca::HeadCertificate& each : certificates) {
-      *to++ = {
-          .mean_delta = each.mean_delta, .p95_delta = each.p95_delta, .max_delta = each.max_delta, .bound = each.bound};
+      *to++ = {.mean_delta = each.mean_delta,
+               .p95_delta = each.p95_delta,
+               .max_delta = each.max_delta,
+               .output_norm = each.output_norm,
+               .bound = each.bound};
     }
   });
 }

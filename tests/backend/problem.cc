@@ -108,6 +108,7 @@ void Problem::fill(TensorBuffer& tensor, Role role) {
         if (role == Role::kKey && case_.values == Values::kEqual) value = 0.5;
         if (role == Role::kValue && case_.values == Values::kTiny) value *= 1e-6;
         if (role == Role::kValue && case_.values == Values::kOverflow) value = 1e6;
+        if (role == Role::kValue && case_.values == Values::kLoudPast && &tensor != &v_) value *= 100;
         const bool dominates = &tensor == &k_ && token == case_.tokens / 2;
         if (dominates && case_.values == Values::kDominating) value = kStrong * sign(i);
         tensor.set(token, head, i, value);

@@ -111,6 +111,8 @@ TEST_F(CApi, AttentionEqualsCpp) {
     EXPECT_EQ(certificates[h].mean_delta, cpp_certificates[h].mean_delta);
     EXPECT_EQ(certificates[h].p95_delta, cpp_certificates[h].p95_delta);
     EXPECT_EQ(certificates[h].max_delta, cpp_certificates[h].max_delta);
+    EXPECT_GT(certificates[h].output_norm, 0);
+    EXPECT_EQ(certificates[h].output_norm, cpp_certificates[h].output_norm);
     EXPECT_EQ(certificates[h].bound, cpp_certificates[h].bound);
   }
   tca_kept_set_destroy(kept);

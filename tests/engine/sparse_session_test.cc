@@ -243,6 +243,32 @@ TEST(SparseSession, ACertificateCoversEveryHead) {
   }
 }
 
+TEST(SparseSession, ALaterCertificateCoversThePast) {
+  Engine engine;
+  SessionOptions options = tca_options(engine.ragged_profile());
+  options.certify = true;
+  options.certify_rows = 20;
+  Session session = engine.session(options);
+  read(session, engine.prompt(300));
+  const std::unique_ptr<Backend> oracle = create_backend("reference", engine.pool);
+  std::vector<std::vector<HeadCertificate>> expected;
+  engine.backend.before_certify = [&](const CertifyParams& params) {
+    ASSERT_NE(params.past.cache, nullptr);
+    EXPECT_EQ(params.past.cache->num_tokens(params.past.layer), 300);
+    expected.push_back(oracle->certify(params));
+  };
+  read(session, engine.prompt(120, 2));
+  const SessionCertificate& certificate = session.certificate().value();
+  ASSERT_EQ(certificate.layers.size(), expected.size());
+  for (std::size_t l = 0; l < expected.size(); ++l) {
+    for (std::size_t h = 0; h < expected[l].size(); ++h) {
+      EXPECT_NEAR(certificate.layers[l][h].bound, expected[l][h].bound, 1e-4);
+      EXPECT_NEAR(certificate.layers[l][h].output_norm, expected[l][h].output_norm, 1e-4);
+      EXPECT_GT(certificate.layers[l][h].output_norm, 0);
+    }
+  }
+}
+
 TEST(SparseSession, ToleranceRaisesTheHeadsThatLoseTooMuch) {
   const Engine engine;
   const auto run = [&](double tolerance) {

@@ -23,7 +23,7 @@ const float* probe_mass(Staging& staging, const ProbeParams& params) {
   ProbeArgs args{.q = q.data,
                  .q_token_stride = q.token_stride,
                  .segment = segment_keys(k),
-                 .past = past_keys(staging, past, k.head_dim),
+                 .past = past_rows(staging, past, k.head_dim, false).k,
                  .num_probes = static_cast<std::int32_t>(q.num_tokens),
                  .num_heads = q.num_heads,
                  .num_kv_heads = k.num_heads,

@@ -95,7 +95,7 @@ KeySource segment_keys(const TensorView& k) {
           .num_rows = static_cast<std::int32_t>(k.num_tokens)};
 }
 
-KeySource past_keys(Staging& staging, const PagedPast& past, std::int32_t head_dim) {
+KeysAndValues past_rows(Staging& staging, const PagedPast& past, std::int32_t head_dim, bool with_values) {
   std::vector<std::int64_t> rows, elements;
   std::int64_t total = 0, longest = 0;
   for (const std::int64_t length : past.lengths) {
@@ -105,23 +105,30 @@ KeySource past_keys(Staging& staging, const PagedPast& past, std::int32_t head_d
     longest = std::max(longest, length);
   }
   if (longest == 0) return {};
-  auto* const keys = staging.allocate_array<std::uint16_t>(total * head_dim);
+  auto* const k = staging.allocate_array<std::uint16_t>(total * head_dim);
+  auto* const v = with_values ? staging.allocate_array<std::uint16_t>(total * head_dim) : nullptr;
   check(gather_pages({.pool = past.pool,
                       .sequence = past.sequence,
                       .num_pages = past.num_pages,
                       .num_kv_heads = static_cast<std::int32_t>(past.lengths.size()),
                       .head_dim = head_dim,
-                      .out_k = keys,
-                      .out_v = nullptr,
+                      .out_k = k,
+                      .out_v = v,
                       .base = staging.upload(rows)},
                      staging.stream()),
         "reading the cache");
-  return {.data = keys,
-          .base = staging.upload(elements),
-          .head_stride = 0,
-          .row_stride = head_dim,
-          .counts = past.sequence.lengths,
-          .num_rows = static_cast<std::int32_t>(longest)};
+  KeysAndValues result{};
+  result.k = {.data = k,
+              .base = staging.upload(elements),
+              .head_stride = 0,
+              .row_stride = head_dim,
+              .counts = past.sequence.lengths,
+              .num_rows = static_cast<std::int32_t>(longest)};
+  if (with_values) {
+    result.v = result.k;
+    result.v.data = v;
+  }
+  return result;
 }
 
 }  // namespace tca::cuda

@@ -8,6 +8,7 @@
 #include "cuda/backend/staging.h"
 #include "cuda/kv/page_tables.h"
 #include "cuda/params.h"
+#include "cuda/smxx/kv/pages.h"
 #include "tca/attention.h"
 
 namespace tca::cuda {
@@ -43,8 +44,8 @@ PagedPast paged(const KvCache& cache, std::int32_t layer);
 /// The same of a past; nothing when its layer has seen no token.
 PagedPast paged(const Past& past);
 
-/// Keys of a past as rows, for kernels that read all of them.
-KeySource past_keys(Staging& staging, const PagedPast& past, std::int32_t head_dim);
+/// A past as rows, for kernels that read all of it; data is null where there is none.
+KeysAndValues past_rows(Staging& staging, const PagedPast& past, std::int32_t head_dim, bool with_values);
 KeySource segment_keys(const TensorView& k);
 
 }  // namespace tca::cuda
