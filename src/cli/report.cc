@@ -15,6 +15,17 @@ namespace {
 
 bool in_int8(const LoadedModel& loaded) { return loaded.model->weight_type() == runtime::WeightType::kInt8; }
 
+/// The bound as a share of a typical output's norm; 0 where nothing was dropped.
+double bound_share(const HeadCertificate& head) { return head.output_norm > 0 ? head.bound / head.output_norm : 0; }
+
+/// What to do about heads whose worst p95 is this: a tolerance of half of it, to one digit.
+std::string certificate_advice(double worst_p95) {
+  if (worst_p95 <= 0) return "";
+  return fmt::format(
+      "  To drop less, raise --keep, or give --tolerance {:.1g}: heads whose p95 exceeds that then keep more.\n",
+      worst_p95 / 2);
+}
+
 }  // namespace
 
 Json model_json(const LoadedModel& loaded) {
@@ -70,7 +81,9 @@ Json certificate_json(const runtime::SessionCertificate& certificate) {
                        {"mean_delta", head.mean_delta},
                        {"p95_delta", head.p95_delta},
                        {"max_delta", head.max_delta},
-                       {"bound", head.bound}});
+                       {"output_norm", head.output_norm},
+                       {"bound", head.bound},
+                       {"bound_share", bound_share(head)}});
     }
     layers.push_back(std::move(heads));
   }
@@ -79,28 +92,31 @@ Json certificate_json(const runtime::SessionCertificate& certificate) {
 
 std::string certificate_table(const runtime::SessionCertificate& certificate, const Style& style) {
   TextTable table(
-      {{"layer", true}, {"kept", true}, {"mean dropped", true}, {"p95", true}, {"max", true}, {"bound", true}});
+      {{"layer", true}, {"kept", true}, {"mean dropped", true}, {"p95", true}, {"max", true}, {"error at most", true}});
+  double worst_p95 = 0;
   for (std::size_t l = 0; l < certificate.layers.size(); ++l) {
-    HeadCertificate worst;
-    double mean = 0, kept = 0;
+    double mean = 0, kept = 0, p95 = 0, most = 0, bound = 0;
     for (std::size_t h = 0; h < certificate.layers[l].size(); ++h) {
       const HeadCertificate& head = certificate.layers[l][h];
       mean += head.mean_delta;
       kept += certificate.kept_share[l][h];
-      worst.p95_delta = std::max(worst.p95_delta, head.p95_delta);
-      worst.max_delta = std::max(worst.max_delta, head.max_delta);
-      worst.bound = std::max(worst.bound, head.bound);
+      p95 = std::max(p95, head.p95_delta);
+      most = std::max(most, head.max_delta);
+      bound = std::max(bound, bound_share(head));
     }
     const double heads = std::max<double>(1, static_cast<double>(certificate.layers[l].size()));
     table.add_row({{fmt::format("{}", l)},
                    {format_percent(kept / heads)},
                    {fmt::format("{:.4f}", mean / heads)},
-                   {fmt::format("{:.4f}", worst.p95_delta)},
-                   {fmt::format("{:.4f}", worst.max_delta)},
-                   {fmt::format("{:.3f}", worst.bound)}});
+                   {fmt::format("{:.4f}", p95)},
+                   {fmt::format("{:.4f}", most)},
+                   {format_percent(bound)}});
+    worst_p95 = std::max(worst_p95, p95);
   }
-  return "  Attention mass dropped (mean over heads; p95, max and output error bound of the worst head)\n" +
-         table.render(kTableWidth, style);
+  return "  Attention mass dropped, of 1: mean over heads, p95 and max of the worst head. \"error at most\" is the\n"
+         "  bound on 95 of 100 outputs of the worst head, as a share of their mean norm; beyond 100 % it says "
+         "nothing.\n" +
+         table.render(kTableWidth, style) + certificate_advice(worst_p95);
 }
 
 std::string kv_text(const runtime::Session& session, std::optional<std::int64_t> grown) {

@@ -33,9 +33,10 @@ Json memory_json(const LoadedModel& loaded);
 /// {"mode", "profile", "objective", "keep", "budget", "calibrated_share"}: what was asked for and the configuration
 /// that was picked.
 Json attention_json(const runtime::Session& session, const std::string& profile);
-/// {"layers": [[{"kept_share", "mean_delta", "p95_delta", "max_delta", "bound"}]], "raised_heads"}
+/// {"layers": [[{"kept_share", "mean_delta", "p95_delta", "max_delta", "output_norm", "bound", "bound_share"}]],
+/// "raised_heads"}
 Json certificate_json(const runtime::SessionCertificate& certificate);
-/// One row a layer: worst head each.
+/// One row a layer: worst head each; then what to do about it.
 std::string certificate_table(const runtime::SessionCertificate& certificate, const Style& style);
 /// "12.4 MiB (+0.2 MiB), 19 % of full attention's 64.0 MiB"; grown: bytes since some moment.
 std::string kv_text(const runtime::Session& session, std::optional<std::int64_t> grown = {});

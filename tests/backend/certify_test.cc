@@ -64,21 +64,23 @@ std::vector<double> true_errors(const CertifyParams& params) {
   const reference::Tensor k = reference::to_double(params.k), v = reference::to_double(params.v);
   const double scale = reference::resolve_scale(params.scale, q.head_dim);
   const std::int32_t group = q.num_heads / k.num_heads;
-  std::vector<double> errors;
-  for (std::int64_t r = 0; r < q.num_tokens; ++r) {
-    for (std::int32_t head = 0; head < q.num_heads; ++head) {
-      const std::int32_t kv_head = head / group, i = params.rows[static_cast<std::size_t>(r)];
-      const reference::HeadTokens tokens = reference::past_and_segment(params.past, k, &v, kv_head);
-      const std::size_t past = tokens.size() - static_cast<std::size_t>(k.num_tokens);
-      const bool begins = params.past.cache == nullptr || params.past.cache->num_tokens(params.past.layer) == 0;
+  const bool begins = params.past.cache == nullptr || params.past.cache->num_tokens(params.past.layer) == 0;
+  std::vector<double> errors(static_cast<std::size_t>(q.num_tokens * q.num_heads));
+  for (std::int32_t kv_head = 0; kv_head < k.num_heads; ++kv_head) {
+    const reference::HeadTokens tokens = reference::past_and_segment(params.past, k, &v, kv_head);
+    const std::size_t past = tokens.size() - static_cast<std::size_t>(k.num_tokens);
+    for (std::int64_t r = 0; r < q.num_tokens; ++r) {
+      const std::int32_t i = params.rows[static_cast<std::size_t>(r)];
       const auto all = reference::visible_tokens(i, k.num_tokens, past, nullptr, kv_head, 0, 0);
       const auto seen = reference::visible_tokens(i, k.num_tokens, past, params.kept, kv_head, params.window,
                                                   begins ? params.sinks : 0);
-      const auto dense = reference::attend(q.row(r, head), tokens, all, scale).out;
-      const auto sparse = reference::attend(q.row(r, head), tokens, seen, scale).out;
-      double sum = 0;
-      for (std::size_t e = 0; e < dense.size(); ++e) sum += (dense[e] - sparse[e]) * (dense[e] - sparse[e]);
-      errors.push_back(std::sqrt(sum));
+      for (std::int32_t head = kv_head * group; head < (kv_head + 1) * group; ++head) {
+        const auto dense = reference::attend(q.row(r, head), tokens, all, scale).out;
+        const auto sparse = reference::attend(q.row(r, head), tokens, seen, scale).out;
+        double sum = 0;
+        for (std::size_t e = 0; e < dense.size(); ++e) sum += (dense[e] - sparse[e]) * (dense[e] - sparse[e]);
+        errors[static_cast<std::size_t>(r * q.num_heads + head)] = std::sqrt(sum);
+      }
     }
   }
   return errors;

@@ -96,6 +96,8 @@ def test_run(profile):
     assert len(result["certificate"]["layers"]) == 8 and len(result["certificate"]["layers"][0]) == 4
     for head in result["certificate"]["layers"][0]:
         assert 0 <= head["mean_delta"] <= head["max_delta"] <= 1 and head["p95_delta"] <= head["max_delta"]
+        assert head["output_norm"] > 0
+        assert head["bound_share"] == pytest.approx(head["bound"] / head["output_norm"])
     assert result["memory"]["peak_bytes"] > result["memory"]["weight_bytes"] / 2 > 0
     assert result["stop"] in ("stop_token", "max_tokens")
 

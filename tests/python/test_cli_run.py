@@ -83,7 +83,11 @@ def test_tolerance_raises_heads(profile):
     strict = tca_json(*arguments, "--tolerance", "0.01", "--certify")
     assert loose["certificate"]["raised_heads"] == 0 < strict["certificate"]["raised_heads"]
     assert strict["kv"]["kept_share"] > loose["kv"]["kept_share"]
-    assert b"dropped" in tca(*arguments, "--certify").stderr
+    table = tca(*arguments, "--certify").stderr.decode()
+    assert "dropped" in table and "raise --keep, or give --tolerance 0." in table
+    worst = max(head["bound_share"] for head in loose["certificate"]["layers"][0])
+    first = next(line for line in table.splitlines() if re.match(r"\s*0\s", line))
+    assert f"{100 * worst:.0f} %" in first
 
 
 # ---- a terminal ----
