@@ -85,7 +85,7 @@ TEST_F(DevicePagesTest, KeptTokensThinningAndForksMoveRows) {
 
 TEST_F(DevicePagesTest, RowsSurviveReadingAndWriting) {
   for (const std::int32_t d : kHeadDims) {
-    cuda::DevicePages pages(std::size_t{1} << 20, d, DType::kF16);
+    cuda::DevicePages pages(cuda::Device::get(), std::size_t{1} << 20, d, DType::kF16);
     KvPage* const page = pages.acquire(1).front();
     const HostTensor k = HostTensor::random(5, DType::kF16, 64, 1, d), v = HostTensor::random(6, DType::kF16, 64, 1, d);
     pages.write_rows(page, 64, k.bytes.data(), v.bytes.data());
@@ -98,7 +98,7 @@ TEST_F(DevicePagesTest, RowsSurviveReadingAndWriting) {
 }
 
 TEST_F(DevicePagesTest, MemoryComesAndGoes) {
-  cuda::DevicePages pages(std::size_t{256} << 20, 128, DType::kBF16);
+  cuda::DevicePages pages(cuda::Device::get(), std::size_t{256} << 20, 128, DType::kBF16);
   EXPECT_EQ(pages.mapped_bytes(), 0u);
   const std::vector<KvPage*> all = pages.acquire(static_cast<std::int64_t>(pages.budget / pages.page_bytes));
   EXPECT_GE(pages.mapped_bytes(), pages.budget);

@@ -51,7 +51,7 @@ TEST_F(MemoryTest, GpuTensorsGiveTheBitsOfHostTensors) {
                            .window = 32,
                            .lse = in.lse};
       backend->prefill_attention({&params, 1});
-      MemoryBlock lse(cuda::Device::get().memory());
+      MemoryBlock lse(cuda::Device::get()->memory());
       lse.reserve(in.lse.size() * sizeof(float));
       params.q = q.view(in.q.shape);
       params.k = k.view(in.k.shape);
@@ -61,7 +61,7 @@ TEST_F(MemoryTest, GpuTensorsGiveTheBitsOfHostTensors) {
       backend->prefill_attention({&params, 1});
       EXPECT_EQ(q.read(), in.out.bytes) << d;
       std::vector<float> lse_back(in.lse.size());
-      cuda::Device::get().memory().copy(lse_back.data(), lse.data(), lse_back.size() * sizeof(float));
+      cuda::Device::get()->memory().copy(lse_back.data(), lse.data(), lse_back.size() * sizeof(float));
       EXPECT_EQ(lse_back, in.lse) << d;
     }
   }

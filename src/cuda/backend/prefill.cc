@@ -79,12 +79,12 @@ cudaError_t launch(const PrefillArgs& args, KernelFamily kernels, cudaStream_t s
 
 }  // namespace
 
-void prefill_attention(const PrefillParams& params, KernelFamily kernels) {
+void prefill_attention(Device& device, const PrefillParams& params, KernelFamily kernels) {
   if (params.k.num_tokens == 0) return;
-  Staging staging;
-  const TensorView q = staging.input(params.q), k = staging.input(params.k), v = staging.input(params.v);
-  const MutableTensorView out = staging.output(params.out, q.dtype);
-  const PagedPast past = paged(params.past);
+  Staging staging(device);
+  const TensorView q = staging.input("q", params.q), k = staging.input("k", params.k), v = staging.input("v", params.v);
+  const MutableTensorView out = staging.output("out", params.out, q.dtype);
+  const PagedPast past = paged(staging, params.past);
   const auto tokens = static_cast<std::int32_t>(k.num_tokens);
   std::optional<KeptOnGpu> kept;
   if (params.kept != nullptr) kept = kept_on_gpu(staging, *params.kept, past.pool != nullptr ? 0 : params.sinks);
@@ -92,7 +92,7 @@ void prefill_attention(const PrefillParams& params, KernelFamily kernels) {
                          .k = k.data,
                          .v = v.data,
                          .out = out.data,
-                         .lse = staging.output(params.lse),
+                         .lse = staging.output("lse", params.lse),
                          .kept = kept ? kept->owner->bits : KeptBits{},
                          .rows = compact_rows(staging, past, kept ? &*kept : nullptr, k, v),
                          .q_token_stride = q.token_stride,

@@ -17,8 +17,8 @@ namespace {
 
 /// The attention that all probe rows together gave to each key of the segment: [Hk, L] on the GPU.
 const float* probe_mass(Staging& staging, const ProbeParams& params) {
-  const TensorView q = staging.input(params.q), k = staging.input(params.k);
-  const PagedPast past = paged(params.past);
+  const TensorView q = staging.input("q", params.q), k = staging.input("k", params.k);
+  const PagedPast past = paged(staging, params.past);
   const std::int32_t rows = static_cast<std::int32_t>(q.num_tokens) * (q.num_heads / k.num_heads);
   ProbeArgs args{.q = q.data,
                  .q_token_stride = q.token_stride,
@@ -92,9 +92,9 @@ void download(Staging& staging, std::vector<T>& to, const T* from) {
 
 }  // namespace
 
-void probe_scores(const ProbeParams& params, std::span<float> out) {
+void probe_scores(Device& device, const ProbeParams& params, std::span<float> out) {
   if (params.k.num_tokens == 0) return;
-  Staging staging;
+  Staging staging(device);
   const ChooseArgs args = scoring(staging, params, probe_mass(staging, params));
   check(choose(args, true, staging.stream()), "scoring keys");
   check(cudaMemcpyAsync(out.data(), args.scores, out.size_bytes(), cudaMemcpyDeviceToHost, staging.stream()),
@@ -102,14 +102,14 @@ void probe_scores(const ProbeParams& params, std::span<float> out) {
   staging.device().synchronize();
 }
 
-KeptSet select(const SelectParams& params) {
+KeptSet select(Device& device, const SelectParams& params) {
   const std::int64_t heads = params.k.num_heads, tokens = params.k.num_tokens;
   KeptSet set{.num_tokens = tokens, .offsets = {0}, .positions = {}};
   if (tokens == 0) {
     set.offsets.resize(static_cast<std::size_t>(heads) + 1, 0);
     return set;
   }
-  Staging staging;
+  Staging staging(device);
   const ProbeParams probe{
       .q = params.q, .k = params.k, .past = params.past, .pool_width = params.rule.pool_width, .scale = params.scale};
   ChooseArgs args = scoring(staging, probe, probe_mass(staging, probe));
@@ -128,7 +128,7 @@ KeptSet select(const SelectParams& params) {
       choose_sort_workspace_bytes(static_cast<std::int32_t>(heads), static_cast<std::int32_t>(blocks));
   args.sort_workspace = staging.allocate(args.sort_workspace_bytes);
   const auto kept =
-      std::make_shared<DeviceKept>(std::vector<std::int64_t>(static_cast<std::size_t>(heads) + 1), tokens);
+      std::make_shared<DeviceKept>(device, std::vector<std::int64_t>(static_cast<std::size_t>(heads) + 1), tokens);
   args.bits = kept->mutable_bits;
   args.prefix = kept->mutable_prefix;
   args.order = kept->mutable_order;

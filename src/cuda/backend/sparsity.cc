@@ -32,8 +32,8 @@ std::vector<std::int64_t> counts_with_sinks(const KeptSet& set, std::int64_t sin
 
 }  // namespace
 
-DeviceKept::DeviceKept(const std::vector<std::int64_t>& set_offsets, std::int64_t set_tokens)
-    : offsets(set_offsets), num_tokens(set_tokens), memory(Device::get().memory()) {
+DeviceKept::DeviceKept(Device& maker, const std::vector<std::int64_t>& set_offsets, std::int64_t set_tokens)
+    : device(maker.shared_from_this()), offsets(set_offsets), num_tokens(set_tokens), memory(maker.memory()) {
   const std::size_t heads = set_offsets.size() - 1, words = (static_cast<std::size_t>(set_tokens) + 63) / 64;
   mutable_bits = static_cast<std::uint64_t*>(memory.reserve(heads * (words * 8 + (words + 1) * 4 + 4)));
   mutable_prefix = reinterpret_cast<std::int32_t*>(mutable_bits + heads * words);
@@ -46,12 +46,14 @@ KeptOnGpu kept_on_gpu(Staging& staging, const KeptSet& set, std::int32_t sinks) 
   KeptOnGpu result{nullptr, counts_with_sinks(set, first)};
   if (set.device != nullptr && has_sinks(set, first)) {
     auto ready = std::static_pointer_cast<const DeviceKept>(set.device);
-    if (ready->num_tokens == set.num_tokens && ready->offsets == set.offsets) {
+    const bool here = ready->device->ordinal() == staging.device().ordinal();
+    if (here && ready->num_tokens == set.num_tokens && ready->offsets == set.offsets) {
+      staging.borrow_from(*ready->device);
       result.owner = std::move(ready);
       return result;
     }
   }
-  const auto made = std::make_shared<DeviceKept>(set.offsets, set.num_tokens);
+  const auto made = std::make_shared<DeviceKept>(staging.device(), set.offsets, set.num_tokens);
   check(mark({.positions = staging.upload(set.positions),
               .offsets = staging.upload(set.offsets),
               .num_positions = static_cast<std::int64_t>(set.positions.size()),
@@ -67,12 +69,14 @@ KeptOnGpu kept_on_gpu(Staging& staging, const KeptSet& set, std::int32_t sinks) 
   return result;
 }
 
-PagedPast paged(const KvCache& cache, std::int32_t layer) {
-  PageTableUpdate update;
+PagedPast paged(Staging& staging, const KvCache& cache, std::int32_t layer) {
+  DevicePages& pages = static_cast<DevicePages&>(KvPoolAccess::pages(*cache.pool()));
+  PageTableUpdate update(pages);
   update.add(cache, layer, layer + 1);
   update.run();
+  staging.borrow_from(pages.device());
   PagedPast past;
-  past.pool = static_cast<const DevicePages&>(KvPoolAccess::pages(*cache.pool())).base();
+  past.pool = pages.base();
   past.sequence = PageTables::of(cache).layer(layer);
   for (std::int32_t h = 0; h < cache.shape().num_kv_heads; ++h) {
     past.lengths.push_back(cache.length(layer, h));
@@ -81,9 +85,9 @@ PagedPast paged(const KvCache& cache, std::int32_t layer) {
   return past;
 }
 
-PagedPast paged(const Past& past) {
+PagedPast paged(Staging& staging, const Past& past) {
   if (past.cache == nullptr || past.cache->num_tokens(past.layer) == 0) return {};
-  return paged(*past.cache, past.layer);
+  return paged(staging, *past.cache, past.layer);
 }
 
 KeySource segment_keys(const TensorView& k) {

@@ -14,8 +14,9 @@ namespace tca::cuda {
 
 /// KeptSet::device of this backend: the bits of exactly the set it was made with.
 struct DeviceKept {
-  explicit DeviceKept(const std::vector<std::int64_t>& set_offsets, std::int64_t set_tokens);
+  DeviceKept(Device& maker, const std::vector<std::int64_t>& set_offsets, std::int64_t set_tokens);
 
+  std::shared_ptr<Device> device;     // whose stream they were made on
   std::vector<std::int64_t> offsets;  // of that set
   std::int64_t num_tokens;
   MemoryBlock memory;
@@ -32,16 +33,16 @@ struct KeptOnGpu {
 };
 KeptOnGpu kept_on_gpu(Staging& staging, const KeptSet& set, std::int32_t sinks);
 
-/// One layer of a cache, its page tables up to date.
+/// One layer of a cache, its page tables up to date; the call borrows it from the pool's stream.
 struct PagedPast {
   const void* pool = nullptr;  // null: no past
   PagedSequence sequence{};
   std::vector<std::int64_t> lengths;  // [Hk] tokens held
   std::int32_t num_pages = 0;         // of the longest list
 };
-PagedPast paged(const KvCache& cache, std::int32_t layer);
+PagedPast paged(Staging& staging, const KvCache& cache, std::int32_t layer);
 /// The same of a past; nothing when its layer has seen no token.
-PagedPast paged(const Past& past);
+PagedPast paged(Staging& staging, const Past& past);
 
 /// Keys of a past as rows, for kernels that read all of them.
 KeySource past_keys(Staging& staging, const PagedPast& past, std::int32_t head_dim);
