@@ -29,8 +29,9 @@ struct Capabilities {
 /// Order of work. The cuda backend is bound to one stream of one GPU. Every operation is queued there, behind what the
 /// stream was given before, and returns at once when its tensors and lse lie in the GPU's memory. It waits, and is done
 /// when it returns, when one of them lies in host memory, and when it has a result there: probe_scores, tail_scores,
-/// certify, and the positions of a kept set. Memory that an operation needs for itself is taken and given back in the
-/// stream's order. Backends on two streams work at once. The calling thread's current device is left as it was.
+/// certify. What select() chose stays on the GPU; KvCache::store() waits until it is chosen, since what a cache holds
+/// is accounted for on the host. Memory that an operation needs for itself is taken and given back in the stream's
+/// order. Backends on two streams work at once. The calling thread's current device is left as it was.
 ///
 /// All operations are const, deterministic for any number of threads, and validate their parameters: a bad one throws
 /// kInvalidArgument naming it; a valid one the backend cannot serve throws kUnsupported listing what it can. Batches

@@ -15,7 +15,7 @@
 
 namespace tca {
 
-struct KeptSet;
+class KeptSet;
 
 inline constexpr std::int32_t kPageTokens = 64;
 

@@ -51,7 +51,8 @@ TEST_F(CApi, ProbeAndSelectEqualCpp) {
   }
   // The same set made by hand.
   tca_kept_set* copy = nullptr;
-  EXPECT_EQ(tca_kept_set_create(kTokens, kKvHeads, expected.offsets.data(), expected.positions.data(), &copy), TCA_OK);
+  EXPECT_EQ(tca_kept_set_create(kTokens, kKvHeads, expected.offsets().data(), expected.positions().data(), &copy),
+            TCA_OK);
   tca_kept_set_destroy(copy);
   tca_kept_set_destroy(kept);
 }
@@ -59,7 +60,8 @@ TEST_F(CApi, ProbeAndSelectEqualCpp) {
 TEST_F(CApi, AttentionEqualsCpp) {
   const KeptSet cpp_kept = cpp_select();
   tca_kept_set* kept = nullptr;
-  ASSERT_EQ(tca_kept_set_create(kTokens, kKvHeads, cpp_kept.offsets.data(), cpp_kept.positions.data(), &kept), TCA_OK);
+  ASSERT_EQ(tca_kept_set_create(kTokens, kKvHeads, cpp_kept.offsets().data(), cpp_kept.positions().data(), &kept),
+            TCA_OK);
   std::vector<float> out(kTokens * kHeads * kDim), cpp_out(out.size());
   std::vector<float> lse(kTokens * kHeads), cpp_lse(lse.size());
   tca_prefill_params params = {};

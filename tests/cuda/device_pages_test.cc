@@ -66,7 +66,7 @@ TEST_F(DevicePagesTest, KeptTokensThinningAndForksMoveRows) {
   const auto pool = backend->create_kv_pool(std::size_t{16} << 20, 128, DType::kBF16);
   HostTensor k = HostTensor::random(3, DType::kBF16, 200, 1, 128), v = HostTensor::random(4, DType::kBF16, 200, 1, 128);
   KvCache cache(pool, {.num_layers = 1, .num_kv_heads = 1, .head_dim = 128, .dtype = DType::kBF16});
-  const KeptSet kept{.num_tokens = 200, .offsets = {0, 3}, .positions = {2, 70, 199}};
+  const KeptSet kept(200, {0, 3}, {2, 70, 199});
   cache.store(0, k.view(), v.view(), &kept, 100);
   ASSERT_EQ(cache.length(0, 0), 102);  // 2, 70, and 100 to 199
   expect_row(cache, 0, 1, k, v, 70);

@@ -2,7 +2,9 @@
 // once, and what they share is ordered between them.
 #include <cuda_runtime.h>
 
+#include <algorithm>
 #include <functional>
+#include <iterator>
 #include <thread>
 
 #include "cuda/gpu.h"
@@ -145,7 +147,8 @@ TEST_F(StreamTest, NothingWaits) {
         "copying");
   };
   const auto run = [&] {
-    problem.prefill(*own);
+    const KeptSet kept = problem.select(*own);
+    problem.prefill(*own, &kept);
     problem.store(cache);
     problem.decode(*own, cache);
   };
@@ -164,6 +167,35 @@ TEST_F(StreamTest, NothingWaits) {
   own->synchronize();
   EXPECT_FALSE(stream.is_busy());
   EXPECT_EQ(problem.out_there.read(), expected);
+  EXPECT_EQ(problem.one_there.read(), expected_one);
+}
+
+/// What a cache holds is accounted for on the host, which waits for the choice, but for nothing behind it.
+TEST_F(StreamTest, StoringWhatWasChosenWaitsForTheChoiceAlone) {
+  const Problem problem(25);
+  const OwnStream stream;
+  const auto own = on(stream);
+  KvCache cache = problem.cache(*own);
+  const auto run = [&](int busy) {
+    cache.clear();
+    const KeptSet kept = problem.select(*own);
+    problem.prefill(*own, &kept);
+    if (busy > 0) spin(stream.handle(), busy);
+    problem.store(cache, &kept);
+    problem.decode(*own, cache);
+    return kept;
+  };
+  const KeptSet expected = run(0);
+  own->synchronize();
+  const std::vector<std::byte> expected_one = problem.one_there.read();
+  const KeptSet kept = run(kBusy);
+  EXPECT_TRUE(stream.is_busy());
+  EXPECT_EQ(kept, expected);
+  EXPECT_EQ(cache.length(0, 0),
+            std::ssize(kept.head(0)) + 32 -
+                std::count_if(kept.head(0).begin(), kept.head(0).end(), [](auto p) { return p >= kTokens - 32; }));
+  EXPECT_TRUE(stream.is_busy());
+  own->synchronize();
   EXPECT_EQ(problem.one_there.read(), expected_one);
 }
 
@@ -218,12 +250,16 @@ TEST_F(StreamTest, AKeptSetIsUsedOnAnotherStream) {
   const OwnStream first_stream, second_stream;
   const auto first = on(first_stream), second = on(second_stream);
   const KeptSet expected_set = problem.select(*first);
+  problem.prefill(*second, &expected_set);  // takes memory, which may wait
+  second->synchronize();
   problem.prefill(*first, &expected_set);
   first->synchronize();
+  ASSERT_FALSE(expected_set.positions().empty());
   const std::vector<std::byte> expected = problem.out_there.read();
   spin(first_stream.handle(), kBusy);
   const KeptSet kept = problem.select(*first);
   problem.prefill(*second, &kept);
+  EXPECT_TRUE(first_stream.is_busy());
   second->synchronize();
   EXPECT_EQ(problem.out_there.read(), expected);
   EXPECT_EQ(kept, expected_set);

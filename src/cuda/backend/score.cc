@@ -27,7 +27,8 @@ Measured measure(Device& device, const CertifyParams& params) {
   const TensorView q = staging.input("q", params.q), k = staging.input("k", params.k), v = staging.input("v", params.v);
   const PagedPast past = paged(staging, params.past);
   const auto tokens = static_cast<std::int32_t>(k.num_tokens);
-  const KeptOnGpu kept = kept_on_gpu(staging, *params.kept, past.pool != nullptr ? 0 : params.sinks);
+  const std::shared_ptr<const DeviceKept> kept =
+      kept_on_gpu(staging, *params.kept, past.pool != nullptr ? 0 : params.sinks);
   Measured result{std::vector<float>(static_cast<std::size_t>(q.num_tokens * q.num_heads)),
                   std::vector<float>(static_cast<std::size_t>(k.num_heads))};
   CertifyArgs args{.q = q.data,
@@ -35,7 +36,7 @@ Measured measure(Device& device, const CertifyParams& params) {
                    .tokens = staging.upload(params.rows),
                    .segment = segment_keys(k),
                    .past = past_keys(staging, past, k.head_dim),
-                   .kept = kept.owner->bits,
+                   .kept = kept->bits(),
                    .num_rows = static_cast<std::int32_t>(q.num_tokens),
                    .num_heads = q.num_heads,
                    .num_kv_heads = k.num_heads,
