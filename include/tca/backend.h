@@ -47,7 +47,7 @@ class TCA_API Backend {
   /// Returns when all that its stream was given is done. Throws kIo when some of it failed.
   virtual void synchronize() const {}
 
-  /// A pool whose pages this backend reads, bound to its stream; the backend must outlive it. head_dim in [1, 65536].
+  /// A pool whose pages this backend reads, bound to its stream; it may outlive the backend. head_dim in [1, 65536].
   /// Nothing is taken from the budget before it is needed.
   virtual std::shared_ptr<KvPool> create_kv_pool(std::size_t budget_bytes, std::int32_t head_dim, DType dtype) const {
     return KvPool::create(budget_bytes, head_dim, dtype);
