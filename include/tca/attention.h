@@ -9,34 +9,15 @@
 
 #include <atomic>
 #include <cstdint>
-#include <memory>
 #include <span>
-#include <vector>
 
+#include "tca/kept_set.h"
 #include "tca/profile.h"
 #include "tca/tensor.h"
 
 namespace tca {
 
 class KvCache;
-
-/// Core tokens of a segment, ragged per KV head. Sinks are included, the local window is not unless chosen.
-struct KeptSet {
-  std::int64_t num_tokens = 0;          // L
-  std::vector<std::int64_t> offsets;    // [Hk + 1] into positions
-  std::vector<std::int32_t> positions;  // ascending within a head, in [0, L)
-  // A backend's own form of the set, or null; not compared. Reset it when you change the positions.
-  std::shared_ptr<const void> device = nullptr;
-
-  std::int32_t num_kv_heads() const { return static_cast<std::int32_t>(offsets.size()) - 1; }
-  std::span<const std::int32_t> head(std::int32_t kv_head) const {
-    const auto h = static_cast<std::size_t>(kv_head);
-    return {positions.data() + offsets[h], static_cast<std::size_t>(offsets[h + 1] - offsets[h])};
-  }
-  bool operator==(const KeptSet& other) const {
-    return num_tokens == other.num_tokens && offsets == other.offsets && positions == other.positions;
-  }
-};
 
 /// Earlier tokens of the sequence: every query sees everything the cache holds for this layer.
 struct Past {

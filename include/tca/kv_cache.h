@@ -4,16 +4,18 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
+#include "tca/stream.h"
 #include "tca/tensor.h"
 #include "tca/version.h"
 
 namespace tca {
 
-struct KeptSet;
+class KeptSet;
 
 inline constexpr std::int32_t kPageTokens = 64;
 
@@ -41,6 +43,11 @@ struct KvPageView {
 
 /// A bytes budget shared by any number of caches. Thread-safe. Pages are allocated one by one and returned to the
 /// allocator when the last cache that shares them lets go.
+///
+/// A pool of a GPU backend is bound to that backend's stream: what its caches do (store, thin, the copies after a fork)
+/// is queued there, and whoever made k and v on another stream lets this one wait for that first. Its caches may be
+/// read by backends on other streams of the same GPU: operations order themselves behind what the pool's stream has
+/// been given, and it behind them; nobody waits. Backends of other GPUs refuse them.
 class TCA_API KvPool {
  public:
   /// In host memory. Backend::create_kv_pool makes one where the backend's kernels can read it.
@@ -56,6 +63,7 @@ class TCA_API KvPool {
   std::int32_t head_dim() const noexcept;
   DType dtype() const noexcept;
   PageLayout layout() const noexcept;
+  std::optional<Stream> stream() const noexcept;  // of a GPU; none in host memory
 
  private:
   friend struct KvPoolAccess;

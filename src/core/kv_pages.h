@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -76,11 +77,15 @@ class KvPages {
   std::vector<KvPage*> acquire(std::int64_t count);
   void release(KvPage* page) noexcept;
 
+  /// On which their content is written, moved and given back; none in host memory.
+  virtual std::optional<Stream> stream() const { return std::nullopt; }
   virtual std::int32_t* positions(KvPage* page) const noexcept = 0;  // [kPageTokens]
   /// Addresses in the pool's memory and layout.
   virtual const void* k(const KvPage* page) const noexcept = 0;
   virtual const void* v(const KvPage* page) const noexcept = 0;
 
+  /// Throws kInvalidArgument when k or v lies where write() cannot read it.
+  virtual void check_rows(const TensorView& /*k*/, const TensorView& /*v*/) const {}
   /// Copies rows of k and v [n, num_kv_heads, head_dim], in any dtype; writes[h] is KV head h.
   virtual void write(const TensorView& k, const TensorView& v, std::span<const KvWrite> writes) = 0;
   /// Moves K and V of tokens. Together they are one assignment: every source is read before its slot is written.

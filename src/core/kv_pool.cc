@@ -172,5 +172,6 @@ std::int64_t KvPool::free_pages() const noexcept {
 std::int32_t KvPool::head_dim() const noexcept { return impl_->pages->head_dim; }
 DType KvPool::dtype() const noexcept { return impl_->pages->dtype; }
 PageLayout KvPool::layout() const noexcept { return impl_->pages->layout; }
+std::optional<Stream> KvPool::stream() const noexcept { return impl_->pages->stream(); }
 
 }  // namespace tca

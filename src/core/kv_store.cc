@@ -85,6 +85,7 @@ void KvCache::store(std::int32_t layer, const TensorView& k, const TensorView& v
   if (n == 0) return;
   check_view("k", k, impl_->shape);
   check_view("v", v, impl_->shape);
+  impl_->pages->check_rows(k, v);
   if (kept != nullptr) {
     check_argument(window >= 0, "store: window is ", window, "; expected 0 or more");
     validate_kept_set(*kept, n, impl_->shape.num_kv_heads, "store: kept");

@@ -45,13 +45,14 @@ void set_all(TensorBuffer& tensor, double value, std::int64_t first = 0) {
 }
 
 KeptSet make_kept(Random& random, const Case& c) {
-  KeptSet kept{.num_tokens = c.tokens, .offsets = {0}, .positions = {}};
+  std::vector<std::int64_t> offsets = {0};
+  std::vector<std::int32_t> all;
   for (std::int32_t head = 0; head < c.num_kv_heads; ++head) {
     const std::vector<std::int32_t> positions = kept_positions(random, c, head);
-    kept.positions.insert(kept.positions.end(), positions.begin(), positions.end());
-    kept.offsets.push_back(static_cast<std::int64_t>(kept.positions.size()));
+    all.insert(all.end(), positions.begin(), positions.end());
+    offsets.push_back(static_cast<std::int64_t>(all.size()));
   }
-  return kept;
+  return {c.tokens, std::move(offsets), std::move(all)};
 }
 
 }  // namespace

@@ -30,7 +30,7 @@ class CApi : public ::testing::Test {
   CApi() : cpp_backend_(create_backend("cpu", cpp_pool_)) {
     EXPECT_EQ(tca_thread_pool_create(2, &threads_), TCA_OK);
     EXPECT_EQ(tca_backend_create("cpu", threads_, &backend_), TCA_OK) << tca_last_error();
-    EXPECT_EQ(tca_kv_pool_create(1 << 22, kDim, TCA_F32, &kv_pool_), TCA_OK);
+    EXPECT_EQ(tca_kv_pool_create(backend_, 1 << 22, kDim, TCA_F32, &kv_pool_), TCA_OK);
     const tca_kv_shape shape = {1, kKvHeads, kDim, TCA_F32};
     EXPECT_EQ(tca_kv_cache_create(kv_pool_, &shape, &cache_), TCA_OK) << tca_last_error();
   }

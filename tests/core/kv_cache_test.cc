@@ -100,7 +100,7 @@ TEST(KvCache, KeptStoreMergesChosenTokensWithTheWindow) {
   KvCache cache(KvPool::create(kPlenty, kDim, DType::kBF16), kShape);
   store(cache, 3);
   // Of 10 tokens head 0 chooses 1, 4, 8 (8 is in the window of 3), head 1 nothing.
-  const KeptSet kept{.num_tokens = 10, .offsets = {0, 3, 3}, .positions = {1, 4, 8}};
+  const KeptSet kept(10, {0, 3, 3}, {1, 4, 8});
   store(cache, 10, &kept, 3);
   EXPECT_EQ(positions(cache, 0), (std::vector<std::int32_t>{0, 1, 2, 4, 7, 10, 11, 12}));
   EXPECT_EQ(cache.tail_begin(0, 0), 5);
@@ -117,7 +117,7 @@ TEST(KvCache, KeptStoreMergesChosenTokensWithTheWindow) {
 }
 
 TEST(KvCache, WindowEdges) {
-  const KeptSet kept{.num_tokens = 5, .offsets = {0, 1, 3}, .positions = {2, 0, 4}};
+  const KeptSet kept(5, {0, 1, 3}, {2, 0, 4});
   for (const std::int32_t window : {0, 5, 100}) {
     KvCache cache(KvPool::create(kPlenty, kDim, DType::kBF16), kShape);
     store(cache, 5, &kept, window);

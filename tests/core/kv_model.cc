@@ -43,13 +43,14 @@ std::vector<std::int32_t> random_positions(std::mt19937& random, std::int64_t co
 }
 
 KeptSet random_kept(std::mt19937& random, std::int64_t num_tokens, std::int32_t num_heads, double chance) {
-  KeptSet kept{.num_tokens = num_tokens, .offsets = {0}, .positions = {}};
+  std::vector<std::int64_t> offsets = {0};
+  std::vector<std::int32_t> all;
   for (std::int32_t h = 0; h < num_heads; ++h) {
     const auto positions = random_positions(random, num_tokens, chance);
-    kept.positions.insert(kept.positions.end(), positions.begin(), positions.end());
-    kept.offsets.push_back(static_cast<std::int64_t>(kept.positions.size()));
+    all.insert(all.end(), positions.begin(), positions.end());
+    offsets.push_back(static_cast<std::int64_t>(all.size()));
   }
-  return kept;
+  return {num_tokens, std::move(offsets), std::move(all)};
 }
 
 KvModel::KvModel(const KvShape& shape)

@@ -230,7 +230,8 @@ class StepDevice : public DeviceModel {
       : model_(std::move(model)), backend_(backend) {}
   Memory& memory() const override { return host_memory(); }
   std::size_t weight_bytes() const override { return model_->weight_bytes(); }
-  std::unique_ptr<Forward> create_forward(const Model&, ThreadPool& pool, std::int64_t) const override {
+  std::unique_ptr<Forward> create_forward(const Model&, ThreadPool& pool, std::int64_t,
+                                          const std::optional<Stream>&) const override {
     return std::make_unique<StepForward>(*model_, backend_, pool);
   }
 

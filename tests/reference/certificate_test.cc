@@ -80,7 +80,7 @@ TEST(Certify, ThroughTheBackend) {
   }
   const std::vector<float> q = {1, 0, 1, 0};
   const std::vector<std::int32_t> rows = {3, 2};
-  const KeptSet kept{.num_tokens = 4, .offsets = {0, 0}, .positions = {}};
+  const KeptSet kept(4, {0, 0}, {});
   std::vector<float> deltas(2);
   const auto certificates = create_reference_backend()->certify({.q = contiguous(q.data(), DType::kF32, 2, 1, 2),
                                                                  .rows = rows,

@@ -1,5 +1,5 @@
 // Attention of one read, layer by layer: choose, attend, store, thin. Tensors are where the forward pass computes; on a
-// GPU nothing here waits for it but choosing, certificates, the scores of thinning, and progress.
+// GPU nothing here waits for it but the store of chosen tokens, certificates, the scores of thinning, and progress.
 #pragma once
 
 #include <cstdint>

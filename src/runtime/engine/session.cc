@@ -28,6 +28,12 @@ SessionOptions checked(SessionOptions options, const Model& model, const Backend
   check_argument(&model.device_memory() == &host_memory() || backend.name() == kGpuBackend,
                  "the model lies in GPU memory, but the backend is ", backend.name(), "; use the backend ",
                  kGpuBackend);
+  const std::optional<Stream> stream = backend.stream();
+  check_argument(model.device() == nullptr || !stream || stream->device == model.device()->number(),
+                 "the model lies on GPU ", model.device() == nullptr ? 0 : model.device()->number(),
+                 ", but the backend is on GPU ", stream.value_or(Stream{}).device, "; use one of them for both");
+  check_argument(options.kv_pool == nullptr || options.kv_pool->stream() == stream,
+                 "kv_pool is bound to another stream than the backend; make it with create_kv_pool() of this backend");
   check_argument(options.attention != AttentionMode::kTca || options.profile != nullptr,
                  "attention is tca, which needs a profile of the model; make one with tca calibrate");
   check_argument(std::isfinite(options.keep) && options.keep > 0 && options.keep <= 1, "keep is ", options.keep,
@@ -79,8 +85,8 @@ Session::Impl::Impl(std::shared_ptr<const Model> session_model, const Backend& s
       options(checked(std::move(session_options), *model, *backend)),
       budget(options.profile == nullptr ? nullptr : &options.profile->pick(options.keep, options.objective)),
       rule(budget == nullptr ? SelectionRule{} : options.profile->rule_of(*budget)),
-      state(initial_state()),
-      forward(create_forward(*model, session_pool, options.chunk_tokens)) {}
+      forward(create_forward(*model, session_pool, options.chunk_tokens, backend->stream())),
+      state(initial_state()) {}
 
 Session::Impl::Impl(const Impl& other)
     : model(other.model),
@@ -89,8 +95,8 @@ Session::Impl::Impl(const Impl& other)
       options(other.options),
       budget(other.budget),
       rule(other.rule),
+      forward(create_forward(*model, *pool, options.chunk_tokens, backend->stream())),
       state(other.state.fork()),
-      forward(create_forward(*model, *pool, options.chunk_tokens)),
       last_read(other.last_read),
       certificate(other.certificate) {
   state.tokens = other.state.tokens;
@@ -100,7 +106,7 @@ SessionState Session::Impl::initial_state() const {
   SessionState initial{.cache = KvCache(kv_pool(), kv_shape()), .tokens = {}, .probes = {}, .keep = {}, .attend = {}};
   if (budget == nullptr) return initial;
   const ModelConfig& config = model->config();
-  initial.probes = ProbeRings(model->device_memory(), config.num_layers, rule.probe_queries, config.num_heads,
+  initial.probes = ProbeRings(forward->memory(), config.num_layers, rule.probe_queries, config.num_heads,
                               config.head_dim, kv_shape().dtype);
   initial.keep = shares_of(*budget, false);
   initial.attend = shares_of(*budget, true);
@@ -204,7 +210,7 @@ std::span<const float> Session::Impl::read(std::span<const std::int32_t> ids, co
                               .rule = rule,
                               .plan = read_plan,
                               .state = forked,
-                              .memory = model->device_memory(),
+                              .memory = forward->memory(),
                               .monitor = monitor,
                               .observer = read_options.observer,
                               .attention_units = units});

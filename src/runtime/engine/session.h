@@ -40,7 +40,7 @@ struct SessionOptions {
 using Progress = std::function<bool(std::int64_t done, std::int64_t total)>;
 
 /// Sees every layer's queries and keys (after RoPE) and values of a prompt, contiguous and in the memory that the model
-/// computes in (Model::device_memory()): what calibration reads.
+/// computes in, in the order of the backend's stream: what calibration reads.
 class LayerObserver {
  public:
   virtual ~LayerObserver() = default;
@@ -77,7 +77,8 @@ struct ReadStats {
 /// One thread at a time; sessions that share a model, a backend and a pool may run on several threads.
 class Session {
  public:
-  /// backend and pool must outlive the session. A model in a GPU's memory needs the backend of that GPU.
+  /// backend and pool must outlive the session. A model in a GPU's memory needs the backend of that GPU; everything is
+  /// computed on the backend's stream, so sessions whose backends have streams of their own are read at once.
   Session(std::shared_ptr<const Model> model, const Backend& backend, ThreadPool& pool, SessionOptions options);
   ~Session();
   Session(Session&&) noexcept;

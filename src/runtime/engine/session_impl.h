@@ -32,8 +32,8 @@ struct Session::Impl {
   SessionOptions options;
   const ProfileBudget* budget = nullptr;  // of options.profile; null without one
   SelectionRule rule;
+  std::unique_ptr<Forward> forward;  // before the state, part of which lies in its memory
   SessionState state;
-  std::unique_ptr<Forward> forward;
   std::vector<float> logits;
   ReadStats last_read;
   std::optional<SessionCertificate> certificate;

@@ -148,7 +148,7 @@ ReadStats Session::Impl::run_token(std::int32_t id, std::span<float> out) {
                               .rule = rule,
                               .plan = {},
                               .state = state,
-                              .memory = model->device_memory(),
+                              .memory = forward->memory(),
                               .monitor = monitor});
   state.probes.advance(1);
   try {

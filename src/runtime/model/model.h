@@ -4,11 +4,13 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "core/memory.h"
 #include "runtime/io/model_config.h"
 #include "tca/profile.h"
+#include "tca/stream.h"
 #include "tca/thread_pool.h"
 
 namespace tca::runtime {
@@ -33,10 +35,11 @@ class DeviceModel {
  public:
   virtual ~DeviceModel() = default;
   virtual Memory& memory() const = 0;
+  virtual std::int32_t number() const { return 0; }  // of the device, as its backend counts them
   virtual std::size_t weight_bytes() const = 0;
-  /// `model` is the one that holds this and outlives the result.
-  virtual std::unique_ptr<Forward> create_forward(const Model& model, ThreadPool& pool,
-                                                  std::int64_t chunk_tokens) const = 0;
+  /// `model` is the one that holds this and outlives the result. Without a stream: on one of the device's own.
+  virtual std::unique_ptr<Forward> create_forward(const Model& model, ThreadPool& pool, std::int64_t chunk_tokens,
+                                                  const std::optional<Stream>& stream) const = 0;
 };
 
 class Model {
@@ -55,7 +58,7 @@ class Model {
   ComputeType compute() const { return compute_; }
   WeightType weight_type() const { return weight_type_; }
   std::size_t weight_bytes() const;  // in memory, as used
-  /// Where its forward pass computes: weights, activations, what attention is given.
+  /// Where its weights lie. Forward::memory() is the same memory in the order of a forward pass's stream.
   Memory& device_memory() const { return device_ == nullptr ? host_memory() : device_->memory(); }
 
  private:
