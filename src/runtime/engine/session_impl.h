@@ -22,6 +22,8 @@ struct Session::Impl {
   /// Session::read_batch; the logits are the first session's.
   static std::span<const float> read_batch(std::span<Impl* const> sessions, std::span<const std::int32_t> ids);
 
+  void truncate(std::int64_t num_tokens);
+
   KvShape kv_shape() const;
   std::int64_t most_tokens() const;
   double kept_share() const;
