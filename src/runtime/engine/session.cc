@@ -218,10 +218,11 @@ std::span<const float> Session::Impl::read(std::span<const std::int32_t> ids, co
     forward->release();
     throw;
   }
+  // Nothing throws from here on, but for a device that fails.
   forward->release();
   std::swap(forked.tokens, state.tokens);
   state = std::move(forked);
-  if (attention.certificate()) certificate = attention.certificate();
+  if (attention.certificate()) certificate = std::move(attention.certificate());
   last_read = attention.stats();
   last_read.tokens = n;
   last_read.sparse = read_plan.sparse;
