@@ -3,13 +3,10 @@
 #include <gtest/gtest.h>
 
 #include <functional>
-#include <new>
-#include <sstream>
 
 #include "core/faults/failing_new.h"
 #include "core/temporary_folder.h"
-#include "engine/engine_fixture.h"
-#include "tca/error.h"
+#include "engine/session_faults.h"
 
 namespace tca::runtime {
 namespace {
@@ -17,89 +14,12 @@ namespace {
 using test::copy;
 using test::Engine;
 using test::read;
+using test::SessionOperation;
+using test::Sessions;
 using testing::FailNthAllocation;
 
-/// All that can be asked of a session, its cache's content included.
-std::string state_of(const Session& session) {
-  std::ostringstream all;
-  const KvCache& cache = session.cache();
-  all << cache.pool()->used_bytes() << " bytes used, " << session.kv_bytes() << " by it; limit "
-      << session.truncation_limit() << ", kept " << session.kept_share() << "\n";
-  const ReadStats& stats = session.last_read();
-  all << "last read " << stats.tokens << ", " << stats.sparse << ", " << stats.density << ", " << stats.seconds << "\n";
-  if (const auto& certificate = session.certificate()) {
-    all << "certificate of " << certificate->layers.size() << " layers, " << certificate->layers[0][0].bound << "\n";
-  }
-  for (const std::int32_t id : session.tokens()) all << id << " ";
-  for (std::int32_t l = 0; l < cache.shape().num_layers; ++l) {
-    for (std::int32_t h = 0; h < cache.shape().num_kv_heads; ++h) {
-      all << "\nlist " << cache.tail_begin(l, h) << ":";
-      for (std::int32_t p = 0; p < cache.num_pages(l, h); ++p) {
-        const KvPageView page = cache.page(l, h, p);
-        all << "\n" << page.k << ": ";
-        for (std::int32_t i = 0; i < page.count; ++i) all << page.positions[i] << " ";
-        const std::size_t bytes =
-            static_cast<std::size_t>(page.count * cache.shape().head_dim) * dtype_size(cache.shape().dtype);
-        for (const void* rows : {page.k, page.v}) {
-          all << std::hash<std::string_view>()({static_cast<const char*>(rows), bytes}) << " ";
-        }
-      }
-    }
-  }
-  return all.str();
-}
-
-using Sessions = std::vector<Session>;
-using Operation = std::function<std::vector<float>(Sessions&)>;
-
-std::string state_of(const Sessions& sessions) {
-  std::string all;
-  for (const Session& session : sessions) all += state_of(session);
-  return all;
-}
-
-/// Runs the operation with the first, the second, ... allocation failing until there is none left to fail. The sessions
-/// have gone through all of these failures when it succeeds; what they read afterwards shows that nothing stayed
-/// behind.
-void check(const std::function<Sessions()>& make, const Operation& operation, bool runs_out = true) {
-  Sessions undisturbed = make(), sessions = make();
-  const std::vector<float> expected = operation(undisturbed);
-  std::int64_t failures = 0;
-  for (std::int64_t n = 1;; ++n) {
-    const std::string before = state_of(sessions);
-    std::vector<float> logits;
-    bool threw = false, failed = false;
-    {
-      const FailNthAllocation allocation(n);
-      try {
-        logits = operation(sessions);
-      } catch (const std::bad_alloc&) {
-        threw = true;
-      } catch (const Error& error) {
-        // Of pages, of activations, or as oneDNN says it.
-        threw = error.category() != ErrorCategory::kInvalidArgument;
-      }
-      failed = allocation.failed();
-    }
-    if (threw) {
-      ++failures;
-      ASSERT_TRUE(failed);
-      ASSERT_EQ(state_of(sessions), before) << "allocation " << n;
-      continue;
-    }
-    ASSERT_EQ(logits, expected) << "allocation " << n;
-    if (!failed) break;
-    // It did without, as thinning does, which can wait.
-    sessions = make();
-  }
-  EXPECT_EQ(failures > 0, runs_out);
-  ASSERT_EQ(sessions.size(), undisturbed.size());
-  for (std::size_t i = 0; i < sessions.size(); ++i) {
-    EXPECT_EQ(sessions[i].tokens(), undisturbed[i].tokens());
-    EXPECT_EQ(test::held_positions(sessions[i].cache()), test::held_positions(undisturbed[i].cache()));
-    EXPECT_EQ(sessions[i].kv_bytes(), undisturbed[i].kv_bytes());
-    for (std::int32_t id = 10; id < 20; ++id) EXPECT_EQ(read(sessions[i], {id}), read(undisturbed[i], {id}));
-  }
+void check(const std::function<Sessions()>& make, const SessionOperation& operation, bool runs_out = true) {
+  test::check_with_faults<FailNthAllocation>(make, operation, runs_out);
 }
 
 class SessionFaults : public ::testing::Test {
@@ -118,7 +38,7 @@ class SessionFaults : public ::testing::Test {
       return sessions;
     };
   }
-  Operation reads(std::int64_t n) {
+  SessionOperation reads(std::int64_t n) {
     return [ids = engine_.prompt(n, 2)](Sessions& sessions) { return read(sessions[0], ids); };
   }
 
