@@ -2,9 +2,11 @@
  *
  * Every call that can fail returns a tca_status; tca_last_error() then says what was wrong, with the parameter and its
  * value. A null handle, view or result pointer is TCA_INVALID_ARGUMENT. On failure a handle result is set to NULL and
- * nothing else has changed. Handles are destroyed by their owner, in any order: what they depend on lives as long as
- * they do. destroy(NULL) does nothing. Handles may be used from several threads, except that a tca_kv_cache has one
- * writer at a time.
+ * nothing else has changed, also when memory ran out halfway, so that the call may be tried again; but what an
+ * operation computes (out, lse, scores, deltas) may be there in part, and a GPU that has failed loses what was in its
+ * memory. Handles are destroyed by their owner, in any order: what they depend on lives as long as they do.
+ * destroy(NULL) does nothing. Handles may be used from several threads, except that a tca_kv_cache has one writer at a
+ * time.
  *
  * L: tokens of a segment, Hq: query heads, Hk: KV heads (Hk divides Hq), d: head_dim. Memory is in bytes, positions
  * and lengths are in tokens, strides are in elements. Structs are to be zeroed before their fields are set, by an
@@ -349,6 +351,11 @@ TCA_API tca_status tca_kv_cache_reserve(tca_kv_cache* cache, int64_t num_tokens)
 /* Of the first `count` tokens of a head's tail keeps those named: keep [num_keep], ascending offsets in [0, count). */
 TCA_API tca_status tca_kv_cache_thin(tca_kv_cache* cache, int32_t layer, int32_t kv_head, int64_t count,
                                      const int32_t* keep, size_t num_keep);
+/* Takes the newest tokens back: every layer has seen num_tokens then, and holds what it held when it last had that
+ * many. What was thinned or left out by a kept set does not come back: num_tokens is 0, or at least the limit below. */
+TCA_API tca_status tca_kv_cache_truncate(tca_kv_cache* cache, int64_t num_tokens);
+/* What the layers had seen, at most, when tokens were last thinned or stored with a kept set. */
+TCA_API tca_status tca_kv_cache_truncation_limit(const tca_kv_cache* cache, int64_t* out);
 /* Drops everything. */
 TCA_API tca_status tca_kv_cache_clear(tca_kv_cache* cache);
 

@@ -130,8 +130,9 @@ tca_status tca_kept_set_head(const tca_kept_set* set, int32_t kv_head, const int
     tca::check_argument(kv_head >= 0 && kv_head < of.num_kv_heads(), "kv_head is ", kv_head, "; the set has ",
                         of.num_kv_heads());
     const auto head = of.head(kv_head);
-    required(count, "count") = static_cast<int64_t>(head.size());
+    required(count, "count");
     required(positions, "positions") = head.data();
+    *count = static_cast<int64_t>(head.size());
   });
 }
 

@@ -131,6 +131,14 @@ tca_status tca_kv_cache_thin(tca_kv_cache* cache, int32_t layer, int32_t kv_head
   });
 }
 
+tca_status tca_kv_cache_truncate(tca_kv_cache* cache, int64_t num_tokens) {
+  return guarded([&] { required(cache, "cache").cache.truncate(num_tokens); });
+}
+
+tca_status tca_kv_cache_truncation_limit(const tca_kv_cache* cache, int64_t* out) {
+  return guarded([&] { required(out, "out") = required(cache, "cache").cache.truncation_limit(); });
+}
+
 tca_status tca_kv_cache_clear(tca_kv_cache* cache) {
   return guarded([&] { required(cache, "cache").cache.clear(); });
 }

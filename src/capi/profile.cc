@@ -149,11 +149,13 @@ tca_status tca_profile_shares(const tca_profile* profile, size_t index, int32_t 
     const tca::Profile& of = required(profile, "profile").profile;
     tca::check_argument(kind == TCA_KEEP || kind == TCA_ATTEND, "kind is ", static_cast<int>(kind),
                         "; expected TCA_KEEP (0) or TCA_ATTEND (1)");
-    double* to = &required(out, "out");
+    required(out, "out");
+    std::vector<double> all;
     for (const tca::HeadProfile& head : layer_at(of, index, layer)) {
       const auto& share = (kind == TCA_KEEP ? head.keep : head.attended()).share;
-      to = std::copy(share.begin(), share.end(), to);
+      all.insert(all.end(), share.begin(), share.end());
     }
+    std::copy(all.begin(), all.end(), out);
   });
 }
 

@@ -160,10 +160,12 @@ void AtomicFileWriter::commit() {
   flush();
   if (::fsync(fd_) != 0) fail_io("write", path_, errno);
   if (::close(std::exchange(fd_, -1)) != 0) fail_io("write", path_, errno);
+  const std::string folder_path = folder_of(path_);
   if (::rename(temporary_.c_str(), path_.c_str()) != 0) fail_io("replace", path_, errno);
+  // Nothing throws from here on.
   temporary_.clear();
   // The new name survives a power cut only when the folder is on disk too; not every file system can do that.
-  const int folder = ::open(folder_of(path_).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  const int folder = ::open(folder_path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (folder >= 0) {
     static_cast<void>(::fsync(folder) == 0);
     ::close(folder);

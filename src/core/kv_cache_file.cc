@@ -230,6 +230,10 @@ KvCache KvCache::load(const std::string& path, std::shared_ptr<KvPool> pool,
     list.pages = impl->pages->acquire(pages_for(static_cast<std::int64_t>(index.lengths[head])));
     list.length = static_cast<std::int64_t>(index.lengths[head]);
     list.tail_begin = static_cast<std::int64_t>(index.tail_begins[head]);
+    // The file does not say when tokens were dropped: as far as truncate() may know, last of all.
+    if (index.lengths[head] < index.num_tokens || index.tail_begins[head] > 0) {
+      impl->settled[i / header.num_kv_heads] = static_cast<std::int64_t>(index.num_tokens);
+    }
   }
   for (std::size_t i = 0; i < impl->lists.size(); ++i) {
     const std::size_t layer = i / header.num_kv_heads;

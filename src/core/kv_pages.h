@@ -57,7 +57,8 @@ class KvMirror {
 };
 
 /// Gives out and takes back the pages of one pool, and moves tokens into, between and out of them. Thread-safe, as far
-/// as different pages are concerned. Positions lie in host memory always.
+/// as different pages are concerned. Positions lie in host memory always. What throws for want of memory has not
+/// touched a page.
 class KvPages {
  public:
   KvPages(std::size_t budget, std::int32_t head_dim, DType dtype, PageLayout layout);
@@ -73,7 +74,7 @@ class KvPages {
   std::size_t page_bytes = 0;   // what a page takes from the budget
   std::atomic<std::size_t> used{0};
 
-  /// `count` new pages with one owner each, or kOutOfBudget and none.
+  /// `count` new pages with one owner each, or an exception and none.
   std::vector<KvPage*> acquire(std::int64_t count);
   void release(KvPage* page) noexcept;
 
@@ -96,7 +97,7 @@ class KvPages {
 
  protected:
   /// A page with one owner, or null when there is no memory.
-  virtual KvPage* allocate() = 0;
+  virtual KvPage* allocate() noexcept = 0;
   virtual void deallocate(KvPage* page) noexcept = 0;
   /// A token's K or V in host memory, converted to the pool's dtype.
   void copy_row(const void* from, DType from_dtype, std::byte* to) const;

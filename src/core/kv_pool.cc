@@ -119,7 +119,7 @@ class HostPages final : public KvPages {
   }
 
  protected:
-  KvPage* allocate() override {
+  KvPage* allocate() noexcept override {
     void* const memory = ::operator new (page_bytes, std::align_val_t{kAlignment}, std::nothrow);
     return memory == nullptr ? nullptr : new (memory) KvPage;
   }

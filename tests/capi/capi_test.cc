@@ -186,6 +186,13 @@ TEST_F(CApi, CacheAccessors) {
   EXPECT_EQ(info.used_bytes, used);
   EXPECT_EQ(info.budget_bytes, std::size_t{1} << 22);
   EXPECT_EQ(info.free_pages, static_cast<std::int64_t>((info.budget_bytes - used) / info.page_bytes));
+  std::int64_t limit = -1;
+  EXPECT_EQ(tca_kv_cache_truncation_limit(cache_, &limit), TCA_OK);
+  EXPECT_EQ(limit, 0);
+  expect_failure(tca_kv_cache_truncate(cache_, kTokens + 1), TCA_INVALID_ARGUMENT, "has seen");
+  EXPECT_EQ(tca_kv_cache_truncate(cache_, 3), TCA_OK);
+  EXPECT_EQ(tca_kv_cache_num_tokens(cache_, 0, &seen), TCA_OK);
+  EXPECT_EQ(seen, 3);
   EXPECT_EQ(tca_kv_cache_clear(cache_), TCA_OK);
   EXPECT_EQ(tca_kv_cache_bytes_used(cache_, &used), TCA_OK);
   EXPECT_EQ(used, 0u);

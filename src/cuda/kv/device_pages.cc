@@ -100,7 +100,7 @@ std::size_t DevicePages::mapped_bytes() const {
   return bytes;
 }
 
-KvPage* DevicePages::allocate() {
+KvPage* DevicePages::allocate() noexcept {
   auto* const page = new (std::nothrow) DevicePage;
   if (page == nullptr) return nullptr;
   const std::lock_guard lock(mutex_);
@@ -111,21 +111,30 @@ KvPage* DevicePages::allocate() {
   if (chunk == chunks_.size()) {
     chunk = lowest_;
     while (chunk < chunks_.size() && range_.is_mapped(chunk)) ++chunk;
-    std::vector<std::int32_t> numbers;
     const DeviceGuard guard(device_->ordinal());
-    if (chunk == chunks_.size() || !range_.map(chunk)) {
+    if (chunk == chunks_.size() || !map(chunk)) {
       delete page;
       return nullptr;
     }
-    numbers.reserve(pages_per_chunk_);
-    for (std::size_t i = pages_per_chunk_; i > 0; --i) {
-      numbers.push_back(static_cast<std::int32_t>(chunk * pages_per_chunk_ + i - 1));
-    }
-    chunks_[chunk].free = std::move(numbers);
   }
   page->number = chunks_[chunk].free.back();
   chunks_[chunk].free.pop_back();
   return page;
+}
+
+/// Memory and page numbers, or neither.
+bool DevicePages::map(std::size_t chunk) noexcept {
+  std::vector<std::int32_t>& free = chunks_[chunk].free;
+  try {
+    free.reserve(pages_per_chunk_);
+  } catch (const std::bad_alloc&) {
+    return false;
+  }
+  if (!range_.map(chunk)) return false;
+  for (std::size_t i = pages_per_chunk_; i > 0; --i) {
+    free.push_back(static_cast<std::int32_t>(chunk * pages_per_chunk_ + i - 1));
+  }
+  return true;
 }
 
 void DevicePages::deallocate(KvPage* page) noexcept {

@@ -41,7 +41,7 @@ class DevicePages final : public KvPages {
   std::size_t mapped_bytes() const;
 
  protected:
-  KvPage* allocate() override;
+  KvPage* allocate() noexcept override;
   void deallocate(KvPage* page) noexcept override;
 
  private:
@@ -49,6 +49,7 @@ class DevicePages final : public KvPages {
     std::vector<std::int32_t> free;  // page numbers, while it is mapped
   };
   bool is_empty(std::size_t chunk) const { return chunks_[chunk].free.size() == pages_per_chunk_; }
+  bool map(std::size_t chunk) noexcept;
   std::byte* address(const KvPage* page) const noexcept;
   void write_heads(const TensorView& k, const TensorView& v, std::span<const KvWrite> writes);
   /// The held rows of a tensor in host memory, converted: of head h's first on, one after the other.

@@ -44,7 +44,7 @@ class SegmentAttention : public LayerAttention {
   /// Selection and attention times; density of more than one token. The rest is the session's.
   const ReadStats& stats() const { return stats_; }
   /// Of a sparse read that certified.
-  const std::optional<SessionCertificate>& certificate() const { return certificate_; }
+  std::optional<SessionCertificate>& certificate() { return certificate_; }
 
  private:
   struct Choice {

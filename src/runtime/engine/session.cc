@@ -224,10 +224,11 @@ std::span<const float> Session::Impl::read(std::span<const std::int32_t> ids, co
     forward->release();
     throw;
   }
+  // Nothing throws from here on, but for a device that fails.
   forward->release();
   std::swap(forked.tokens, state.tokens);
   state = std::move(forked);
-  if (attention.certificate()) certificate = attention.certificate();
+  if (attention.certificate()) certificate = std::move(attention.certificate());
   last_read = attention.stats();
   last_read.tokens = n;
   last_read.sparse = read_plan.sparse;
@@ -265,6 +266,25 @@ void Session::Impl::give_logits(std::int64_t rows, const ReadOptions& read_optio
   logits = {};
 }
 
+void Session::Impl::truncate(std::int64_t num_tokens) {
+  check_argument(num_tokens >= 0 && num_tokens <= std::ssize(state.tokens), "truncate: num_tokens is ", num_tokens,
+                 ", but ", state.tokens.size(), " tokens were read");
+  ProbeRings probes = state.probes.without_newest(std::ssize(state.tokens) - num_tokens);
+  // What --tolerance made of them belongs to tokens that leave.
+  LayerShares keep, attend;
+  if (num_tokens == 0 && budget != nullptr) {
+    keep = shares_of(*budget, false);
+    attend = shares_of(*budget, true);
+  }
+  state.cache.truncate(num_tokens);
+  // Nothing throws from here on.
+  state.tokens.resize(static_cast<std::size_t>(num_tokens));
+  state.probes = std::move(probes);
+  if (num_tokens > 0) return;
+  state.keep = std::move(keep);
+  state.attend = std::move(attend);
+}
+
 double Session::Impl::kept_share() const {
   if (state.tokens.empty()) return 1;
   const KvCache& cache = state.cache;
@@ -295,6 +315,9 @@ std::span<const float> Session::read_batch(std::span<Session* const> sessions, s
   for (Session* session : sessions) impls.push_back(session == nullptr ? nullptr : session->impl_.get());
   return Impl::read_batch(impls, ids);
 }
+
+void Session::truncate(std::int64_t num_tokens) { impl_->truncate(num_tokens); }
+std::int64_t Session::truncation_limit() const { return impl_->state.cache.truncation_limit(); }
 
 Session Session::fork() const { return Session(std::make_unique<Impl>(*impl_)); }
 

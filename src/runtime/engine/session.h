@@ -94,6 +94,13 @@ class Session {
   /// they were; errors name the session.
   static std::span<const float> read_batch(std::span<Session* const> sessions, std::span<const std::int32_t> ids);
 
+  /// Takes the newest tokens back: num_tokens() have been read then. As KvCache::truncate(), and with its limit: what
+  /// the cache has dropped does not come back. Probes go with their tokens, so with a profile the next thinning chooses
+  /// by those that are left and by what is read until then; a fork made in time is exact. Changes nothing when it
+  /// fails.
+  void truncate(std::int64_t num_tokens);
+  std::int64_t truncation_limit() const;  // the cache's
+
   std::int64_t num_tokens() const;                  // read so far
   std::int64_t context_limit() const;               // most tokens it may read: options, model, sliding window
   const std::vector<std::int32_t>& tokens() const;  // all ids read so far

@@ -66,7 +66,8 @@ class Forward {
 
   /// Most rows of one decode(); 0: this device reads tokens through run() alone.
   virtual std::int64_t max_decode_rows() const { return 0; }
-  /// One token a row, attention included: logits [rows, vocab] in host memory.
+  /// One token a row, attention included: logits [rows, vocab] in host memory. When it throws, caches may hold their
+  /// token or not: the caller has savepoints (core/kv_savepoint.h).
   virtual void decode(std::span<const DecodeRow> rows, std::span<float> logits);
 };
 
