@@ -112,7 +112,7 @@ TEST(Certify, ThePastCountsInTheBound) {
                 {.num_layers = 1, .num_kv_heads = 1, .head_dim = 2, .dtype = DType::kF32});
   cache.store(0, contiguous(past_k.data(), DType::kF32, 1, 1, 2), contiguous(past_v.data(), DType::kF32, 1, 1, 2));
   const std::vector<std::int32_t> rows = {1};
-  const KeptSet kept{.num_tokens = 2, .offsets = {0, 0}, .positions = {}};
+  const KeptSet kept(2, {0, 0}, {});
   const auto certificates = create_reference_backend()->certify({.q = contiguous(q.data(), DType::kF32, 1, 1, 2),
                                                                  .rows = rows,
                                                                  .k = contiguous(k.data(), DType::kF32, 2, 1, 2),
