@@ -127,7 +127,7 @@ struct LayerIndex {
 };
 
 std::vector<LayerIndex> read_index(Reader& in, const FileHeader& header) {
-  // Nothing here overflows: layers, heads, lengths and bytes of a token are below 2^12, 2^12, 2^31 and 2^20.
+  // 2^12 layers, 2^12 heads and 2^31 tokens each make 2^55 tokens at most; with 2^19 bytes each they pass 64 bits.
   const KvShape shape = shape_of(header);
   const std::uint64_t fixed = sizeof(header) + header.metadata_bytes + index_bytes(shape) + kChecksumsBytes;
   if (fixed > header.file_bytes) in.refuse("too short for ", header.num_layers, " x ", header.num_kv_heads, " heads");
@@ -144,7 +144,8 @@ std::vector<LayerIndex> read_index(Reader& in, const FileHeader& header) {
     }
   }
   const std::uint64_t row_bytes = header.head_dim * dtype_size(shape.dtype);
-  if (fixed + tokens * (sizeof(std::int32_t) + 2 * row_bytes) != header.file_bytes) {
+  const std::uint64_t token_bytes = sizeof(std::int32_t) + 2 * row_bytes, data_bytes = header.file_bytes - fixed;
+  if (data_bytes % token_bytes != 0 || data_bytes / token_bytes != tokens) {
     in.refuse("its index lists ", tokens, " tokens, which do not make ", header.file_bytes, " bytes");
   }
   return layers;

@@ -171,6 +171,12 @@ void add_pasts(Table& table) {
                .dtype = DType::kBF16,
                .kept = Kept::kWindowOnly});
   }
+  table.add_all_dtypes({.tokens = 70,
+                        .past = PastKind::kThinned,
+                        .past_tokens = 150,
+                        .kept = Kept::kRagged,
+                        .window = kLargest,
+                        .sinks = kLargest});
   for (const PastKind past : {PastKind::kDense, PastKind::kThinned, PastKind::kEmptyHeads}) {
     for (const Kept kept : {Kept::kRagged, Kept::kWindowOnly}) {
       table.add_all_dtypes({.tokens = 70,

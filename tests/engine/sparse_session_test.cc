@@ -217,6 +217,24 @@ TEST(SparseSession, AutoWithoutAProfileIsFull) {
   EXPECT_FALSE(automatic.last_read().sparse);
 }
 
+// A window may be as long as the profile format allows, 2^31 - 1: everything is in it, so nothing is chosen or thinned.
+TEST(SparseSession, TheLongestWindowKeepsEverything) {
+  const Engine engine;
+  Profile longest = *engine.ragged_profile();
+  longest.rule.window = INT32_MAX;
+  longest.rule.sinks = INT32_MAX;
+  for (const AttentionMode mode : {AttentionMode::kTca, AttentionMode::kAuto}) {
+    SessionOptions options = tca_options(std::make_shared<const Profile>(longest));
+    options.attention = mode;
+    Session session = engine.session(options), full = engine.session();
+    for (const std::int64_t n : {300, 1, 40}) {
+      EXPECT_LE(largest_difference(read(session, engine.prompt(n, 3)), read(full, engine.prompt(n, 3))), kLogitBound);
+      EXPECT_FALSE(session.last_read().sparse);
+      EXPECT_EQ(session.kept_share(), 1);
+    }
+  }
+}
+
 // ---- Certificate and tolerance ----
 
 TEST(SparseSession, ACertificateCoversEveryHead) {

@@ -164,7 +164,7 @@ void Session::Impl::check_read(std::span<const std::int32_t> ids, const ReadOpti
 ReadPlan Session::Impl::plan(std::int64_t n, const ReadOptions& read_options) const {
   const AttentionMode mode = read_options.attention.value_or(options.attention);
   if (budget == nullptr || mode == AttentionMode::kFull) return {};
-  const bool long_enough = n > rule.window + rule.block_size;
+  const bool long_enough = n > std::int64_t{rule.window} + rule.block_size;
   if (mode == AttentionMode::kTca) return {.sparse = long_enough, .thin = true};
   const std::int64_t break_even = backend->break_even_tokens(mean_share(state.attend), model->config().head_dim);
   return {.sparse = long_enough && n >= break_even,
