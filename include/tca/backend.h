@@ -11,7 +11,7 @@
 
 #include "tca/attention.h"
 #include "tca/kv_cache.h"
-#include "tca/stream.h"
+#include "tca/tensor.h"
 #include "tca/thread_pool.h"
 #include "tca/version.h"
 

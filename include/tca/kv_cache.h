@@ -9,7 +9,6 @@
 #include <string>
 #include <vector>
 
-#include "tca/stream.h"
 #include "tca/tensor.h"
 #include "tca/version.h"
 

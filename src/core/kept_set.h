@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-#include "tca/kept_set.h"
+#include "tca/attention.h"
 
 namespace tca {
 

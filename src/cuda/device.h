@@ -12,7 +12,7 @@
 
 #include "core/memory.h"
 #include "cuda/pinned_pool.h"
-#include "tca/stream.h"
+#include "tca/tensor.h"
 
 namespace tca::cuda {
 

@@ -10,7 +10,7 @@
 #include "core/memory.h"
 #include "runtime/io/model_config.h"
 #include "tca/profile.h"
-#include "tca/stream.h"
+#include "tca/tensor.h"
 #include "tca/thread_pool.h"
 
 namespace tca::runtime {
