@@ -14,6 +14,7 @@
 #include "cli/help_format.h"
 #include "cli/output.h"
 #include "cli/signals.h"
+#include "runtime/model/precision.h"
 #include "tca/backend.h"
 #include "tca/error.h"
 #include "tca/version.h"
@@ -27,8 +28,12 @@ std::string version_text() {
   ThreadPool pool(1);
   const std::string isa = create_backend("cpu", pool)->capabilities().isa;
   const std::string gpu = gpu_description();
-  return fmt::format("tca {}\nbackends: {} (cpu: {}){}", TCA_VERSION, fmt::join(available_backends(), ", "), isa,
-                     gpu.empty() ? "" : "\ngpu: " + gpu);
+  const runtime::Precision precision =
+      runtime::choose_precision(runtime::ComputeType::kAuto, runtime::has_bf16_products());
+  return fmt::format("tca {}\nbackends: {} (cpu: {})\ncpu: blocks of rows by {}, rows by {}, keys and values in {}{}",
+                     TCA_VERSION, fmt::join(available_backends(), ", "), isa,
+                     runtime::block_products_name(precision.activations), runtime::row_products_name(),
+                     dtype_name(precision.kv), gpu.empty() ? "" : "\ngpu: " + gpu);
 }
 
 void add_commands(CLI::App& app, Job& job) {

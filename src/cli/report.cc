@@ -26,13 +26,23 @@ std::string certificate_advice(double worst_p95) {
       worst_p95 / 2);
 }
 
+/// Null on a GPU.
+Json products_json(const LoadedModel& loaded) {
+  if (loaded.model->device() != nullptr) return nullptr;
+  return {{"blocks", runtime::block_products_name(loaded.model->precision().activations)},
+          {"rows", runtime::row_products_name()}};
+}
+
 }  // namespace
 
 Json model_json(const LoadedModel& loaded) {
+  const runtime::Precision& precision = loaded.model->precision();
   return {{"name", loaded.name()},
           {"path", loaded.dir},
           {"architecture", loaded.model->config().architecture},
-          {"compute", compute_name(loaded.model->compute())},
+          {"compute", dtype_name(precision.activations)},
+          {"kv", dtype_name(precision.kv)},
+          {"products", products_json(loaded)},
           {"weights", in_int8(loaded) ? "int8" : "stored"},
           {"weight_bytes", loaded.model->weight_bytes()}};
 }
@@ -134,18 +144,6 @@ std::string memory_text(const LoadedModel& loaded) {
   return fmt::format("{}{} at the peak, {} of it weights{}", gpu ? "on the GPU " : "",
                      format_bytes(gpu ? peak_gpu_bytes() : peak_memory_bytes()),
                      format_bytes(loaded.model->weight_bytes()), in_int8(loaded) ? " in int8" : "");
-}
-
-std::string compute_name(runtime::ComputeType type) {
-  switch (type) {
-    case runtime::ComputeType::kAuto:
-      return "auto";
-    case runtime::ComputeType::kBF16:
-      return "bf16";
-    case runtime::ComputeType::kF32:
-      return "fp32";
-  }
-  return "auto";
 }
 
 }  // namespace tca::cli

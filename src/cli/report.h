@@ -22,7 +22,7 @@ class Stopwatch {
   Clock::time_point begin_ = Clock::now();
 };
 
-/// {"name", "path", "architecture", "compute", "weights", "weight_bytes"}
+/// {"name", "path", "architecture", "compute", "kv", "products", "weights", "weight_bytes"}
 Json model_json(const LoadedModel& loaded);
 /// {"bytes", "full_bytes", "kept_share", "tokens"}
 Json kv_json(const runtime::Session& session);
@@ -43,6 +43,5 @@ std::string kv_text(const runtime::Session& session, std::optional<std::int64_t>
 /// "498.0 MiB at the peak, 53.0 MiB of it weights", of which int8 ones are called so
 std::string memory_text(const LoadedModel& loaded);
 /// "bf16", "fp32"
-std::string compute_name(runtime::ComputeType type);
 
 }  // namespace tca::cli

@@ -120,7 +120,7 @@ TEST_F(CudaSession, SavedOnOneDeviceItGoesOnOnTheOther) {
   gpu.save(path);
   Session again = Session::load(path, model_, *backend_, cpu_->pool, tca());
   EXPECT_EQ(held_positions(again.cache()), held_positions(gpu.cache()));
-  if (cpu_->model->compute() == ComputeType::kBF16) {  // a cache in fp32 is another file
+  if (cpu_->model->precision().kv == DType::kBF16) {  // a cache in fp32 is another file
     Session cpu = Session::load(path, cpu_->model, cpu_->backend, cpu_->pool, tca());
     EXPECT_EQ(cpu.tokens(), gpu.tokens());
     EXPECT_EQ(held_positions(cpu.cache()), held_positions(gpu.cache()));

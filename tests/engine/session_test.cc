@@ -8,7 +8,6 @@
 #include <thread>
 
 #include "engine/engine_fixture.h"
-#include "runtime/model/linear.h"
 
 namespace tca::runtime {
 namespace {
@@ -58,9 +57,7 @@ TEST(Session, SegmentsAndSingleTokensReadLikeOnePrompt) {
   EXPECT_GT(largest_difference(read(changed, other), expected), 10 * kLogitBound);
 }
 
-std::vector<ComputeType> compute_types() {
-  return has_bf16_products() ? std::vector{ComputeType::kF32, ComputeType::kBF16} : std::vector{ComputeType::kF32};
-}
+std::vector<ComputeType> compute_types() { return {ComputeType::kF32, ComputeType::kBF16, ComputeType::kAuto}; }
 
 TEST(Session, ThreadsMakeNoBitOfDifference) {
   for (const ComputeType compute : compute_types()) {

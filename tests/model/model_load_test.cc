@@ -9,7 +9,6 @@
 #include "core/file.h"
 #include "core/half.h"
 #include "model/tiny_model.h"
-#include "runtime/model/linear.h"
 #include "runtime/model/model.h"
 #include "runtime/model/weights.h"
 #include "tca/error.h"
@@ -41,26 +40,40 @@ TEST(ModelLoad, EveryArchitecture) {
   }
 }
 
-TEST(ModelLoad, WeightsOfTheComputeTypeAreNotCopied) {
-  const TinyModel files(TinyModelOptions{.dtype = DType::kF32});
-  const auto model = load(files, ComputeType::kF32);
-  EXPECT_TRUE(model->weights().converted.empty());
-  EXPECT_EQ(model->weights().lm_head.weight, model->weights().embedding.data);  // tied
-  // Everything is in memory once: the sum of the checkpoint's tensors.
-  EXPECT_EQ(model->weight_bytes(), model->weights().checkpoint->total_bytes());
+TEST(ModelLoad, WeightsThatProductsTakeAreNotCopied) {
+  const std::pair<DType, ComputeType> kept[] = {{DType::kF32, ComputeType::kF32},
+                                                {DType::kBF16, ComputeType::kBF16},
+                                                {DType::kBF16, ComputeType::kF32},  // widened on the way
+                                                {DType::kBF16, ComputeType::kAuto}};
+  for (const auto& [dtype, compute] : kept) {
+    const TinyModel files(TinyModelOptions{.dtype = dtype});
+    const auto model = load(files, compute);
+    EXPECT_EQ(model->weights().layers[0].gate.dtype, dtype);
+    EXPECT_TRUE(model->weights().converted.empty());
+    EXPECT_EQ(model->weights().lm_head.weight, model->weights().embedding.data);  // tied
+    // Every matrix is in memory once: the checkpoint's tensors, norms in fp32.
+    const std::size_t norms = 2 * (32 + 32 + 64 + 64) + 32;
+    EXPECT_EQ(model->weight_bytes(),
+              model->weights().checkpoint->total_bytes() + norms * (sizeof(float) - dtype_size(dtype)));
+  }
 }
 
 TEST(ModelLoad, OtherTypesAreConvertedOnce) {
-  for (const DType dtype : {DType::kBF16, DType::kF16}) {
+  const std::pair<DType, ComputeType> converted[] = {
+      {DType::kF16, ComputeType::kF32}, {DType::kF16, ComputeType::kBF16}, {DType::kF32, ComputeType::kBF16}};
+  for (const auto& [dtype, compute] : converted) {
     const TinyModel files(TinyModelOptions{.tied = false, .dtype = dtype});
-    const auto model = load(files, ComputeType::kF32);
-    EXPECT_EQ(model->compute(), ComputeType::kF32);
-    EXPECT_EQ(model->weights().layers[0].gate.dtype, DType::kF32);
+    const auto model = load(files, compute);
+    const DType wanted = compute == ComputeType::kF32 ? DType::kF32 : DType::kBF16;
+    const Linear& gate = model->weights().layers[0].gate;
+    EXPECT_EQ(model->precision().activations, wanted);
+    EXPECT_EQ(gate.dtype, wanted);
     EXPECT_FALSE(model->weights().converted.empty());
     const auto& stored = model->weights().checkpoint->get("model.layers.0.mlp.gate_proj.weight", {48, 32});
-    const float* converted = static_cast<const float*>(model->weights().layers[0].gate.weight);
     for (std::int64_t i = 0; i < stored.num_elements(); ++i) {
-      ASSERT_EQ(converted[i], load_element(stored.data, dtype, i));
+      const float value = load_element(stored.data, dtype, i);
+      ASSERT_EQ(load_element(gate.weight, wanted, i),
+                wanted == DType::kF32 ? value : bf16_to_float(float_to_bf16(value)));
     }
   }
 }
@@ -113,9 +126,9 @@ TEST(ModelLoad, Int8RefusesWeightsThatAreNotFiniteByName) {
                         [&] { Model::load(files.dir(), pool, {.weights = WeightType::kInt8}); });
 }
 
-TEST(ModelLoad, AutoTakesBf16WhereTheCpuMultipliesIt) {
+TEST(ModelLoad, AutoTakesWhatIsFastestOnThisCpu) {
   const TinyModel files;
-  EXPECT_EQ(load(files, ComputeType::kAuto)->compute(), has_bf16_products() ? ComputeType::kBF16 : ComputeType::kF32);
+  EXPECT_EQ(load(files, ComputeType::kAuto)->precision(), choose_precision(ComputeType::kAuto, has_bf16_products()));
 }
 
 TEST(ModelLoad, AMissingOrMisshapenTensorIsNamed) {

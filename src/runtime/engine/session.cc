@@ -118,7 +118,7 @@ KvShape Session::Impl::kv_shape() const {
   return {.num_layers = config.num_layers,
           .num_kv_heads = config.num_kv_heads,
           .head_dim = config.head_dim,
-          .dtype = model->compute() == ComputeType::kF32 ? DType::kF32 : DType::kBF16};
+          .dtype = model->precision().kv};
 }
 
 std::shared_ptr<KvPool> Session::Impl::kv_pool() const {

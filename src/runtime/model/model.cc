@@ -9,7 +9,6 @@
 #include "core/half.h"
 #include "runtime/io/safetensors.h"
 #include "runtime/model/int8.h"
-#include "runtime/model/linear.h"
 #include "runtime/model/weights.h"
 
 namespace tca::runtime {
@@ -18,8 +17,9 @@ namespace {
 /// Takes tensors out of a checkpoint, checked against the shapes that config.json promises.
 class WeightReader {
  public:
-  WeightReader(Weights& weights, DType compute, WeightType type, ThreadPool& pool)
-      : weights_(weights), compute_(compute), type_(type), pool_(pool) {}
+  /// activations: the type that products with them have.
+  WeightReader(Weights& weights, DType activations, WeightType type, ThreadPool& pool)
+      : weights_(weights), activations_(activations), type_(type), pool_(pool) {}
 
   const StoredTensor& tensor(const std::string& name, const std::vector<std::int64_t>& shape) const {
     return weights_.checkpoint->get(name, shape);
@@ -42,12 +42,14 @@ class WeightReader {
   }
 
   Linear from_stored(const std::string& name, const StoredTensor& stored) {
-    Linear result{.weight = stored.data, .dtype = compute_, .in = stored.shape[1], .out = stored.shape[0]};
+    // bf16 products want bf16 weights; others widen them on the way.
+    const DType kept = stored.dtype == DType::kBF16 ? stored.dtype : activations_;
+    Linear result{.weight = stored.data, .dtype = kept, .in = stored.shape[1], .out = stored.shape[0]};
     const auto address = reinterpret_cast<std::uintptr_t>(stored.data);
     if (type_ == WeightType::kInt8) {
       quantise(name, stored, result);
-    } else if (stored.dtype != compute_ || address % dtype_size(compute_) != 0) {
-      result.weight = convert(stored);
+    } else if (stored.dtype != kept || address % dtype_size(kept) != 0) {
+      result.weight = convert(stored, kept);
     }
     return result;
   }
@@ -58,15 +60,15 @@ class WeightReader {
   }
 
  private:
-  const void* convert(const StoredTensor& stored) {
+  const void* convert(const StoredTensor& stored, DType dtype) {
     const std::int64_t width = stored.shape[1];
     const std::int64_t row_bytes = width * static_cast<std::int64_t>(dtype_size(stored.dtype));
-    const std::int64_t out_bytes = width * static_cast<std::int64_t>(dtype_size(compute_));
+    const std::int64_t out_bytes = width * static_cast<std::int64_t>(dtype_size(dtype));
     std::byte* out = weights_.converted.emplace_back().reserve(static_cast<std::size_t>(stored.shape[0] * out_bytes));
     pool_.parallel_for(stored.shape[0], [&](std::int64_t row, int) {
       std::vector<float> values(static_cast<std::size_t>(width));
       convert_row(static_cast<const std::byte*>(stored.data) + row * row_bytes, stored.dtype, values.data(), width);
-      convert_row(values.data(), out + row * out_bytes, compute_, width);
+      convert_row(values.data(), out + row * out_bytes, dtype, width);
     });
     weights_.checkpoint->drop_pages(stored);
     return out;
@@ -93,7 +95,7 @@ class WeightReader {
   }
 
   Weights& weights_;
-  DType compute_;
+  DType activations_;
   WeightType type_;
   ThreadPool& pool_;
 };
@@ -136,27 +138,19 @@ void read_embeddings(WeightReader& reader, const ModelConfig& config, Weights& w
   }
 }
 
-ComputeType resolve(ComputeType asked) {
-  if (asked == ComputeType::kF32) return asked;
-  if (has_bf16_products()) return ComputeType::kBF16;
-  if (asked == ComputeType::kAuto) return ComputeType::kF32;
-  fail(ErrorCategory::kUnsupported, "this CPU has no bf16 matrix products; compute in fp32 instead");
-}
-
 }  // namespace
 
 std::shared_ptr<const Model> Model::load(const std::string& dir, ThreadPool& pool, const ModelOptions& options) {
   const std::shared_ptr<Model> model(new Model);
   model->config_ = ModelConfig::load(dir);
-  model->compute_ = resolve(options.compute);
+  model->precision_ = choose_precision(options.compute, has_bf16_products());
   model->weight_type_ = options.weights;
   model->weights_ = std::make_unique<Weights>();
   Weights& weights = *model->weights_;
   weights.checkpoint = Checkpoint::open(dir);
   model->weights_sha256_ = weights.checkpoint->fingerprint();
 
-  const DType compute = model->compute_ == ComputeType::kF32 ? DType::kF32 : DType::kBF16;
-  WeightReader reader(weights, compute, options.weights, pool);
+  WeightReader reader(weights, model->precision_.activations, options.weights, pool);
   read_embeddings(reader, model->config_, weights);
   for (std::int32_t layer = 0; layer < model->config_.num_layers; ++layer) {
     weights.layers.push_back(read_layer(reader, model->config_, layer));

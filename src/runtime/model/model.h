@@ -9,16 +9,15 @@
 
 #include "core/memory.h"
 #include "runtime/io/model_config.h"
+#include "runtime/model/precision.h"
 #include "tca/profile.h"
 #include "tca/tensor.h"
 #include "tca/thread_pool.h"
 
 namespace tca::runtime {
 
-enum class ComputeType { kAuto, kBF16, kF32 };  // kAuto: bf16 products where the CPU has them, else fp32
-
-/// What the linear layers' weights are kept as. kStored: what the checkpoint has, in the compute type. kInt8: eight
-/// bits and a scale an output channel (model/int8.h), on the CPU alone.
+/// What the linear layers' weights are kept as. kStored: what the checkpoint has, as far as the products take it.
+/// kInt8: eight bits and a scale an output channel (model/int8.h), on the CPU alone.
 enum class WeightType { kStored, kInt8 };
 
 struct ModelOptions {
@@ -55,7 +54,7 @@ class Model {
   const Weights& weights() const { return *weights_; }  // the CPU's; there are none when device() is not null
   const DeviceModel* device() const { return device_.get(); }
   ModelFingerprint fingerprint() const;
-  ComputeType compute() const { return compute_; }
+  const Precision& precision() const { return precision_; }
   WeightType weight_type() const { return weight_type_; }
   std::size_t weight_bytes() const;  // in memory, as used
   /// Where its weights lie. Forward::memory() is the same memory in the order of a forward pass's stream.
@@ -64,7 +63,7 @@ class Model {
  private:
   Model() = default;
   ModelConfig config_;
-  ComputeType compute_ = ComputeType::kBF16;
+  Precision precision_;
   WeightType weight_type_ = WeightType::kStored;
   std::string weights_sha256_;
   std::unique_ptr<Weights> weights_;
