@@ -75,14 +75,16 @@ std::shared_ptr<const Model> load_on_gpu(const std::string& dir, ThreadPool& poo
   const Checkpoint checkpoint = Checkpoint::open(dir);
   auto device =
       std::make_unique<gpu::CudaModel>(config, gpu::load_weights(checkpoint, config, pool), options.skinny_rows);
-  return Model::create(std::move(config), checkpoint.fingerprint(), std::move(device));
+  const auto& warnings = checkpoint.warnings();
+  config.warnings.insert(config.warnings.end(), warnings.begin(), warnings.end());
+  return Model::create(std::move(config), checkpoint.fingerprint(), checkpoint.content_hash(), std::move(device));
 }
 
 std::shared_ptr<const Model> random_model(const ModelConfig& config, std::uint64_t seed,
                                           const CudaModelOptions& options) {
   check_options(config, options);
   auto device = std::make_unique<gpu::CudaModel>(config, gpu::random_weights(config, seed), options.skinny_rows);
-  return Model::create(config, "", std::move(device));
+  return Model::create(config, "", "", std::move(device));
 }
 
 }  // namespace tca::runtime

@@ -146,12 +146,11 @@ GpuLayer read_layer(Source& source, const ModelConfig& config, std::int32_t inde
   return w;
 }
 
-void read_weights(Source& source, const ModelConfig& config, GpuWeights& weights) {
+void read_weights(Source& source, const ModelConfig& config, const EmbeddingNames& names, GpuWeights& weights) {
   const std::int64_t hidden = config.hidden_size, vocab = config.vocab_size;
-  const Matrix embedding = source.matrix(std::array{Part{"model.embed_tokens", vocab}}, hidden, false);
+  const Matrix embedding = source.matrix(std::array{Part{names.input, vocab}}, hidden, false);
   weights.embedding = embedding.weight;
-  weights.lm_head =
-      config.tie_word_embeddings ? embedding : source.matrix(std::array{Part{"lm_head", vocab}}, hidden, false);
+  weights.lm_head = names.tied() ? embedding : source.matrix(std::array{Part{names.output, vocab}}, hidden, false);
   for (std::int32_t layer = 0; layer < config.num_layers; ++layer) {
     weights.layers.push_back(read_layer(source, config, layer));
   }
@@ -173,14 +172,16 @@ void check_config(const ModelConfig& config) {
 GpuWeights load_weights(const Checkpoint& checkpoint, const ModelConfig& config, ThreadPool& pool) {
   GpuWeights weights;
   CheckpointSource source(weights, checkpoint, pool);
-  read_weights(source, config, weights);
+  read_weights(source, config, find_embeddings(checkpoint, config.tie_word_embeddings), weights);
   return weights;
 }
 
 GpuWeights random_weights(const ModelConfig& config, std::uint64_t seed) {
   GpuWeights weights;
   RandomSource source(weights, seed);
-  read_weights(source, config, weights);
+  EmbeddingNames names;
+  if (config.tie_word_embeddings) names.output = names.input;
+  read_weights(source, config, names, weights);
   return weights;
 }
 

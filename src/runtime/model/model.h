@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <string>
 
 #include "core/memory.h"
@@ -44,7 +45,7 @@ class Model {
   /// dir as downloaded from Hugging Face: config.json, safetensors. Throws tca::Error.
   static std::shared_ptr<const Model> load(const std::string& dir, ThreadPool& pool, const ModelOptions& options = {});
   /// One whose weights another device has; computes in bf16. weights_sha256 as in ModelFingerprint.
-  static std::shared_ptr<const Model> create(ModelConfig config, std::string weights_sha256,
+  static std::shared_ptr<const Model> create(ModelConfig config, std::string weights_sha256, std::string content_hash,
                                              std::unique_ptr<const DeviceModel> device);
   ~Model();
 
@@ -52,6 +53,8 @@ class Model {
   const Weights& weights() const { return *weights_; }  // the CPU's; there are none when device() is not null
   const DeviceModel* device() const { return device_.get(); }
   ModelFingerprint fingerprint() const;
+  /// Checkpoint::content_hash() of its weights, by which a saved session knows them again; empty for random ones.
+  const std::string& content_hash() const;
   ComputeType compute() const { return compute_; }
   WeightType weight_type() const { return weight_type_; }
   std::size_t weight_bytes() const;  // in memory, as used
@@ -64,6 +67,8 @@ class Model {
   ComputeType compute_ = ComputeType::kBF16;
   WeightType weight_type_ = WeightType::kStored;
   std::string weights_sha256_;
+  mutable std::once_flag hashed_;
+  mutable std::string content_hash_;
   std::unique_ptr<Weights> weights_;
   std::unique_ptr<const DeviceModel> device_;
 };
