@@ -74,6 +74,12 @@ struct Material {
   std::vector<std::vector<std::int32_t>> texts;  // with --nll: as many, plain
 };
 
+// What a session can hold: a document and any one of its questions and answers must fit.
+std::int64_t most_tokens(const LoadedModel& loaded) {
+  const runtime::ModelConfig& config = loaded.model->config();
+  return std::min(config.max_position, config.sliding_window.value_or(config.max_position));
+}
+
 Material make_material(const EvalArgs& args, const LoadedModel& loaded) {
   const auto chat = runtime::ChatTemplate::load(loaded.dir, args.chat_template);
   const std::string text = read_text_not_empty(locate_text(args.text), "text");
@@ -82,6 +88,7 @@ Material make_material(const EvalArgs& args, const LoadedModel& loaded) {
   for (int i = 0; i < args.documents; ++i) {
     evaluation::LookupOptions options;
     options.context_tokens = args.context;
+    options.most_tokens = most_tokens(loaded);
     options.num_facts = args.facts;
     options.random_start = true;
     options.seed = args.seed + static_cast<std::uint64_t>(i);
@@ -89,6 +96,14 @@ Material make_material(const EvalArgs& args, const LoadedModel& loaded) {
     // Overlapping where the text is shorter than all of them together.
     const std::int64_t starts = std::max<std::int64_t>(1, generator.text_tokens() - args.context);
     if (args.nll) material.texts.push_back(generator.plain_text(i * args.context % starts, args.context));
+  }
+  const auto shortest = std::min_element(material.documents.begin(), material.documents.end(),
+                                         [](auto& a, auto& b) { return a.context.size() < b.context.size(); });
+  if (std::ssize(shortest->context) < args.context) {
+    warn(
+        fmt::format("the shortest document has {} tokens, so that a question and its answer fit behind it into the {} "
+                    "that the model can hold",
+                    shortest->context.size(), most_tokens(loaded)));
   }
   return material;
 }

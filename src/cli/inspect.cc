@@ -14,6 +14,7 @@
 #include "cli/session_report.h"
 #include "cli/terminal.h"
 #include "cli/text_table.h"
+#include "core/file.h"
 #include "runtime/io/model_config.h"
 #include "runtime/io/safetensors.h"
 #include "runtime/tokenizer/chat_template.h"
@@ -50,6 +51,7 @@ std::string line(const Style& style, const char* label, const std::string& text)
 
 struct ModelFacts {
   runtime::ModelConfig config;
+  DType dtype = DType::kBF16;  // of most weights
   std::string fingerprint, chat_template;
   std::int64_t parameters = 0;
   std::uint64_t file_bytes = 0, kv_bytes_per_token = 0;
@@ -70,6 +72,7 @@ ModelFacts read_model(const std::string& dir) {
   const runtime::Checkpoint checkpoint = runtime::Checkpoint::open(dir);
   ModelFacts facts;
   facts.config = runtime::ModelConfig::load(dir);
+  facts.dtype = checkpoint.main_dtype();
   facts.fingerprint = checkpoint.fingerprint();
   facts.chat_template = chat_template_name(dir);
   for (const auto& [name, tensor] : checkpoint.tensors()) facts.parameters += tensor.num_elements();
@@ -78,8 +81,11 @@ ModelFacts read_model(const std::string& dir) {
                              static_cast<std::uint64_t>(facts.config.num_kv_heads) *
                              static_cast<std::uint64_t>(facts.config.head_dim);  // K and V, two bytes each
   facts.tokens = runtime::Tokenizer::load(dir).vocab_size();
-  const fs::path profile = fs::path(dir) / "profile.json";
-  if (fs::exists(profile)) facts.profile = profile.string();
+  const std::string profile = (fs::path(dir) / "profile.json").string();
+  if (has_entry(profile)) facts.profile = profile;
+  for (const auto& warnings : {facts.config.warnings, checkpoint.warnings()}) {
+    for (const std::string& warning : warnings) warn(warning);
+  }
   return facts;
 }
 
@@ -89,7 +95,7 @@ std::string model_text(const std::string& dir, const ModelFacts& facts, const St
   text += line(style, "architecture", config.architecture);
   text += line(style, "parameters",
                fmt::format("{}, {} in {}", format_count(facts.parameters), format_bytes(facts.file_bytes),
-                           dtype_name(config.dtype)));
+                           dtype_name(facts.dtype)));
   text += line(style, "layers",
                fmt::format("{}, hidden {}, MLP {}", config.num_layers, format_count(config.hidden_size),
                            format_count(config.intermediate_size)));
@@ -118,7 +124,7 @@ Json model_facts_json(const std::string& dir, const ModelFacts& facts) {
           {"architecture", config.architecture},
           {"parameters", facts.parameters},
           {"weight_bytes", facts.file_bytes},
-          {"dtype", dtype_name(config.dtype)},
+          {"dtype", dtype_name(facts.dtype)},
           {"num_layers", config.num_layers},
           {"hidden_size", config.hidden_size},
           {"intermediate_size", config.intermediate_size},

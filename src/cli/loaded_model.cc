@@ -7,13 +7,13 @@
 #include "cli/device.h"
 #include "cli/output.h"
 #include "cli/random_shape.h"
+#include "core/file.h"
 
 namespace tca::cli {
 
 std::string LoadedModel::name() const {
   if (!shape.empty()) return shape + ", random weights";
-  const auto path = std::filesystem::path(dir).lexically_normal();
-  return (path.has_filename() ? path : path.parent_path()).filename().string();
+  return model_name(dir);
 }
 
 namespace {
@@ -36,6 +36,7 @@ LoadedModel load_model(const ModelArgs& args) {
   auto backend = create_backend(device, *pool);
   runtime::Tokenizer tokenizer = runtime::Tokenizer::load(dir);
   auto model = load_on_device(device, dir, *pool, model_options(args));
+  for (const std::string& warning : model->config().warnings) warn(warning);
   return {dir, std::move(pool), std::move(backend), std::move(model), std::move(tokenizer)};
 }
 
@@ -56,9 +57,8 @@ LoadedModel load_random_model(const ModelArgs& args, const std::string& shape, s
 
 std::string profile_path(const AttentionArgs& args, const LoadedModel& loaded) {
   if (!args.profile.empty()) return args.profile;
-  const std::filesystem::path beside = std::filesystem::path(loaded.dir) / "profile.json";
-  std::error_code error;
-  return std::filesystem::exists(beside, error) ? beside.string() : "";
+  const std::string beside = (std::filesystem::path(loaded.dir) / "profile.json").string();
+  return has_entry(beside) ? beside : "";
 }
 
 runtime::SessionOptions session_options(const AttentionArgs& args, const LoadedModel& loaded) {

@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <system_error>
@@ -27,10 +28,27 @@ constexpr std::size_t kBufferBytes = std::size_t{1} << 16;
   fail(ErrorCategory::kIo, text("cannot ", action, " '", path, "': ", std::generic_category().message(error)));
 }
 
+// Throws when path is a link that leads nowhere. Files of a Hugging Face cache are links to ../../blobs/.
+void refuse_dangling_link(const std::string& path) {
+  std::error_code error;
+  const std::string target = std::filesystem::read_symlink(path, error).string();
+  if (error) return;
+  const bool in_cache = target.find("blobs/") != std::string::npos;
+  fail(
+      ErrorCategory::kIo,
+      text("cannot open '", path, "': it is a link to '", target, "', which is not there",
+           in_cache ? "; this file's download into the Hugging Face cache did not end, or the cache was copied without "
+                      "its blobs: download it again"
+                    : ""));
+}
+
 class Descriptor {
  public:
   Descriptor(const std::string& path, int flags) : fd_(::open(path.c_str(), flags | O_CLOEXEC)) {
-    if (fd_ < 0) fail_io("open", path, errno);
+    if (fd_ >= 0) return;
+    const int error = errno;
+    if (error == ENOENT) refuse_dangling_link(path);
+    fail_io("open", path, error);
   }
   ~Descriptor() {
     if (fd_ >= 0) ::close(fd_);
@@ -72,6 +90,11 @@ std::string resolve(const std::string& path) {
 }
 
 }  // namespace
+
+bool has_entry(const std::string& path) {
+  std::error_code error;
+  return std::filesystem::exists(std::filesystem::symlink_status(path, error));
+}
 
 std::string read_file(const std::string& path, std::size_t max_bytes) {
   const Descriptor file(path, O_RDONLY);

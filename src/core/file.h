@@ -9,6 +9,10 @@
 
 namespace tca {
 
+/// Is there something of this name? A symbolic link counts although what it leads to is missing: whoever reads it then
+/// says so, where "no such file" would hide it.
+bool has_entry(const std::string& path);
+
 /// The whole content of a file or pipe. Throws kIo when it cannot be read, kBadFile when it is longer than max_bytes.
 std::string read_file(const std::string& path, std::size_t max_bytes);
 

@@ -13,6 +13,7 @@
 #include "core/check.h"
 #include "core/checksum.h"
 #include "core/file.h"
+#include "core/file_kind.h"
 #include "core/kv_cache_impl.h"
 
 namespace tca {
@@ -98,7 +99,10 @@ constexpr std::uint64_t kChecksumsBytes = 2 * sizeof(std::uint64_t);
 FileHeader read_header(Reader& in) {
   FileHeader header;
   in.get(&header, sizeof(header));
-  if (header.magic != kMagic) in.refuse("not a saved KV cache");
+  if (header.magic != kMagic) {
+    const std::string foreign = describe_foreign_content({reinterpret_cast<const char*>(&header), sizeof(header)});
+    in.refuse("not a saved KV cache", foreign.empty() ? "" : ", but ", foreign);
+  }
   if (header.version != kVersion) in.refuse("version is ", header.version, "; this library reads ", kVersion);
   in.in_range(header.dtype, "dtype", 0, static_cast<std::uint64_t>(DType::kF16));
   in.in_range(header.layout, "layout", 0, static_cast<std::uint64_t>(PageLayout::kRows));

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include "core/check.h"
 
@@ -43,6 +44,17 @@ double log_sum_exp(std::span<const float> logits) {
 
 double log_prob(std::span<const float> logits, std::int32_t token) {
   return logits[static_cast<std::size_t>(token)] - log_sum_exp(logits);
+}
+
+// logits: rows [n, vocab] of what comes before each of n tokens. Threads share the rows; the sum is that of one thread.
+double sum_log_probs(std::span<const float> logits, std::span<const std::int32_t> tokens, ThreadPool& pool) {
+  const std::size_t vocab = logits.size() / tokens.size();
+  std::vector<double> of_row(tokens.size());
+  pool.parallel_for(std::ssize(tokens), [&](std::int64_t i, int) {
+    const auto row = static_cast<std::size_t>(i);
+    of_row[row] = log_prob(logits.subspan(row * vocab, vocab), tokens[row]);
+  });
+  return std::accumulate(of_row.begin(), of_row.end(), 0.0);
 }
 
 // logits: rows [n, vocab] of what comes before each of n answer tokens.
@@ -190,11 +202,13 @@ TextResult evaluate_text(const Setup& setup, const Method& method, std::span<con
     Session session(setup.model, setup.backend, setup.pool, method.options);
     const std::int64_t num_read = std::ssize(text) - 1;
     const auto add_rows = [&](std::int64_t first, std::int64_t n, std::span<const float> logits) {
+      const std::int64_t skipped = std::max<std::int64_t>(0, num_read / 2 - first);
+      if (skipped >= n) return;
       const std::size_t vocab = logits.size() / static_cast<std::size_t>(n);
-      for (std::int64_t i = std::max<std::int64_t>(0, num_read / 2 - first); i < n; ++i) {
-        const auto target = text[static_cast<std::size_t>(first + i + 1)];
-        log_prob_sum += log_prob(logits.subspan(static_cast<std::size_t>(i) * vocab, vocab), target);
-      }
+      const auto rows = logits.subspan(static_cast<std::size_t>(skipped) * vocab);
+      const auto targets =
+          std::span(text).subspan(static_cast<std::size_t>(first + skipped + 1), static_cast<std::size_t>(n - skipped));
+      log_prob_sum += sum_log_probs(rows, targets, setup.pool);
     };
     session.read(std::span(text).first(static_cast<std::size_t>(num_read)),
                  {.progress = counter.next(num_read), .all_logits = add_rows});

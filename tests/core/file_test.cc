@@ -67,6 +67,18 @@ TEST(File, MissingFilesAndFoldersAreNamed) {
   expect_error(ErrorCategory::kIo, "missing/a", [&] { write_file_atomically(missing + "/a", "x"); });
 }
 
+TEST(File, LinksThatLeadNowhereAreThereAndNamed) {
+  const TemporaryFolder folder;
+  const std::string link = folder.file("config.json");
+  EXPECT_FALSE(has_entry(link));
+  ASSERT_EQ(::symlink("elsewhere", link.c_str()), 0);
+  EXPECT_TRUE(has_entry(link));
+  expect_error(ErrorCategory::kIo, "it is a link to 'elsewhere'", [&] { read_file(link, kPlenty); });
+  ASSERT_EQ(::unlink(link.c_str()), 0);
+  ASSERT_EQ(::symlink("../../blobs/4d7a", link.c_str()), 0);
+  expect_error(ErrorCategory::kIo, "download into the Hugging Face cache did not end", [&] { MappedFile file(link); });
+}
+
 TEST(AtomicFileWriter, WithoutCommitTheOldFileStays) {
   const TemporaryFolder folder;
   const std::string path = folder.file("a");

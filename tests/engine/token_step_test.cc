@@ -241,8 +241,9 @@ class StepDevice : public DeviceModel {
 
 TEST(TokenStep, ADevicesOwnStepReadsTheSame) {
   Engine plain({}, ComputeType::kBF16), device({}, ComputeType::kBF16);
-  device.model = Model::create(device.model->config(), device.model->fingerprint().weights_sha256,
-                               std::make_unique<StepDevice>(device.model, device.backend));
+  device.model =
+      Model::create(device.model->config(), device.model->fingerprint().weights_sha256, device.model->content_hash(),
+                    std::make_unique<StepDevice>(device.model, device.backend));
   ASSERT_EQ(device.model->fingerprint(), plain.model->fingerprint());
   std::vector<Session> expected = mixed_sessions(plain), actual = mixed_sessions(device);
   for (int step = 0; step < 80; ++step) {

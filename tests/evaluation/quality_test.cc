@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 
 #include "core/file.h"
 #include "tca/error.h"
@@ -166,6 +167,17 @@ TEST_F(Quality, PlainTextLoss) {
   EXPECT_NEAR(full.nll, sum / 800, 0.01);
   EXPECT_GT(full.nll, 2.0);  // nats: prose the model has not learnt by heart
   EXPECT_LT(full.nll, 4.5);
+}
+
+TEST_F(Quality, TheLossIsTheSameForAnyNumberOfThreads) {
+  const std::vector<std::vector<std::int32_t>> texts = {generator().plain_text(100, 301)};
+  std::set<double> losses;
+  for (const int threads : {1, 2, 5}) {
+    ThreadPool threads_of_one_run(threads);
+    const evaluation::Setup run{setup().model, setup().backend, threads_of_one_run};
+    losses.insert(evaluate_text(run, method("full"), texts).nll);
+  }
+  EXPECT_EQ(losses.size(), 1u);
 }
 
 TEST_F(Quality, ProgressCountsEveryTokenAndCancels) {

@@ -78,7 +78,9 @@ std::shared_ptr<const Model> load_on_gpu(const std::string& dir, ThreadPool& poo
   const Checkpoint checkpoint = Checkpoint::open(dir);
   auto model = std::make_unique<gpu::CudaModel>(device, config, gpu::load_weights(*device, checkpoint, config, pool),
                                                 options.skinny_rows);
-  return Model::create(std::move(config), checkpoint.fingerprint(), std::move(model));
+  const auto& warnings = checkpoint.warnings();
+  config.warnings.insert(config.warnings.end(), warnings.begin(), warnings.end());
+  return Model::create(std::move(config), checkpoint.fingerprint(), checkpoint.content_hash(), std::move(model));
 }
 
 std::shared_ptr<const Model> random_model(const ModelConfig& config, std::uint64_t seed,
@@ -86,7 +88,7 @@ std::shared_ptr<const Model> random_model(const ModelConfig& config, std::uint64
   const std::shared_ptr<cuda::Device> device = checked_device(config, options);
   auto model =
       std::make_unique<gpu::CudaModel>(device, config, gpu::random_weights(*device, config, seed), options.skinny_rows);
-  return Model::create(config, "", std::move(model));
+  return Model::create(config, "", "", std::move(model));
 }
 
 }  // namespace tca::runtime

@@ -148,12 +148,11 @@ GpuLayer read_layer(Source& source, const ModelConfig& config, std::int32_t inde
   return w;
 }
 
-void read_weights(Source& source, const ModelConfig& config, GpuWeights& weights) {
+void read_weights(Source& source, const ModelConfig& config, const EmbeddingNames& names, GpuWeights& weights) {
   const std::int64_t hidden = config.hidden_size, vocab = config.vocab_size;
-  const Matrix embedding = source.matrix(std::array{Part{"model.embed_tokens", vocab}}, hidden, false);
+  const Matrix embedding = source.matrix(std::array{Part{names.input, vocab}}, hidden, false);
   weights.embedding = embedding.weight;
-  weights.lm_head =
-      config.tie_word_embeddings ? embedding : source.matrix(std::array{Part{"lm_head", vocab}}, hidden, false);
+  weights.lm_head = names.tied() ? embedding : source.matrix(std::array{Part{names.output, vocab}}, hidden, false);
   for (std::int32_t layer = 0; layer < config.num_layers; ++layer) {
     weights.layers.push_back(read_layer(source, config, layer));
   }
@@ -177,7 +176,7 @@ GpuWeights load_weights(cuda::Device& device, const Checkpoint& checkpoint, cons
   const cuda::DeviceGuard guard(device.ordinal());
   GpuWeights weights;
   CheckpointSource source(device, weights, checkpoint, pool);
-  read_weights(source, config, weights);
+  read_weights(source, config, find_embeddings(checkpoint, config.tie_word_embeddings), weights);
   return weights;
 }
 
@@ -185,7 +184,9 @@ GpuWeights random_weights(cuda::Device& device, const ModelConfig& config, std::
   const cuda::DeviceGuard guard(device.ordinal());
   GpuWeights weights;
   RandomSource source(device, weights, seed);
-  read_weights(source, config, weights);
+  EmbeddingNames names;
+  if (config.tie_word_embeddings) names.output = names.input;
+  read_weights(source, config, names, weights);
   device.synchronize();  // forward passes run on streams of their own
   return weights;
 }

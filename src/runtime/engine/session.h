@@ -116,8 +116,8 @@ class Session {
   std::size_t full_kv_bytes() const;
   double kept_share() const;
 
-  /// Saves cache, token ids and what is needed to go on. load refuses a file of another model (fingerprint), naming
-  /// both.
+  /// Saves cache, token ids and what is needed to go on. load refuses a file of another model (its shape, and its
+  /// weights' content), naming both.
   void save(const std::string& path, const std::string& user_text = "") const;
   static Session load(const std::string& path, std::shared_ptr<const Model> model, const Backend& backend,
                       ThreadPool& pool, SessionOptions options, std::string* user_text = nullptr);

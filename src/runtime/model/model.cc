@@ -125,14 +125,11 @@ LayerWeights read_layer(WeightReader& reader, const ModelConfig& config, std::in
 
 void read_embeddings(WeightReader& reader, const ModelConfig& config, Weights& weights) {
   const std::int64_t hidden = config.hidden_size, vocab = config.vocab_size;
-  const std::string name = "model.embed_tokens.weight";
-  weights.embedding = reader.tensor(name, {vocab, hidden});
-  weights.bytes += static_cast<std::size_t>(vocab * hidden) * dtype_size(weights.embedding.dtype);
-  if (!config.tie_word_embeddings) {
-    weights.lm_head = reader.linear("lm_head", hidden, vocab, false);
-    return;
-  }
-  weights.lm_head = reader.from_stored(name, weights.embedding);
+  const EmbeddingNames names = find_embeddings(*weights.checkpoint, config.tie_word_embeddings);
+  weights.embedding = reader.tensor(names.input + ".weight", {vocab, hidden});
+  weights.bytes += weights.embedding.num_bytes();
+  const std::string output = names.output + ".weight";
+  weights.lm_head = reader.from_stored(output, reader.tensor(output, {vocab, hidden}));
   if (weights.lm_head.weight != weights.embedding.data) {  // a second copy; rows are looked up as they are stored
     weights.bytes += WeightReader::weight_bytes(weights.lm_head);
   }
@@ -149,6 +146,8 @@ std::shared_ptr<const Model> Model::load(const std::string& dir, ThreadPool& poo
   Weights& weights = *model->weights_;
   weights.checkpoint = Checkpoint::open(dir);
   model->weights_sha256_ = weights.checkpoint->fingerprint();
+  const auto& warnings = weights.checkpoint->warnings();
+  model->config_.warnings.insert(model->config_.warnings.end(), warnings.begin(), warnings.end());
 
   WeightReader reader(weights, model->precision_.activations, options.weights, pool);
   read_embeddings(reader, model->config_, weights);
@@ -159,11 +158,12 @@ std::shared_ptr<const Model> Model::load(const std::string& dir, ThreadPool& poo
   return model;
 }
 
-std::shared_ptr<const Model> Model::create(ModelConfig config, std::string weights_sha256,
+std::shared_ptr<const Model> Model::create(ModelConfig config, std::string weights_sha256, std::string content_hash,
                                            std::unique_ptr<const DeviceModel> device) {
   const std::shared_ptr<Model> model(new Model);
   model->config_ = std::move(config);
   model->weights_sha256_ = std::move(weights_sha256);
+  model->content_hash_ = std::move(content_hash);
   model->device_ = std::move(device);
   return model;
 }
@@ -179,6 +179,14 @@ ModelFingerprint Model::fingerprint() const {
           .rope = config_.rope.describe(),
           .vocab_size = config_.vocab_size,
           .weights_sha256 = weights_sha256_};
+}
+
+const std::string& Model::content_hash() const {
+  // The CPU's weights are hashed when somebody asks: before they are used, their samples may have to come from a disk.
+  std::call_once(hashed_, [this] {
+    if (weights_ != nullptr) content_hash_ = weights_->checkpoint->content_hash();
+  });
+  return content_hash_;
 }
 
 std::size_t Model::weight_bytes() const { return device_ == nullptr ? weights_->bytes : device_->weight_bytes(); }

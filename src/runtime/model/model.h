@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 
@@ -46,7 +47,7 @@ class Model {
   /// dir as downloaded from Hugging Face: config.json, safetensors. Throws tca::Error.
   static std::shared_ptr<const Model> load(const std::string& dir, ThreadPool& pool, const ModelOptions& options = {});
   /// One whose weights another device has; computes in bf16. weights_sha256 as in ModelFingerprint.
-  static std::shared_ptr<const Model> create(ModelConfig config, std::string weights_sha256,
+  static std::shared_ptr<const Model> create(ModelConfig config, std::string weights_sha256, std::string content_hash,
                                              std::unique_ptr<const DeviceModel> device);
   ~Model();
 
@@ -55,6 +56,8 @@ class Model {
   const DeviceModel* device() const { return device_.get(); }
   ModelFingerprint fingerprint() const;
   const Precision& precision() const { return precision_; }
+  /// Checkpoint::content_hash() of its weights, by which a saved session knows them again; empty for random ones.
+  const std::string& content_hash() const;
   WeightType weight_type() const { return weight_type_; }
   std::size_t weight_bytes() const;  // in memory, as used
   /// Where its weights lie. Forward::memory() is the same memory in the order of a forward pass's stream.
@@ -66,6 +69,8 @@ class Model {
   Precision precision_;
   WeightType weight_type_ = WeightType::kStored;
   std::string weights_sha256_;
+  mutable std::once_flag hashed_;
+  mutable std::string content_hash_;
   std::unique_ptr<Weights> weights_;
   std::unique_ptr<const DeviceModel> device_;
 };

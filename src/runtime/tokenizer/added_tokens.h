@@ -28,9 +28,15 @@ struct AddedSplit {
   std::optional<std::int32_t> id;
 };
 
+/// One entry of "added_tokens". Throws kBadFile naming the field behind `where`.
+AddedToken parse_added_token(const nlohmann::json& config, const std::string& where);
+/// The whole array, or null for none; no two of the same id or text.
+std::vector<AddedToken> parse_added_tokens(const nlohmann::json& config, const std::string& file);
+
 class AddedTokens {
  public:
-  static AddedTokens parse(const nlohmann::json& config, const Normalizer& normalizer, const std::string& file);
+  AddedTokens() = default;
+  AddedTokens(std::vector<AddedToken> tokens, const Normalizer& normalizer);
 
   const std::vector<AddedToken>& tokens() const { return tokens_; }
   /// Cuts text at the tokens that are looked for before normalisation (normalized false) or after it (true).

@@ -194,7 +194,7 @@ ChatTemplate ChatTemplate::load(const std::string& dir, const std::string& overr
   std::error_code ignored;
   json config = json::object();
   if (std::filesystem::exists(config_path, ignored)) {
-    config = parse_json(read_file(config_path, kMaxFileBytes), config_path);
+    config = parse_python_json(read_file(config_path, kMaxFileBytes), config_path);
     if (!config.is_object()) fail(ErrorCategory::kBadFile, config_path + ": expected a JSON object");
   }
   std::optional<std::string> source = template_text(config);
