@@ -7,8 +7,10 @@
 
 #include "cli/device.h"
 #include "cli/format.h"
+#include "cli/keep.h"
 #include "cli/memory.h"
 #include "cli/text_table.h"
+#include "cli/wrap.h"
 
 namespace tca::cli {
 namespace {
@@ -52,12 +54,14 @@ Json memory_json(const LoadedModel& loaded) {
 Json attention_json(const runtime::Session& session, const std::string& profile) {
   const runtime::SessionOptions& options = session.options();
   const ProfileBudget* budget = options.profile ? &options.profile->pick(options.keep, options.objective) : nullptr;
+  const std::optional<std::string> measured = measured_on(options);
   return {{"mode", attention_name(options.attention)},
           {"profile", budget != nullptr ? Json(profile) : Json()},
           {"objective", budget != nullptr ? Json(budget->objective) : Json()},
           {"keep", budget != nullptr ? Json(options.keep) : Json()},
           {"budget", budget != nullptr ? Json(budget->budget) : Json()},
-          {"calibrated_share", budget != nullptr ? Json(budget->kept_share) : Json()}};
+          {"calibrated_share", budget != nullptr ? Json(budget->kept_share) : Json()},
+          {"measured_on", measured ? Json(*measured) : Json()}};
 }
 
 Json certificate_json(const runtime::SessionCertificate& certificate) {
@@ -99,8 +103,9 @@ std::string certificate_table(const runtime::SessionCertificate& certificate, co
                    {fmt::format("{:.4f}", worst.max_delta)},
                    {fmt::format("{:.3f}", worst.bound)}});
   }
-  return "  Attention mass dropped (mean over heads; p95, max and output error bound of the worst head)\n" +
-         table.render(kTableWidth, style);
+  return fill("Attention mass dropped (mean over heads; p95, max and output error bound of the worst head)",
+              style.width(), 2) +
+         table.render(style);
 }
 
 std::string kv_text(const runtime::Session& session, std::optional<std::int64_t> grown) {

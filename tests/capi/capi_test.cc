@@ -247,6 +247,15 @@ TEST(CApiProfile, LoadPickAndShares) {
   ASSERT_EQ(tca_profile_shares(profile, 0.6, "tail-risk", 0, TCA_ATTEND, shares.data()), TCA_OK);
   EXPECT_EQ(shares, (std::vector<double>{0, 0, 0, 0, 1, 1, 0, 0, 0, 0}));
 
+  double keep = 0;
+  const char* measured_on = nullptr;
+  ASSERT_EQ(tca_profile_usual_keep(profile, "tail-risk", &keep, &measured_on), TCA_OK) << tca_last_error();
+  EXPECT_EQ(keep, 0.6);
+  EXPECT_STREQ(measured_on, "a letter");
+  ASSERT_EQ(tca_profile_usual_keep(profile, "paper", &keep, &measured_on), TCA_OK) << tca_last_error();
+  EXPECT_EQ(keep, 0.39);
+  EXPECT_EQ(measured_on, nullptr);
+
   tca_model_fingerprint model = {};
   ASSERT_EQ(tca_profile_model(profile, &model), TCA_OK);
   EXPECT_STREQ(model.architecture, "A");
