@@ -233,6 +233,10 @@ TCA_API tca_status tca_profile_num_budgets(const tca_profile* profile, size_t* o
 TCA_API tca_status tca_profile_budget(const tca_profile* profile, size_t index, tca_budget* out);
 /* The objective's largest whose kept share is not above keep, in [0, 1], else its smallest. */
 TCA_API tca_status tca_profile_pick(const tca_profile* profile, double keep, const char* objective, tca_budget* out);
+/* What to keep of an objective where nobody asks: the share that the profile says was measured, then *measured_on says
+ * on what, as long as the profile lives; else 0.39, and *measured_on is null. */
+TCA_API tca_status tca_profile_usual_keep(const tca_profile* profile, const char* objective, double* keep,
+                                          const char** measured_on);
 /* One layer's shares, to out [num_kv_heads, num_shares]. */
 TCA_API tca_status tca_profile_shares(const tca_profile* profile, size_t index, int32_t layer, tca_share_kind kind,
                                       double* out);

@@ -143,6 +143,17 @@ tca_status tca_profile_pick(const tca_profile* profile, double keep, const char*
   });
 }
 
+tca_status tca_profile_usual_keep(const tca_profile* profile, const char* objective, double* keep,
+                                  const char** measured_on) {
+  return guarded([&] {
+    const tca::Profile& of = required(profile, "profile").profile;
+    const std::string name = &required(objective, "objective");
+    const bool measured = of.default_keep && of.default_keep->objective == name;
+    required(measured_on, "measured_on") = measured ? of.default_keep->measured_on.c_str() : nullptr;
+    required(keep, "keep") = of.usual_keep(name);
+  });
+}
+
 tca_status tca_profile_shares(const tca_profile* profile, size_t index, int32_t layer, tca_share_kind kind,
                               double* out) {
   return guarded([&] {

@@ -7,13 +7,14 @@
 
 #include "cli/commands.h"
 #include "cli/format.h"
+#include "cli/keep.h"
 #include "cli/locate.h"
 #include "cli/options.h"
 #include "cli/output.h"
 #include "cli/profile_report.h"
 #include "cli/session_report.h"
 #include "cli/terminal.h"
-#include "cli/text_table.h"
+#include "cli/wrap.h"
 #include "core/file.h"
 #include "runtime/io/model_config.h"
 #include "runtime/io/safetensors.h"
@@ -33,7 +34,7 @@ struct InspectArgs {
 };
 
 void add_options(CLI::App& app, InspectArgs& args) {
-  app.add_option("PATH", args.path, "Model, profile or saved session")->type_name("")->capture_default_str();
+  app.add_option("PATH", args.path, "Model, profile or saved session")->capture_default_str();
   app.add_option("--keep", args.keep, "Of a profile, only the configuration for this share of the tokens")
       ->check(in_range(0, 1, /*low_excluded=*/true))
       ->type_name("RATIO");
@@ -44,7 +45,7 @@ void add_options(CLI::App& app, InspectArgs& args) {
 }
 
 std::string line(const Style& style, const char* label, const std::string& text) {
-  return "  " + style.dim(pad(label, 14)) + text + "\n";
+  return labelled(style, label, 14, text);
 }
 
 // ---- a model
@@ -146,13 +147,21 @@ Json model_facts_json(const std::string& dir, const ModelFacts& facts) {
 // Without --keep all configurations of the objective, else the one that is picked.
 std::vector<HeatMap> maps_of(const Profile& profile, const InspectArgs& args) {
   std::vector<HeatMap> maps;
-  if (args.keep) return {budget_map(profile.pick(*args.keep, args.objective))};
+  if (args.keep) {
+    return {budget_map(pick_budget(profile, *args.keep, args.objective, fmt::format("--keep {:g}", *args.keep)))};
+  }
   for (const ProfileBudget& budget : profile.budgets) {
     if (budget.objective == args.objective) maps.push_back(budget_map(budget));
   }
   // Lists the objectives there are.
-  if (maps.empty()) (void)profile.pick(kDefaultKeep, args.objective);
+  if (maps.empty()) (void)profile.pick(kUnmeasuredKeep, args.objective);
   return maps;
+}
+
+void note_nearest(const Profile& profile, const InspectArgs& args) {
+  const std::string text =
+      nearest_budget_note(profile, *args.keep, args.objective, fmt::format("--keep {:g}", *args.keep));
+  if (!text.empty()) note(text);
 }
 
 std::string profile_text(const std::string& path, const Profile& profile, const InspectArgs& args, const Style& style) {
@@ -167,12 +176,19 @@ std::string profile_text(const std::string& path, const Profile& profile, const 
   text += line(style, "calibrated",
                fmt::format("{} by tca {}, on {} tokens, seed {}", profile.date, profile.version,
                            format_count(profile.calibration_tokens), profile.seed));
+  if (profile.default_keep) {
+    text += line(style, "default",
+                 fmt::format("--keep {:g} ({}), measured on {}", profile.default_keep->keep,
+                             profile.default_keep->objective, profile.default_keep->measured_on));
+  } else {
+    text += line(style, "default", fmt::format("--keep {:g}, not measured on this model", kUnmeasuredKeep));
+  }
   text += line(style, "selection",
                fmt::format("blocks of {}, window {}, sinks {}, {} probes", profile.rule.block_size, profile.rule.window,
                            profile.rule.sinks, profile.rule.probe_queries));
   text += "\n" + budgets_table(profile, style);
-  text += "\nPercent of the tokens kept, by layer (down) and KV head (across)\n\n";
-  return text + render_heat_maps(maps, style, kTableWidth);
+  text += "\n" + fill("Percent of the tokens kept, by layer (down) and KV head (across)", style.width(), 0) + "\n";
+  return text + render_heat_maps(maps, style);
 }
 
 // ---- which of them it is
@@ -186,7 +202,7 @@ bool looks_like_json(const std::string& path) {
 }
 
 int run(const InspectArgs& args) {
-  const Style style(may_colour(STDOUT_FILENO));
+  const Style style = style_of(STDOUT_FILENO);
   std::error_code error;
   const bool file = fs::exists(args.path, error) && !fs::is_directory(args.path, error);
   if (!file) {
@@ -195,6 +211,7 @@ int run(const InspectArgs& args) {
     args.json ? write_json(model_facts_json(dir, facts)) : write_output(model_text(dir, facts, style));
   } else if (looks_like_json(args.path)) {
     const Profile profile = Profile::load(args.path);
+    if (args.keep) note_nearest(profile, args);
     if (!args.json) {
       write_output(profile_text(args.path, profile, args, style));
       return 0;

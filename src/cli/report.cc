@@ -7,8 +7,10 @@
 
 #include "cli/device.h"
 #include "cli/format.h"
+#include "cli/keep.h"
 #include "cli/memory.h"
 #include "cli/text_table.h"
+#include "cli/wrap.h"
 
 namespace tca::cli {
 namespace {
@@ -73,12 +75,14 @@ Json memory_json(const LoadedModel& loaded) {
 Json attention_json(const runtime::Session& session, const std::string& profile) {
   const runtime::SessionOptions& options = session.options();
   const ProfileBudget* budget = options.profile ? &options.profile->pick(options.keep, options.objective) : nullptr;
+  const std::optional<std::string> measured = measured_on(options);
   return {{"mode", attention_name(options.attention)},
           {"profile", budget != nullptr ? Json(profile) : Json()},
           {"objective", budget != nullptr ? Json(budget->objective) : Json()},
           {"keep", budget != nullptr ? Json(options.keep) : Json()},
           {"budget", budget != nullptr ? Json(budget->budget) : Json()},
-          {"calibrated_share", budget != nullptr ? Json(budget->kept_share) : Json()}};
+          {"calibrated_share", budget != nullptr ? Json(budget->kept_share) : Json()},
+          {"measured_on", measured ? Json(*measured) : Json()}};
 }
 
 Json certificate_json(const runtime::SessionCertificate& certificate) {
@@ -123,10 +127,12 @@ std::string certificate_table(const runtime::SessionCertificate& certificate, co
                    {format_percent(bound)}});
     worst_p95 = std::max(worst_p95, p95);
   }
-  return "  Attention mass dropped, of 1: mean over heads, p95 and max of the worst head. \"error at most\" is the\n"
-         "  bound on 95 of 100 outputs of the worst head, as a share of their mean norm; beyond 100 % it says "
-         "nothing.\n" +
-         table.render(kTableWidth, style) + certificate_advice(worst_p95);
+  return fill(
+             "Attention mass dropped, of 1: mean over heads, p95 and max of the worst head. \"error at most\" is the "
+             "bound on "
+             "95 of 100 outputs of the worst head, as a share of their mean norm; beyond 100 % it says nothing.",
+             style.width(), 2) +
+         table.render(style) + certificate_advice(worst_p95);
 }
 
 std::string kv_text(const runtime::Session& session, std::optional<std::int64_t> grown) {

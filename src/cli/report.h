@@ -30,8 +30,8 @@ Json kv_json(const runtime::Session& session);
 Json read_json(const runtime::ReadStats& read);
 /// {"peak_bytes", "gpu_peak_bytes", "weight_bytes"}
 Json memory_json(const LoadedModel& loaded);
-/// {"mode", "profile", "objective", "keep", "budget", "calibrated_share"}: what was asked for and the configuration
-/// that was picked.
+/// {"mode", "profile", "objective", "keep", "budget", "calibrated_share", "measured_on"}: what was asked for and the
+/// configuration that was picked.
 Json attention_json(const runtime::Session& session, const std::string& profile);
 /// {"layers": [[{"kept_share", "mean_delta", "p95_delta", "max_delta", "output_norm", "bound", "bound_share"}]],
 /// "raised_heads"}

@@ -21,7 +21,7 @@ void write_file_atomically(const std::string& path, std::string_view data);
 
 /// The same for content that comes in pieces: a temporary file in path's folder, renamed by commit(). Without commit()
 /// the destructor removes it. path may be a symbolic link, whose target is then replaced; anything but a regular file
-/// there (a device, a folder) is refused.
+/// there (a device, a folder) is refused. What killed writers left in the folder is removed first.
 class AtomicFileWriter {
  public:
   explicit AtomicFileWriter(const std::string& path);

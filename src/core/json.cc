@@ -248,6 +248,10 @@ bool get_bool(const json& object, const char* field, const std::string& where) {
   return value.get<bool>();
 }
 
+const json* get_optional_object(const json& object, const char* field, const std::string& where) {
+  return find(object, field, where) == nullptr ? nullptr : &get_object(object, field, where);
+}
+
 std::optional<std::int64_t> get_optional_int(const json& object, const char* field, const std::string& where,
                                              std::int64_t min, std::int64_t max) {
   return optional_of<std::int64_t>(object, field, where, [&] { return get_int(object, field, where, min, max); });

@@ -23,7 +23,7 @@ nlohmann::json parse_python_json(std::string_view text, const std::string& name_
 // The getters below throw kBadFile when `object` has no such field or its value is not what is asked for. `where` is
 // the file's name, or the file's name and the path of the object with a dot at its end ("p.json: budgets[1].").
 
-/// The field itself, whatever its type.
+/// The field itself, whatever its type but null.
 const nlohmann::json& get_field(const nlohmann::json& object, const char* field, const std::string& where);
 /// An array or object.
 const nlohmann::json& get_array(const nlohmann::json& object, const char* field, const std::string& where);
@@ -37,6 +37,7 @@ std::string get_string(const nlohmann::json& object, const char* field, const st
 bool get_bool(const nlohmann::json& object, const char* field, const std::string& where);
 
 /// The same for fields that may be missing or null: nothing then.
+const nlohmann::json* get_optional_object(const nlohmann::json& object, const char* field, const std::string& where);
 std::optional<std::int64_t> get_optional_int(const nlohmann::json& object, const char* field, const std::string& where,
                                              std::int64_t min, std::int64_t max);
 std::optional<double> get_optional_number(const nlohmann::json& object, const char* field, const std::string& where,

@@ -5,6 +5,8 @@
 #include <numeric>
 
 #include "core/check.h"
+#include "evaluation/answers.h"
+#include "runtime/engine/generate.h"
 
 namespace tca::evaluation {
 namespace {
@@ -24,6 +26,11 @@ class ReadCounter {
     return [this, before, num_tokens](std::int64_t done, std::int64_t total) {
       return progress_(before + (total > 0 ? num_tokens * done / total : 0), total_);
     };
+  }
+  /// Between two reads. Throws kCancelled.
+  void check_stop() const {
+    if (progress_ && !progress_(done_, total_))
+      fail(ErrorCategory::kCancelled, "cancelled while answers were generated");
   }
   void finish() const {
     if (progress_) progress_(total_, total_);
@@ -75,24 +82,50 @@ std::vector<std::int32_t> joined(std::span<const std::int32_t> a, std::span<cons
   return ids;
 }
 
+struct Question {
+  const Fact& fact;
+  std::span<const std::int32_t> question, answer;
+};
+
+// Whether the answer is in what the model says by itself after logits, the most likely token at a time.
+bool says_it(const Setup& setup, Session session, std::span<const float> logits, const Question& asked,
+             const ReadCounter& counter) {
+  runtime::GenerateOptions options;
+  options.max_tokens = std::ssize(asked.answer) + kSpareAnswerTokens;
+  options.stop_ids = setup.stop_ids;
+  options.on_text = [&counter](const std::string&) {
+    counter.check_stop();
+    return true;
+  };
+  return answer_found(runtime::generate(session, setup.tokenizer, logits, options).text, asked.fact);
+}
+
 // What the model says to a question, given the right answer so far at every token. The answer's last token is not read:
 // nobody asks what follows it.
-Score ask_later(Session session, std::span<const std::int32_t> question, std::span<const std::int32_t> answer,
-                ReadCounter& counter) {
-  const auto ids = joined(question, answer.first(answer.size() - 1));
+Score ask_later(const Setup& setup, const Session& read, const Question& asked, ReadCounter& counter) {
+  const std::span<const std::int32_t> answer = asked.answer;
+  const auto ids = joined(asked.question, answer.first(answer.size() - 1));
   Score score{.questions = 1};
-  add_tokens(session.read(ids, {.num_logits = std::ssize(answer), .progress = counter.next(std::ssize(ids))}), answer,
+  Session forced = read.fork();
+  add_tokens(forced.read(ids, {.num_logits = std::ssize(answer), .progress = counter.next(std::ssize(ids))}), answer,
              score);
+  Session free = read.fork();
+  const std::span<const float> logits =
+      free.read(asked.question, {.progress = counter.next(std::ssize(asked.question))});
+  score.found = says_it(setup, std::move(free), logits, asked, counter) ? 1 : 0;
   return score;
 }
 
 // The same with the question inside the prompt whose end chooses the tokens.
-Score ask_first(Session& session, const LookupDocument& document, std::size_t index, ReadCounter& counter) {
-  const std::span<const std::int32_t> answer = document.answers[index];
-  const auto prompt = joined(document.context, document.questions[index]);
+Score ask_first(const Setup& setup, Session& session, std::span<const std::int32_t> context, const Question& asked,
+                ReadCounter& counter) {
+  const std::span<const std::int32_t> answer = asked.answer;
+  const auto prompt = joined(context, asked.question);
   Score score{.questions = 1};
-  add_tokens(session.read(prompt, {.num_logits = 1, .progress = counter.next(std::ssize(prompt))}), answer.first(1),
-             score);
+  const std::span<const float> logits =
+      session.read(prompt, {.num_logits = 1, .progress = counter.next(std::ssize(prompt))});
+  add_tokens(logits, answer.first(1), score);
+  score.found = says_it(setup, session.fork(), logits, asked, counter) ? 1 : 0;
   if (answer.size() > 1) {
     const std::int64_t rest = std::ssize(answer) - 1;
     add_tokens(session.read(answer.first(answer.size() - 1), {.num_logits = rest, .progress = counter.next(rest)}),
@@ -129,7 +162,8 @@ std::int64_t tokens_to_read(std::span<const LookupDocument> documents, AskOrder 
   for (const LookupDocument& document : documents) {
     const std::int64_t reads = order == AskOrder::kFirst ? std::ssize(document.questions) : 1;
     total += reads * std::ssize(document.context);
-    for (const auto& question : document.questions) total += std::ssize(question);
+    const std::int64_t times = order == AskOrder::kLater ? 2 : 1;  // once for the forced answer, once for the free one
+    for (const auto& question : document.questions) total += times * std::ssize(question);
     for (const auto& answer : document.answers) total += std::ssize(answer) - 1;
   }
   return total;
@@ -147,6 +181,7 @@ void check_document(const LookupDocument& document) {
 
 Score& Score::operator+=(const Score& other) {
   questions += other.questions;
+  found += other.found;
   exact += other.exact;
   tokens += other.tokens;
   tokens_right += other.tokens_right;
@@ -173,12 +208,13 @@ LookupResult evaluate_lookup(const Setup& setup, const Method& method, std::span
       add_document_read(session);
     }
     for (std::size_t i = 0; i < document.facts.size(); ++i) {
+      const Question asked{document.facts[i], document.questions[i], document.answers[i]};
       Score score;
       if (order == AskOrder::kLater) {
-        score = ask_later(session.fork(), document.questions[i], document.answers[i], counter);
+        score = ask_later(setup, session, asked, counter);
       } else {
         session = Session(setup.model, setup.backend, setup.pool, method.options);
-        score = ask_first(session, document, i, counter);
+        score = ask_first(setup, session, document.context, asked, counter);
         add_document_read(session);
       }
       add_question(result, document.facts[i].kind, score);

@@ -293,6 +293,15 @@ TEST(CApiProfile, LoadPickAndShares) {
   ASSERT_EQ(tca_profile_to_json(profile, json.data(), json.size(), &size), TCA_OK);
   EXPECT_EQ(std::string(json.data()), Profile::load(folder.file("p.json")).to_json());
 
+  double keep = 0;
+  const char* measured_on = nullptr;
+  ASSERT_EQ(tca_profile_usual_keep(profile, "tail-risk", &keep, &measured_on), TCA_OK) << tca_last_error();
+  EXPECT_EQ(keep, 0.6);
+  EXPECT_STREQ(measured_on, "a letter");
+  ASSERT_EQ(tca_profile_usual_keep(profile, "paper", &keep, &measured_on), TCA_OK) << tca_last_error();
+  EXPECT_EQ(keep, 0.39);
+  EXPECT_EQ(measured_on, nullptr);
+
   tca_model_fingerprint model = {};
   ASSERT_EQ(tca_profile_model(profile, &model), TCA_OK);
   const std::string described = Profile::load(folder.file("p.json")).model.describe();

@@ -86,6 +86,7 @@ const std::map<std::string, std::string> kCounterparts = {
     {"profile.h rule_of", "tca_profile_budget"},
     {"profile.h save", "tca_profile_save"},
     {"profile.h to_json", "tca_profile_to_json"},
+    {"profile.h usual_keep", "tca_profile_usual_keep"},
     {"profile.h validate", "tca_profile_validate"},
     {"profile.h window", "tca_block_shares_window"},
     {"tensor.h TensorView", "- C has both kinds of views"},

@@ -107,11 +107,13 @@ TEST(JsonGetters, ReturnWhatIsThere) {
   EXPECT_EQ(get_optional_number(json, "n", "f", 0, 1), 0.5);
   EXPECT_EQ(get_optional_string(json, "s", "f"), "x");
   EXPECT_EQ(get_optional_bool(json, "b", "f"), true);
+  EXPECT_EQ(get_optional_object(json, "o", "f"), &json["o"]);
   for (const char* absent : {"z", "missing"}) {
     EXPECT_EQ(get_optional_int(json, absent, "f", 0, 1), std::nullopt);
     EXPECT_EQ(get_optional_number(json, absent, "f", 0, 1), std::nullopt);
     EXPECT_EQ(get_optional_string(json, absent, "f"), std::nullopt);
     EXPECT_EQ(get_optional_bool(json, absent, "f"), std::nullopt);
+    EXPECT_EQ(get_optional_object(json, absent, "f"), nullptr);
   }
 }
 
@@ -130,6 +132,7 @@ TEST(JsonGetters, NameFileFieldAndValue) {
   refuse("i is 7; expected an array", [&] { get_array(json, "i", "f.json"); });
   refuse("i is 7; expected an object", [&] { get_object(json, "i", "f.json"); });
   refuse("i is 7; expected a string", [&] { get_optional_string(json, "i", "f.json"); });
+  refuse("i is 7; expected an object", [&] { get_optional_object(json, "i", "f.json"); });
   refuse("f.json: missing is missing or null", [&] { get_field(json, "missing", "f.json"); });
   refuse("f.json: z is missing or null", [&] { get_int(json, "z", "f.json", 0, 1); });
   refuse("not an object", [&] { get_int(nlohmann::json::array(), "i", "f.json", 0, 1); });

@@ -18,8 +18,9 @@ TEST(ShippedProfile, AFifthOfTheCacheAnswersAsFullAttentionDoes) {
   const std::string dir = TCA_SOURCE_DIR "/models/lookback-28m";
   ThreadPool pool;
   const auto backend = create_backend("cpu", pool);
-  const evaluation::Setup setup{Model::load(dir, pool), *backend, pool};
   const Tokenizer tokenizer = Tokenizer::load(dir);
+  const evaluation::Setup setup{Model::load(dir, pool), *backend, pool, tokenizer,
+                                ChatTemplate(ChatFamily::kChatML).stop_ids(tokenizer)};
   const LookupGenerator generator(tokenizer, ChatTemplate(ChatFamily::kChatML),
                                   read_file(TCA_SOURCE_DIR "/examples/data/michael-armstrong.txt", 4 << 20));
   const std::vector<LookupDocument> documents = {

@@ -23,7 +23,7 @@ enum class AttentionMode {
 struct SessionOptions {
   AttentionMode attention = AttentionMode::kAuto;
   std::shared_ptr<const Profile> profile = {};  // validated against the model
-  double keep = 0.2;                            // picks the profile's configuration
+  double keep = kUnmeasuredKeep;                // picks the profile's configuration
   std::string objective = "tail-risk";
   std::int64_t max_context = 0;          // tokens; 0: the model's
   std::size_t kv_budget_bytes = 0;       // 0: twice what max_context needs in full, so that a read beside its past fits

@@ -234,10 +234,11 @@ Session Session::load(const std::string& path, std::shared_ptr<const Model> mode
     check_argument(static_cast<std::int64_t>(state.tokens.size()) <= impl->most_tokens(), where, ": holds ",
                    state.tokens.size(), " tokens, but the context is at most ", impl->most_tokens());
     saved_text = get_string(object, "user_text", where);
-    if (impl->budget == nullptr || !object.contains("profile") || object["profile"].is_null()) return;
+    const json* const saved_profile = get_optional_object(object, "profile", where);
+    if (impl->budget == nullptr || saved_profile == nullptr) return;
     restore_probes(get_object(object, "probes", where), where + ": probes.", impl->rule, state.probes);
     // Another configuration than the one the cache was made with takes over from here on.
-    if (object["profile"] != profile_json(impl->options, *impl->budget, impl->rule)) return;
+    if (*saved_profile != profile_json(impl->options, *impl->budget, impl->rule)) return;
     state.keep = shares_from(object, "keep", where, state.keep);
     state.attend = shares_from(object, "attend", where, state.attend);
   };
