@@ -108,7 +108,7 @@ TEST_F(CApiFaults, Handles) {
                              tca_kept_set_destroy);
   const tca_select_params params = select_params();
   check_create<tca_kept_set>([&](auto** out) { return tca_select(backend_, &params, out); }, tca_kept_set_destroy);
-  check_create<tca_kv_pool>([](auto** out) { return tca_kv_pool_create(1 << 20, kDim, TCA_F32, out); },
+  check_create<tca_kv_pool>([&](auto** out) { return tca_kv_pool_create(backend_, 1 << 20, kDim, TCA_F32, out); },
                             tca_kv_pool_destroy);
   const tca_kv_shape shape = {1, kKvHeads, kDim, TCA_F32};
   check_create<tca_kv_cache>([&](auto** out) { return tca_kv_cache_create(kv_pool_, &shape, out); },
@@ -128,10 +128,27 @@ TEST_F(CApiFaults, Profiles) {
   EXPECT_EQ(std::memcmp(&budget, &before, sizeof(budget)), 0);
   double shares[10];
   std::fill(std::begin(shares), std::end(shares), -1.0);
-  const int failures = check([&] { return tca_profile_shares(profile, 0.6, "tail-risk", 0, TCA_ATTEND, shares); },
+  const int failures = check([&] { return tca_profile_shares(profile, 0, 0, TCA_ATTEND, shares); },
                              [&] { EXPECT_EQ(std::count(std::begin(shares), std::end(shares), -1.0), 10); });
   EXPECT_GT(failures, 0);
   EXPECT_EQ(std::count(std::begin(shares), std::end(shares), -1.0), 0);
+  tca_profile_destroy(profile);
+}
+
+TEST_F(CApiFaults, ACallWithOneOfItsResultsNullLeavesTheOther) {
+  const std::int64_t offsets[] = {0, 2, 3};
+  const std::int32_t positions[] = {1, 5, 0};
+  tca_kept_set* set = nullptr;
+  ASSERT_EQ(tca_kept_set_create(9, 2, offsets, positions, &set), TCA_OK);
+  std::int64_t count = -7;
+  expect_failure(tca_kept_set_head(set, 0, nullptr, &count), TCA_INVALID_ARGUMENT, "positions is null");
+  EXPECT_EQ(count, -7);
+  tca_kept_set_destroy(set);
+  tca_profile* profile = nullptr;
+  ASSERT_EQ(tca_profile_parse(kProfile, sizeof(kProfile) - 1, "profile", &profile), TCA_OK);
+  std::size_t size = 7;
+  expect_failure(tca_profile_to_json(profile, nullptr, 100, &size), TCA_INVALID_ARGUMENT, "out is null");
+  EXPECT_EQ(size, 7u);
   tca_profile_destroy(profile);
 }
 

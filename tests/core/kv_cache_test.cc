@@ -232,7 +232,7 @@ TEST(KvCache, TruncateRefusesWhatItCannotBringBack) {
   EXPECT_EQ(positions(cache, 0), range(0, 10));
   EXPECT_EQ(cache.tail_begin(0, 1), 1);
   // A segment of which some was chosen is there whole or not at all.
-  const KeptSet kept{.num_tokens = 10, .offsets = {0, 1, 1}, .positions = {2}};
+  const KeptSet kept(10, {0, 1, 1}, {2});
   store(cache, 10, &kept, 3);
   refuse("expected 0, or 20 to 20", 10);
   cache.truncate(0);
