@@ -65,10 +65,12 @@ MutableTensorView to_view(const tca_mutable_tensor& tensor, const char* name) {
 }
 
 void give_text(const std::string& text, char* out, std::size_t capacity, std::size_t* size) {
-  required(size, "size") = text.size();
+  required(size, "size");
+  if (capacity > 0) required(out, "out");
+  *size = text.size();
   if (capacity == 0) return;
   const std::size_t length = std::min(text.size(), capacity - 1);
-  std::memcpy(&required(out, "out"), text.data(), length);
+  std::memcpy(out, text.data(), length);
   out[length] = '\0';
 }
 

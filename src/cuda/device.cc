@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "core/check.h"
+#include "cuda/faults.h"
 
 namespace tca::cuda {
 namespace {
@@ -17,12 +18,19 @@ constexpr std::size_t kLargestPinned = std::size_t{1} << 20;
 
 class DeviceMemory final : public Memory {
  public:
-  DeviceMemory(int ordinal, cudaStream_t stream) : ordinal_(ordinal), stream_(stream) {}
+  explicit DeviceMemory(const Device& device) : device_(device), ordinal_(device.ordinal()), stream_(device.stream()) {}
 
   void* allocate(std::size_t bytes) override {
     const DeviceGuard guard(ordinal_);
     void* memory = nullptr;
-    const cudaError_t error = cudaMallocAsync(&memory, bytes, stream_);
+    cudaError_t error = cudaErrorMemoryAllocation;
+    if (!allocation_fails()) {
+      error = cudaMallocAsync(&memory, bytes, stream_);
+      if (error == cudaErrorMemoryAllocation) {
+        device_.reclaim();
+        error = cudaMallocAsync(&memory, bytes, stream_);
+      }
+    }
     if (error == cudaSuccess) return memory;
     (void)cudaGetLastError();  // an allocation that fails leaves the GPU usable
     fail(ErrorCategory::kOutOfBudget,
@@ -41,6 +49,7 @@ class DeviceMemory final : public Memory {
   }
 
  private:
+  const Device& device_;
   int ordinal_;
   cudaStream_t stream_;
 };
@@ -71,11 +80,18 @@ void check_ordinal(int ordinal) {
 
 void check(cudaError_t error, const char* what) {
   if (error == cudaSuccess) return;
+  (void)cudaGetLastError();  // what leaves the GPU usable must not be taken for a failure of the next call
   const ErrorCategory category = error == cudaErrorMemoryAllocation ? ErrorCategory::kOutOfBudget
                                  : error == cudaErrorNoDevice || error == cudaErrorInsufficientDriver
                                      ? ErrorCategory::kUnsupported
                                      : ErrorCategory::kIo;
   fail(category, text("the GPU failed while ", what, ": ", cudaGetErrorString(error)));
+}
+
+void* allocate_pinned(std::size_t bytes) {
+  void* memory = nullptr;
+  check(allocation_fails() ? cudaErrorMemoryAllocation : cudaMallocHost(&memory, bytes), "allocating host memory");
+  return memory;
 }
 
 DeviceGuard::DeviceGuard(int ordinal) noexcept {
@@ -113,7 +129,7 @@ void Device::open(const cudaStream_t* callers) {
     check_argument(error == cudaSuccess, "the handle ", reinterpret_cast<std::uintptr_t>(stream_),
                    " is no stream of GPU ", ordinal_, " (", cudaGetErrorString(error), ")");
   }
-  memory_ = std::make_unique<DeviceMemory>(ordinal_, stream_);
+  memory_ = std::make_unique<DeviceMemory>(*this);
 }
 
 Device::~Device() {
@@ -167,6 +183,22 @@ bool Device::available(int ordinal) noexcept {
 void Device::synchronize() const {
   const DeviceGuard guard(ordinal_);
   check(cudaStreamSynchronize(stream_), "computing");
+}
+
+void Device::reclaim() const noexcept {
+  const DeviceGuard guard(ordinal_);
+  const auto wait = [&](const std::shared_ptr<Device>& each) {
+    if (each != nullptr && each->ordinal_ == ordinal_) (void)cudaStreamSynchronize(each->stream_);
+  };
+  Registry& registry = Registry::get();
+  {
+    const std::lock_guard lock(registry.mutex);
+    for (const auto& [ordinal, device] : registry.own) wait(device);
+    for (const auto& [stream, device] : registry.callers) wait(device.lock());
+  }
+  cudaMemPool_t pool = nullptr;
+  if (cudaDeviceGetDefaultMemPool(&pool, ordinal_) == cudaSuccess) (void)cudaMemPoolTrimTo(pool, 0);
+  (void)cudaGetLastError();
 }
 
 void Device::follow(const Device& other) const {

@@ -20,6 +20,9 @@ namespace tca::cuda {
 /// what CUDA said.
 void check(cudaError_t error, const char* what);
 
+/// Page-locked host memory, to be given back to cudaFreeHost(). Throws kOutOfBudget.
+void* allocate_pinned(std::size_t bytes);
+
 /// Makes a GPU the calling thread's current one for a while; the caller's is current again afterwards.
 class DeviceGuard {
  public:
@@ -62,8 +65,12 @@ class Device : public std::enable_shared_from_this<Device> {
   /// waits.
   void follow(const Device& other) const;
 
-  /// Global memory; allocate and free take effect in stream order.
+  /// Global memory; allocate and free take effect in stream order. What does not fit is tried again after reclaim().
   Memory& memory() { return *memory_; }
+  /// Makes what was freed available to everybody: waits for frees that are queued on the streams of this GPU that the
+  /// library works on, and takes from CUDA's pool what it keeps for the next allocation. For who is about to say that
+  /// there is no memory.
+  void reclaim() const noexcept;
   /// Queues a copy of host memory, which may be changed when this returns.
   void upload(void* to, const void* from, std::size_t bytes);
   PinnedPool& pinned() { return pinned_; }

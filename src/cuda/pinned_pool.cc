@@ -27,8 +27,7 @@ PinnedPool::~PinnedPool() {
 void PinnedPool::grow(std::size_t size, Blocks& blocks) {
   const std::size_t count = std::max<std::size_t>(1, kSlabBytes / size);
   slabs_.reserve(slabs_.size() + 1);
-  void* slab = nullptr;
-  check(cudaMallocHost(&slab, count * size), "allocating host memory");
+  void* const slab = allocate_pinned(count * size);
   slabs_.push_back(slab);
   for (std::size_t i = 0; i < count; ++i) {
     Block block{.data = static_cast<std::byte*>(slab) + i * size, .bytes = size, .done = nullptr};

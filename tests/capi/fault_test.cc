@@ -135,6 +135,23 @@ TEST_F(CApiFaults, Profiles) {
   tca_profile_destroy(profile);
 }
 
+TEST_F(CApiFaults, ACallWithOneOfItsResultsNullLeavesTheOther) {
+  const std::int64_t offsets[] = {0, 2, 3};
+  const std::int32_t positions[] = {1, 5, 0};
+  tca_kept_set* set = nullptr;
+  ASSERT_EQ(tca_kept_set_create(9, 2, offsets, positions, &set), TCA_OK);
+  std::int64_t count = -7;
+  expect_failure(tca_kept_set_head(set, 0, nullptr, &count), TCA_INVALID_ARGUMENT, "positions is null");
+  EXPECT_EQ(count, -7);
+  tca_kept_set_destroy(set);
+  tca_profile* profile = nullptr;
+  ASSERT_EQ(tca_profile_parse(kProfile, sizeof(kProfile) - 1, "profile", &profile), TCA_OK);
+  std::size_t size = 7;
+  expect_failure(tca_profile_to_json(profile, nullptr, 100, &size), TCA_INVALID_ARGUMENT, "out is null");
+  EXPECT_EQ(size, 7u);
+  tca_profile_destroy(profile);
+}
+
 TEST_F(CApiFaults, Caches) {
   const tca_tensor k = c_k(), v = c_v();
   const std::int32_t keep[] = {0, 5, 100};

@@ -14,7 +14,7 @@
 
 namespace tca::cuda_test {
 
-class GpuTest : public testing::Test {
+class GpuTest : public ::testing::Test {
  protected:
   void SetUp() override {
     if (!cuda::Device::available()) GTEST_SKIP() << "needs an NVIDIA GPU of compute capability 8.0 or more";

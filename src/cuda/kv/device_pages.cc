@@ -5,6 +5,7 @@
 #include <new>
 
 #include "core/check.h"
+#include "cuda/faults.h"
 #include "cuda/smxx/convert/convert.h"
 #include "cuda/smxx/kv/pages.h"
 
@@ -111,7 +112,6 @@ KvPage* DevicePages::allocate() noexcept {
   if (chunk == chunks_.size()) {
     chunk = lowest_;
     while (chunk < chunks_.size() && range_.is_mapped(chunk)) ++chunk;
-    const DeviceGuard guard(device_->ordinal());
     if (chunk == chunks_.size() || !map(chunk)) {
       delete page;
       return nullptr;
@@ -130,7 +130,12 @@ bool DevicePages::map(std::size_t chunk) noexcept {
   } catch (const std::bad_alloc&) {
     return false;
   }
-  if (!range_.map(chunk)) return false;
+  const DeviceGuard guard(device_->ordinal());
+  if (allocation_fails()) return false;
+  if (!range_.map(chunk)) {
+    device_->reclaim();
+    if (!range_.map(chunk)) return false;
+  }
   for (std::size_t i = pages_per_chunk_; i > 0; --i) {
     free.push_back(static_cast<std::int32_t>(chunk * pages_per_chunk_ + i - 1));
   }

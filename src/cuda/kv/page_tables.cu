@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <bit>
+#include <utility>
 
 #include "cuda/kv/page_tables.h"
 
@@ -43,9 +44,12 @@ void PageTables::make_room(KvCacheAccess::Impl& cache) {
   for (const KvList& list : cache.lists) most = std::max(most, list.pages.size());
   if (most <= static_cast<std::size_t>(max_pages_)) return;
   // Doubling, so that a growing cache sends its table seldom.
-  max_pages_ = std::max(kLeastPages, static_cast<std::int32_t>(std::bit_ceil(most)));
-  tables_.release();
-  tables_.reserve(cache.lists.size() * static_cast<std::size_t>(max_pages_) * sizeof(std::int32_t));
+  const std::int32_t max_pages = std::max(kLeastPages, static_cast<std::int32_t>(std::bit_ceil(most)));
+  MemoryBlock tables(tables_.memory());
+  tables.reserve(cache.lists.size() * static_cast<std::size_t>(max_pages) * sizeof(std::int32_t));
+  // Nothing throws from here on.
+  tables_ = std::move(tables);
+  max_pages_ = max_pages;
   for (KvList& list : cache.lists) list.mirrored = 0;
 }
 
@@ -58,9 +62,10 @@ void PageTableUpdate::add(const KvCache& cache, std::int32_t first_layer, std::i
     for (std::int32_t h = 0; h < impl.shape.num_kv_heads; ++h) {
       KvList& list = impl.list(layer, h);
       auto* const numbers = const_cast<std::int32_t*>(there.table) + std::int64_t{h} * there.max_pages;
-      for (; list.mirrored < list.pages.size(); ++list.mirrored) {
-        entries_.push_back({numbers + list.mirrored, list.pages[list.mirrored]->number});
+      for (std::size_t p = list.mirrored; p < list.pages.size(); ++p) {
+        entries_.push_back({numbers + p, list.pages[p]->number});
       }
+      if (list.mirrored < list.pages.size()) grown_.push_back(&list);
       entries_.push_back({const_cast<std::int32_t*>(there.lengths) + h, static_cast<std::int32_t>(list.length)});
     }
   }
@@ -76,6 +81,8 @@ void PageTableUpdate::run() {
   const int count = static_cast<int>(entries_.size());
   place_kernel<<<(count + kThreads - 1) / kThreads, kThreads, 0, device_.stream()>>>(there, count);
   check(cudaGetLastError(), "updating page tables");
+  for (KvList* list : grown_) list->mirrored = list->pages.size();
+  grown_.clear();
   entries_.clear();
 }
 

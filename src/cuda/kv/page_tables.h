@@ -46,7 +46,8 @@ class PageTableUpdate {
 
   explicit PageTableUpdate(DevicePages& pages) : device_(pages.device()), lock_(pages.tables_mutex()) {}
 
-  /// Layers [first, last) of a cache. May reallocate its tables.
+  /// Layers [first, last) of a cache, which stays as it is until run(). May reallocate its tables. What is added and
+  /// not run is sent by the next update.
   void add(const KvCache& cache, std::int32_t first_layer, std::int32_t last_layer);
   /// Queues copy and kernel.
   void run();
@@ -55,6 +56,7 @@ class PageTableUpdate {
   Device& device_;
   std::unique_lock<std::mutex> lock_;
   std::vector<Entry> entries_;
+  std::vector<KvList*> grown_;  // their pages are mirrored once all of it is queued
 };
 
 }  // namespace tca::cuda

@@ -85,14 +85,7 @@ bool VirtualRange::map(std::size_t chunk) noexcept {
   const Driver& driver = Driver::get();
   const CUmemAllocationProp p = properties(device_);
   CUmemGenericAllocationHandle handle{};
-  if (driver.create(&handle, chunk_bytes_, &p, 0) != CUDA_SUCCESS) {
-    // What the stream's pool holds for reuse can become pages.
-    cudaMemPool_t pool = nullptr;
-    if (cudaDeviceGetDefaultMemPool(&pool, device_) != cudaSuccess || cudaMemPoolTrimTo(pool, 0) != cudaSuccess ||
-        driver.create(&handle, chunk_bytes_, &p, 0) != CUDA_SUCCESS) {
-      return false;
-    }
-  }
+  if (driver.create(&handle, chunk_bytes_, &p, 0) != CUDA_SUCCESS) return false;
   const CUdeviceptr address = base_ + chunk * chunk_bytes_;
   if (driver.map(address, chunk_bytes_, 0, handle, 0) != CUDA_SUCCESS) {
     (void)driver.release(handle);

@@ -10,6 +10,7 @@
 #include "core/check.h"
 #include "core/kv_cache_impl.h"
 #include "cuda/device.h"
+#include "cuda/faults.h"
 #include "cuda/kv/device_pages.h"
 #include "cuda/kv/page_tables.h"
 #include "cuda/smxx/decode/decode.h"
@@ -40,9 +41,7 @@ cuda::DevicePages& pages_of(std::span<const DecodeRow> rows, const cuda::Device&
 void PinnedBlock::reserve(std::size_t bytes) {
   if (bytes <= bytes_) return;
   release();
-  void* memory = nullptr;
-  cuda::check(cudaMallocHost(&memory, bytes), "allocating host memory");
-  data_ = static_cast<std::byte*>(memory);
+  data_ = static_cast<std::byte*>(cuda::allocate_pinned(bytes));
   bytes_ = bytes;
 }
 
@@ -81,9 +80,9 @@ void DecodeSteps::reserve(std::int64_t rows) {
   const auto bytes = [&](std::int64_t width, std::size_t element) {
     return static_cast<std::size_t>(capacity * width) * element;
   };
+  cuda::check(cuda::decode_splits(&num_splits_), "setting decoding up");
   if (recording_ == nullptr) {
     cuda::check(cudaStreamCreateWithFlags(&recording_, cudaStreamNonBlocking), "making a stream");
-    cuda::check(cuda::decode_splits(&num_splits_), "setting decoding up");
   }
   x_.reserve(bytes(hidden_, 4));
   normed_.reserve(bytes(hidden_, 2));
@@ -133,8 +132,14 @@ void DecodeSteps::run(std::span<const DecodeRow> rows, std::span<float> logits) 
     recorded_ = now;
   }
   const bool probes = std::any_of(rows.begin(), rows.end(), [](const DecodeRow& row) { return !row.probes.empty(); });
-  launch({count, probes});
-  device_->synchronize();
+  try {
+    launch({count, probes});
+    device_->synchronize();
+  } catch (...) {
+    // What was queued reads host_control_, and writes to pages that are about to be given back.
+    (void)cudaStreamSynchronize(device_->stream());
+    throw;
+  }
   if (!logits.empty()) std::memcpy(logits.data(), host_logits_.data(), logits.size_bytes());
 }
 
@@ -166,7 +171,14 @@ void DecodeSteps::prepare(cuda::DevicePages& pages, std::span<const DecodeRow> r
 
 void DecodeSteps::launch(Kind kind) {
   const auto [entry, is_new] = graphs_.try_emplace(kind, nullptr);
-  if (is_new) return queue_step(kind, device_->stream());
+  if (is_new) {
+    try {
+      return queue_step(kind, device_->stream());
+    } catch (...) {
+      graphs_.erase(entry);  // kernels may not be loaded
+      throw;
+    }
+  }
   if (entry->second == nullptr) entry->second = record(kind);
   const auto lock = products_->lock();
   cuda::check(cudaGraphLaunch(entry->second, device_->stream()), "decoding");
@@ -184,7 +196,8 @@ cudaGraphExec_t DecodeSteps::record(Kind kind) {
     throw;
   }
   cuda::check(cudaStreamEndCapture(recording_, &graph), "recording a step");
-  const cudaError_t error = cudaGraphInstantiate(&exec, graph, 0);
+  const cudaError_t error =
+      cuda::allocation_fails() ? cudaErrorMemoryAllocation : cudaGraphInstantiate(&exec, graph, 0);
   (void)cudaGraphDestroy(graph);
   cuda::check(error, "recording a step");
   return exec;
