@@ -54,7 +54,8 @@ class Tca(Rival):
                          "--attention", self.mode, "--decode", self.args.decode, "--threads", self.args.threads,
                          "--repeat", repeats(tokens), "--json"])
         result = json.loads(done.output)
-        self.versions = {"tca": result["version"], "isa": result["isa"]}
+        self.versions = {"tca": result["version"], "isa": result["isa"], "products": result["model"]["products"],
+                         "kv": result["model"]["kv"]}
         row = result["rows"][0]
         self.last[None] = tokens, row["first_token_seconds"]
         return {"first_token_seconds": row["first_token_seconds"],
@@ -63,7 +64,9 @@ class Tca(Rival):
 
 
 class Transformers(Rival):
-    name = "Transformers"
+    def __init__(self, args, dtype):
+        super().__init__(args)
+        self.dtype, self.name = dtype, "Transformers" if dtype == "bfloat16" else f"Transformers, {dtype}"
 
     def missing(self):
         try:
@@ -75,7 +78,7 @@ class Transformers(Rival):
     def row(self, tokens):
         self.check_time(tokens)
         done = self.run([self.args.python, HERE / "transformers_worker.py", "bench", self.args.model, tokens,
-                         self.args.decode, self.args.threads, repeats(tokens)])
+                         self.args.decode, self.args.threads, repeats(tokens), self.dtype])
         row = json.loads(done.output.splitlines()[-1])
         self.versions = row.pop("versions")
         self.last[None] = tokens, row["first_token_seconds"]
@@ -158,4 +161,5 @@ class Llama(Rival):
 
 
 def all_of(args):
-    return [Tca(args, "full"), Tca(args, "tca"), Transformers(args), Llama(args)]
+    return [Tca(args, "full"), Tca(args, "tca"), Transformers(args, "bfloat16"), Transformers(args, "float32"),
+            Llama(args)]

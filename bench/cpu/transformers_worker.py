@@ -1,6 +1,6 @@
-"""Transformers on the CPU (SDPA, bf16), in a process of its own; the last line of standard output is JSON.
+"""Transformers on the CPU (SDPA, bf16 or fp32), in a process of its own; the last line of standard output is JSON.
 
-    transformers_worker.py bench MODEL TOKENS DECODE THREADS REPEAT
+    transformers_worker.py bench MODEL TOKENS DECODE THREADS REPEAT DTYPE
     transformers_worker.py continue MODEL TOKENS THREADS PROMPT_FILE..."""
 import json
 import sys
@@ -10,9 +10,10 @@ import torch
 import transformers
 
 
-def load(path, threads):
+def load(path, threads, dtype="bfloat16"):
     torch.set_num_threads(threads)
-    return transformers.AutoModelForCausalLM.from_pretrained(path, dtype=torch.bfloat16, attn_implementation="sdpa")
+    return transformers.AutoModelForCausalLM.from_pretrained(path, dtype=getattr(torch, dtype),
+                                                             attn_implementation="sdpa")
 
 
 def read(model, ids):
@@ -29,9 +30,10 @@ def decode(model, token, cache, steps):
     return tokens
 
 
-def bench(path, *numbers):
+def bench(path, *numbers_and_dtype):
+    *numbers, dtype = numbers_and_dtype
     tokens, steps, threads, repeat = map(int, numbers)
-    model = load(path, threads)
+    model = load(path, threads, dtype)
     ids = torch.randint(0, model.config.vocab_size, (1, tokens), generator=torch.Generator().manual_seed(1))
     read(model, ids[:, :256])  # what is set up once does not count
     first, rates = [], []

@@ -126,6 +126,10 @@ double measure_bf16_gflops(ThreadPool& pool) {
   if (cpu::has_amx_bf16()) return measure_gflops(pool, tile_flops);
   if (cpu::has_avx512_bf16()) return measure_gflops(pool, dot_flops);
 #endif
+  return measure_fp32_gflops(pool);
+}
+
+double measure_fp32_gflops(ThreadPool& pool) {
   return measure_gflops(pool, [] { return HWY_DYNAMIC_DISPATCH(fma_flops)(); });
 }
 

@@ -1,5 +1,5 @@
 // Where the time of bf16 prefill goes: each part of the tile kernels alone, one thread, data in L2, for every path that
-// has such kernels.
+// has kernels of its own for bf16, and for the best of this machine.
 //   tca_bench_tiles
 // Times are for one block of query rows over 256 keys (four tiles), in microseconds per 64 rows; `floor` is what its
 // products take at the peak of one thread (bench/kernels/peak.h). Packing is shared by all blocks of a query tile.
@@ -131,7 +131,7 @@ class Parts {
 };
 
 void print_row(const KernelSet& set, std::int32_t head_dim, double peak_gflops) {
-  const TileKernels& kernels = *set.tiles_bf16;
+  const TileKernels& kernels = set.tiles_for(DType::kBF16);
   Parts parts(kernels, head_dim);
   const unsigned before = kernels.enter != nullptr ? kernels.enter() : 0;
   const double per_64 = 64.0 / kernels.block_rows;
@@ -157,7 +157,7 @@ int main() {
   std::printf("peak of one thread: %.0f GFLOP/s\n%-12s %8s %9s %9s %9s %10s %9s %9s %9s %9s\n", peak, "path",
               "head_dim", "floor", "all", "score", "softmax", "values", "rest", "pack K", "pack V");
   for (const tca::cpu::KernelSet& set : tca::cpu::usable_targets()) {
-    if (set.tiles_bf16 == nullptr) continue;
+    if (set.tiles_bf16 == nullptr && &set != &tca::cpu::usable_targets().front()) continue;
     for (const std::int32_t head_dim : {64, 128}) tca::bench::print_row(set, head_dim, peak);
   }
 }

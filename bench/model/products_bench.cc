@@ -1,7 +1,10 @@
-// Speed of the forward pass's matrix products on the CPU, in bf16, at the shapes of an 8B model's layer.
+// Speed of the forward pass's matrix products on the CPU at the shapes of an 8B model's layer and of lookback-28m's:
+// activations of bf16 and of fp32, weights of bf16; and int8 weights with the activations that --compute auto takes.
 //   tca_bench_products [--benchmark_filter=products_int8/rows:1/] ...
 // TCA_BENCH_THREADS sets the threads. Counters: GB/s counts the bytes of the weights once; of_read_peak is their share
-// of what all threads together read from memory, measured at the start; GFLOP/s counts 2 in out a row.
+// of what all threads together read from memory, GFLOP/s counts 2 in out a row, of_fp32_peak is their share of a loop
+// of multiply-adds in registers on all threads. The peaks are measured beside each benchmark, since neighbours share
+// the machine.
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
@@ -12,22 +15,22 @@
 #include <string>
 #include <vector>
 
+#include "core/half.h"
 #include "peak.h"
 #include "runtime/model/int8.h"
 #include "runtime/model/linear.h"
+#include "runtime/model/precision.h"
 
 namespace tca::bench {
 namespace {
 
+using runtime::choose_precision;
 using runtime::Linear;
 namespace int8 = runtime::int8;
 
 struct Machine {
-  Machine() : pool(std::getenv("TCA_BENCH_THREADS") ? std::atoi(std::getenv("TCA_BENCH_THREADS")) : 0) {
-    read_gbytes = measure_read_gbytes(pool);
-  }
+  Machine() : pool(std::getenv("TCA_BENCH_THREADS") ? std::atoi(std::getenv("TCA_BENCH_THREADS")) : 0) {}
   ThreadPool pool;
-  double read_gbytes = 0;
 };
 
 Machine& machine() {
@@ -71,28 +74,44 @@ struct Matrices {
   std::vector<Linear> linears;
 };
 
-void run_products(benchmark::State& state, bool quantised) {
+void run_products(benchmark::State& state, DType activations, bool quantised) {
   const std::int64_t rows = state.range(0), in = state.range(1), out = state.range(2);
   const Matrices matrices(in, out, quantised);
-  const std::vector<std::uint16_t> x = random_bf16(rows * in);
-  std::vector<std::uint16_t> y(static_cast<std::size_t>(rows * out));
+  const std::vector<std::uint16_t> values = random_bf16(rows * in);
+  std::vector<std::byte> x(values.size() * dtype_size(activations));
+  std::vector<float> wide(values.size());
+  convert_row(values.data(), DType::kBF16, wide.data(), rows * in);
+  convert_row(wide.data(), x.data(), activations, rows * in);
+  std::vector<std::byte> y(static_cast<std::size_t>(rows * out) * dtype_size(activations));
   runtime::MatrixProducts products;
+  double read_gbytes = measure_read_gbytes(machine().pool), fp32_gflops = measure_fp32_gflops(machine().pool);
   std::size_t next = 0;
   for (auto _ : state) {
-    const Linear& linear = matrices.linears[next++ % matrices.linears.size()];
-    products.run(rows, std::array{runtime::Product{.linear = &linear, .x = x.data(), .out = y.data()}}, machine().pool);
+    const runtime::Product product{.linear = &matrices.linears[next++ % matrices.linears.size()],
+                                   .x = x.data(),
+                                   .x_dtype = activations,
+                                   .out = y.data(),
+                                   .out_dtype = activations};
+    products.run(rows, std::array{product}, machine().pool);
   }
+  read_gbytes = std::max(read_gbytes, measure_read_gbytes(machine().pool));
+  fp32_gflops = std::max(fp32_gflops, measure_fp32_gflops(machine().pool));
   const auto count = [&](const char* name, double amount) {
     state.counters[name] =
         benchmark::Counter(amount * static_cast<double>(state.iterations()), benchmark::Counter::kIsRate);
   };
   count("GB/s", static_cast<double>(matrices.bytes) * 1e-9);
-  count("of_read_peak", static_cast<double>(matrices.bytes) * 1e-9 / machine().read_gbytes);
-  count("GFLOP/s", 2e-9 * static_cast<double>(rows * in * out));
+  count("of_read_peak", static_cast<double>(matrices.bytes) * 1e-9 / read_gbytes);
+  const double gflop = 2e-9 * static_cast<double>(rows * in * out);
+  count("GFLOP/s", gflop);
+  count("of_fp32_peak", gflop / fp32_gflops);
 }
 
-void products_bf16(benchmark::State& state) { run_products(state, false); }
-void products_int8(benchmark::State& state) { run_products(state, true); }
+void products_bf16(benchmark::State& state) { run_products(state, DType::kBF16, false); }
+void products_fp32(benchmark::State& state) { run_products(state, DType::kF32, false); }
+void products_int8(benchmark::State& state) {
+  run_products(state, choose_precision(runtime::ComputeType::kAuto, runtime::has_bf16_products()).activations, true);
+}
 
 void shapes(benchmark::internal::Benchmark* bench) {
   bench->ArgNames({"rows", "in", "out"})->UseRealTime()->Unit(benchmark::kMillisecond);
@@ -104,6 +123,7 @@ void shapes(benchmark::internal::Benchmark* bench) {
 }
 
 BENCHMARK(products_bf16)->Apply(shapes);
+BENCHMARK(products_fp32)->Apply(shapes);
 BENCHMARK(products_int8)->Apply(shapes);
 
 }  // namespace
@@ -114,7 +134,10 @@ int main(int argc, char** argv) {
   if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;
   using tca::bench::machine;
   benchmark::AddCustomContext("threads", std::to_string(machine().pool.num_threads()));
-  benchmark::AddCustomContext("read_peak_gbytes", std::to_string(machine().read_gbytes));
+  using namespace tca::runtime;
+  benchmark::AddCustomContext("blocks_bf16", block_products_name(tca::DType::kBF16));
+  benchmark::AddCustomContext("blocks_fp32", block_products_name(tca::DType::kF32));
+  benchmark::AddCustomContext("rows", row_products_name());
   benchmark::RunSpecifiedBenchmarks();
   benchmark::Shutdown();
   return 0;

@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "engine/engine_fixture.h"
+#include "tca/error.h"
 
 namespace tca::runtime {
 namespace {

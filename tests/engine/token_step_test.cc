@@ -8,6 +8,7 @@
 #include "core/kv_cache_impl.h"
 #include "engine/engine_fixture.h"
 #include "runtime/model/cpu_forward.h"
+#include "tca/error.h"
 
 namespace tca::runtime {
 namespace {
