@@ -80,9 +80,9 @@ void check_model(const json& object, const Model& model, const std::string& wher
   check_argument(of_these_files == actual, where, ": saved with the model ", saved.describe(), ", but this is ",
                  actual.describe());
   const std::string content = get_string(object, "content_hash", at);
-  check_argument(content == model.content_hash(), where,
-                 ": saved with other weights of this shape: their content_hash is ", content.substr(0, 40),
-                 ", this model's ", model.content_hash());
+  check_argument(content == model.content_hash(), where, ": saved with other weights, whose content_hash is ",
+                 content.substr(0, 40), " (", saved.describe(), "), but this model's is ", model.content_hash(), " (",
+                 actual.describe(), ")");
 }
 
 // ---- Profile: which configuration the cache was made with, and what --tolerance made of it ----
