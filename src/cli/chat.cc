@@ -25,7 +25,7 @@ struct ChatArgs {
   std::string system;
   std::string load;
   std::string save;
-  std::string chat_template;
+  ChatFormArgs form;
   bool json = false;
 };
 
@@ -37,9 +37,7 @@ void add_options(CLI::App& app, ChatArgs& args) {
       ->excludes(document)
       ->excludes(system);
   app.add_option("--save", args.save, "Save the conversation at the end")->type_name("FILE");
-  app.add_option("--chat-template", args.chat_template,
-                 "Chat form: chatml, llama2, llama3, mistral (default: the model's)")
-      ->type_name("NAME");
+  add_chat_form_options(app, args.form);
   add_model_options(app, args.model);
   add_attention_options(app, args.attention);
   add_sampling_options(app, args.sampling);
@@ -59,7 +57,7 @@ class Repl {
       : args_(args),
         interactive_(is_terminal(STDIN_FILENO) && !args.json),
         style_(may_colour(STDERR_FILENO)),
-        conversation_(loaded, session_options(args.attention, loaded), args.chat_template) {}
+        conversation_(loaded, session_options(args.attention, loaded), args.form) {}
 
   int run();
 

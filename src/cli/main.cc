@@ -43,6 +43,7 @@ void add_commands(CLI::App& app, Job& job) {
   add_eval_command(app, job);
   add_demo_command(app, job);
   add_bench_command(app, job);
+  add_tokenize_command(app, job);
 }
 
 // The command line, or an exit code when there is nothing to run.

@@ -12,7 +12,7 @@
 namespace tca::evaluation {
 namespace {
 
-using runtime::ChatFamily;
+using runtime::ChatFrames;
 using runtime::ChatTemplate;
 using runtime::Model;
 using runtime::Session;
@@ -35,8 +35,9 @@ class Quality : public testing::Test {
   }
   static const LookupGenerator& generator() {
     static const Tokenizer tokenizer = Tokenizer::load(TCA_SOURCE_DIR "/models/lookback-28m");
-    static const LookupGenerator instance(tokenizer, ChatTemplate(ChatFamily::kChatML),
-                                          read_file(TCA_SOURCE_DIR "/examples/data/michael-armstrong.txt", 4 << 20));
+    static const LookupGenerator instance(
+        tokenizer, ChatFrames(ChatTemplate::load(TCA_SOURCE_DIR "/models/lookback-28m", tokenizer)),
+        read_file(TCA_SOURCE_DIR "/examples/data/michael-armstrong.txt", 4 << 20));
     return instance;
   }
   static std::vector<LookupDocument> documents(int count) {

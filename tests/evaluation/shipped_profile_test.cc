@@ -8,7 +8,7 @@
 namespace tca::evaluation {
 namespace {
 
-using runtime::ChatFamily;
+using runtime::ChatFrames;
 using runtime::ChatTemplate;
 using runtime::Model;
 using runtime::Tokenizer;
@@ -20,7 +20,7 @@ TEST(ShippedProfile, AFifthOfTheCacheAnswersAsFullAttentionDoes) {
   const auto backend = create_backend("cpu", pool);
   const evaluation::Setup setup{Model::load(dir, pool), *backend, pool};
   const Tokenizer tokenizer = Tokenizer::load(dir);
-  const LookupGenerator generator(tokenizer, ChatTemplate(ChatFamily::kChatML),
+  const LookupGenerator generator(tokenizer, ChatFrames(ChatTemplate::load(dir, tokenizer)),
                                   read_file(TCA_SOURCE_DIR "/examples/data/michael-armstrong.txt", 4 << 20));
   const std::vector<LookupDocument> documents = {
       generator.make({.context_tokens = kContext, .num_facts = 20, .random_start = true, .seed = 100}),
