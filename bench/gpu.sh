@@ -67,7 +67,7 @@ sanitize() {
   command -v compute-sanitizer >/dev/null || die "no compute-sanitizer in PATH: install the CUDA toolkit"
   local failed=0 tool
   for tool in memcheck racecheck; do
-    sanitized "$tool" cuda_test '*' || failed=1
+    sanitized "$tool" cuda_test '-StreamOrderTest.*' || failed=1
     sanitized "$tool" backend_test "$sanitizer_filter" || failed=1
   done
   ((failed == 0)) || die "compute-sanitizer found errors (see above)"

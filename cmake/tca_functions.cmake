@@ -54,7 +54,8 @@ function(tca_add_runtime_layer name)
 endfunction()
 
 # tca_add_test(NAME SOURCES ... [LINKS ...] [LABELS ...] [TIMEOUT s]): a GoogleTest program, one ctest entry per test
-# case. It may include from src/ and tests/.
+# case. It may include from src/ and tests/. Its label is unit; or threads, for what works on several threads, which the
+# thread sanitizer runs (target threaded_tests); or gpu, for what skips itself without one.
 function(tca_add_test name)
   cmake_parse_arguments(ARG "" "TIMEOUT" "SOURCES;LINKS;LABELS" ${ARGN})
   add_executable(${name} ${ARG_SOURCES})
@@ -68,6 +69,9 @@ function(tca_add_test name)
   endif()
   if(NOT ARG_LABELS)
     set(ARG_LABELS unit)
+  endif()
+  if(ARG_LABELS STREQUAL threads)
+    add_dependencies(threaded_tests ${name})
   endif()
   include(GoogleTest)
   gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60

@@ -109,7 +109,7 @@ TCA_CPU_SHIM double tca_cpu_select(TcaBench* bench, const TcaLayer* layer, doubl
                                           .past = {},
                                           .shares = shares,
                                           .rule = rule});
-    return static_cast<double>(bench->kept.positions.size());
+    return static_cast<double>(bench->kept.positions().size());
   });
 }
 /// Over what was chosen last.

@@ -241,7 +241,7 @@ def main():
         elif "hf" in earlier:
             result["hf"] = earlier["hf"]  # stages may run one by one
         if "tca" in stages:
-            result["tca"] = tca_rows(arguments, ["--random", "llama-3.1-8b"], arguments.lengths, DECODE_LENGTHS)
+            result["tca"] = tca_rows(arguments, ["--random", "llama-3.1-8b", "--keep", "0.2"], arguments.lengths, DECODE_LENGTHS)
             result["ratios"] = compare("Llama-3.1-8B's shape, random weights", result.get("hf"), result["tca"])
         if "lookback" in stages:
             config = json.loads((pathlib.Path(arguments.model) / "config.json").read_text())

@@ -42,16 +42,17 @@ Problem::Problem(const Shape& shape)
       out_(q_.size()) {}
 
 KeptSet ragged_kept(std::int64_t tokens, std::int32_t num_kv_heads, double mean_share) {
-  KeptSet kept{.num_tokens = tokens, .offsets = {0}, .positions = {}};
+  std::vector<std::int64_t> offsets = {0};
+  std::vector<std::int32_t> positions;
   std::mt19937 random(4);
   for (std::int32_t head = 0; head < num_kv_heads; ++head) {
     std::bernoulli_distribution keep(share_of_head(head, mean_share));
     for (std::int64_t j = 0; j < tokens; ++j) {
-      if (j < 4 || keep(random)) kept.positions.push_back(static_cast<std::int32_t>(j));
+      if (j < 4 || keep(random)) positions.push_back(static_cast<std::int32_t>(j));
     }
-    kept.offsets.push_back(static_cast<std::int64_t>(kept.positions.size()));
+    offsets.push_back(static_cast<std::int64_t>(positions.size()));
   }
-  return kept;
+  return {tokens, std::move(offsets), std::move(positions)};
 }
 
 std::vector<BlockShares> ragged_shares(std::int32_t num_kv_heads, double mean_share, std::int32_t block_size) {

@@ -1,7 +1,10 @@
-/* One attention layer over a prompt through the C interface: choose, attend, store, decode one token. */
+/* One attention layer over a prompt through the C interface: choose, attend, store, decode one token. The argument
+ * names a backend: "cuda" computes on a GPU. Tensors are bf16, which every backend takes, and lie in host memory here.
+ */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "tca/tca.h"
 
@@ -9,7 +12,7 @@ enum { kTokens = 4096, kQueryHeads = 4, kKvHeads = 2, kHeadDim = 64, kShares = 8
 
 /* Everything that has to be freed; null until it is made. */
 typedef struct Objects {
-  float *q, *k, *v, *out;
+  uint16_t *q, *k, *v, *out;
   tca_thread_pool* threads;
   tca_backend* backend;
   tca_kept_set* kept;
@@ -24,20 +27,34 @@ typedef struct Objects {
     if (status != TCA_OK) return status; \
   } while (0)
 
+/* bf16 is the upper half of a float. */
+static uint16_t to_bf16(float value) {
+  uint32_t bits;
+  memcpy(&bits, &value, sizeof(bits));
+  return (uint16_t)(bits >> 16);
+}
+
+static float from_bf16(uint16_t value) {
+  const uint32_t bits = (uint32_t)value << 16;
+  float result;
+  memcpy(&result, &bits, sizeof(result));
+  return result;
+}
+
 /* Numbers in [-1, 1), the same everywhere. */
-static float* random_tensor(int64_t tokens, int32_t heads) {
+static uint16_t* random_tensor(int64_t tokens, int32_t heads) {
   static uint32_t state = 1;
   const int64_t count = tokens * heads * kHeadDim;
-  float* values = malloc((size_t)count * sizeof(float));
+  uint16_t* values = malloc((size_t)count * sizeof(uint16_t));
   for (int64_t i = 0; values != NULL && i < count; ++i) {
     state = state * 1664525u + 1013904223u;
-    values[i] = (float)(state >> 8) / 8388608.0f - 1.0f;
+    values[i] = to_bf16((float)(state >> 8) / 8388608.0f - 1.0f);
   }
   return values;
 }
 
-static tca_tensor view(const float* values, int64_t first, int64_t tokens, int32_t heads) {
-  return tca_contiguous(values + first * heads * kHeadDim, TCA_F32, tokens, heads, kHeadDim);
+static tca_tensor view(const uint16_t* values, int64_t first, int64_t tokens, int32_t heads) {
+  return tca_contiguous(values + first * heads * kHeadDim, TCA_BF16, tokens, heads, kHeadDim);
 }
 
 /* Chooses core tokens for the prompt, attends to them, and stores only them. */
@@ -59,7 +76,7 @@ static tca_status read_prompt(Objects* o) {
   const tca_prefill_params prefill = {.q = q,
                                       .k = k,
                                       .v = v,
-                                      .out = tca_mutable_contiguous(o->out, TCA_F32, kTokens, kQueryHeads, kHeadDim),
+                                      .out = tca_mutable_contiguous(o->out, TCA_BF16, kTokens, kQueryHeads, kHeadDim),
                                       .kept = o->kept,
                                       .window = rule.window,
                                       .sinks = rule.sinks};
@@ -72,20 +89,20 @@ static tca_status decode_one(Objects* o) {
   const tca_tensor k = view(o->k, kTokens, 1, kKvHeads), v = view(o->v, kTokens, 1, kKvHeads);
   TRY(tca_kv_cache_store(o->cache, 0, &k, &v, NULL, 0));
   const tca_decode_params decode = {.q = view(o->q, kTokens, 1, kQueryHeads),
-                                    .out = tca_mutable_contiguous(o->out, TCA_F32, 1, kQueryHeads, kHeadDim),
+                                    .out = tca_mutable_contiguous(o->out, TCA_BF16, 1, kQueryHeads, kHeadDim),
                                     .cache = o->cache};
   return tca_decode_attention(o->backend, &decode, 1);
 }
 
-static tca_status run(Objects* o) {
+static tca_status run(Objects* o, const char* backend) {
   const char* name = NULL;
   TRY(tca_thread_pool_create(0, &o->threads));
-  TRY(tca_backend_create("auto", o->threads, &o->backend));
+  TRY(tca_backend_create(backend, o->threads, &o->backend));
   TRY(tca_backend_name(o->backend, &name));
   printf("tca %s, backend %s\n", tca_version(), name);
 
-  const tca_kv_shape shape = {.num_layers = 1, .num_kv_heads = kKvHeads, .head_dim = kHeadDim, .dtype = TCA_F32};
-  TRY(tca_kv_pool_create((size_t)16 << 20, kHeadDim, TCA_F32, &o->pool));
+  const tca_kv_shape shape = {.num_layers = 1, .num_kv_heads = kKvHeads, .head_dim = kHeadDim, .dtype = TCA_BF16};
+  TRY(tca_kv_pool_create(o->backend, (size_t)16 << 20, kHeadDim, TCA_BF16, &o->pool));
   TRY(tca_kv_cache_create(o->pool, &shape, &o->cache));
   TRY(read_prompt(o));
   for (int32_t head = 0; head < kKvHeads; ++head) {
@@ -96,11 +113,11 @@ static tca_status run(Objects* o) {
   TRY(decode_one(o));
   size_t bytes = 0;
   TRY(tca_kv_cache_bytes_used(o->cache, &bytes));
-  printf("KV memory %zu bytes; first output of the next token %.4f\n", bytes, (double)o->out[0]);
+  printf("KV memory %zu bytes; first output of the next token %.4f\n", bytes, (double)from_bf16(o->out[0]));
   return TCA_OK;
 }
 
-int main(void) {
+int main(int argc, char** argv) {
   Objects o = {.q = random_tensor(kTokens + 1, kQueryHeads),
                .k = random_tensor(kTokens + 1, kKvHeads),
                .v = random_tensor(kTokens + 1, kKvHeads),
@@ -108,7 +125,7 @@ int main(void) {
   int failed = o.q == NULL || o.k == NULL || o.v == NULL || o.out == NULL;
   if (failed) {
     fprintf(stderr, "c_api: out of memory\n");
-  } else if (run(&o) != TCA_OK) {
+  } else if (run(&o, argc > 1 ? argv[1] : "auto") != TCA_OK) {
     fprintf(stderr, "c_api: %s\n", tca_last_error());
     failed = 1;
   }

@@ -20,22 +20,29 @@ namespace tca {
 
 class KvCache;
 
-/// Core tokens of a segment, ragged per KV head. Sinks are included, the local window is not unless chosen.
-struct KeptSet {
-  std::int64_t num_tokens = 0;          // L
-  std::vector<std::int64_t> offsets;    // [Hk + 1] into positions
-  std::vector<std::int32_t> positions;  // ascending within a head, in [0, L)
-  // A backend's own form of the set, or null; not compared. Reset it when you change the positions.
-  std::shared_ptr<const void> device = nullptr;
+/// Core tokens of a segment, ragged per KV head: positions in [0, num_tokens), ascending within a head. Sinks are
+/// included, the local window is not unless chosen. Immutable, so copies share what they hold. Thread-safe.
+///
+/// A set that a GPU chose stays there. Functions that say so wait when positions are first asked for: until they are
+/// chosen and have arrived, not for work that was queued behind that.
+class TCA_API KeptSet {
+ public:
+  KeptSet();  // of no tokens and no head
+  /// offsets [Hk + 1] into positions. Checked by the operations that take it.
+  KeptSet(std::int64_t num_tokens, std::vector<std::int64_t> offsets, std::vector<std::int32_t> positions);
 
-  std::int32_t num_kv_heads() const { return static_cast<std::int32_t>(offsets.size()) - 1; }
-  std::span<const std::int32_t> head(std::int32_t kv_head) const {
-    const auto h = static_cast<std::size_t>(kv_head);
-    return {positions.data() + offsets[h], static_cast<std::size_t>(offsets[h + 1] - offsets[h])};
-  }
-  bool operator==(const KeptSet& other) const {
-    return num_tokens == other.num_tokens && offsets == other.offsets && positions == other.positions;
-  }
+  std::int64_t num_tokens() const noexcept;
+  std::int32_t num_kv_heads() const noexcept;
+  const std::vector<std::int64_t>& offsets() const;                // [Hk + 1]; waits
+  const std::vector<std::int32_t>& positions() const;              // [offsets.back()]; waits
+  std::span<const std::int32_t> head(std::int32_t kv_head) const;  // waits
+  bool operator==(const KeptSet& other) const;                     // waits
+
+ private:
+  friend struct KeptSetAccess;
+  struct State;
+  explicit KeptSet(std::shared_ptr<const State> state);
+  std::shared_ptr<const State> state_;
 };
 
 /// Earlier tokens of the sequence: every query sees everything the cache holds for this layer.
@@ -114,8 +121,9 @@ struct TailScoreParams {
   std::span<float> out;  // [count]
 };
 
-/// Attention mass that sampled rows lose: for row r and query head, delta = 1 - mass on visible tokens, under dense
-/// softmax.
+/// Attention mass that sampled rows lose: for row r and query head, delta = the mass on tokens of the segment that the
+/// row does not see, under dense softmax over past and segment. All of the past is visible; what earlier segments
+/// dropped of it is not counted.
 struct CertifyParams {
   TensorView q;                        // [R, Hq, d]: the sampled queries
   std::span<const std::int32_t> rows;  // [R] their positions in the segment
@@ -128,12 +136,16 @@ struct CertifyParams {
   float scale = 0;
 };
 
-/// For one KV head, over R x g sampled rows. The output error of a row is at most 2 delta max_j ||v_j||.
+/// For one KV head, over R x g sampled rows. The output of a row differs from that of dense attention over past and
+/// segment by at most 2 delta max_j ||v_j||_2, the maximum over the values of the segment and those that the cache holds
+/// of the past.
 struct HeadCertificate {
   double mean_delta = 0;
   double p95_delta = 0;  // nearest rank: the ceil(0.95 n)-th smallest
   double max_delta = 0;
-  double bound = 0;  // 2 p95_delta max ||v_j||_2 over keys of the segment
+  /// Mean ||o||_2 of the sampled rows' dense outputs: what the bound is measured by. 0 where kept is null.
+  double output_norm = 0;
+  double bound = 0;  // 2 p95_delta max_j ||v_j||_2: of the error of every sampled row with delta <= p95_delta
 };
 
 }  // namespace tca

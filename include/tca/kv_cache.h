@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -13,7 +14,7 @@
 
 namespace tca {
 
-struct KeptSet;
+class KeptSet;
 
 inline constexpr std::int32_t kPageTokens = 64;
 
@@ -41,6 +42,11 @@ struct KvPageView {
 
 /// A bytes budget shared by any number of caches. Thread-safe. Pages are allocated one by one and returned to the
 /// allocator when the last cache that shares them lets go.
+///
+/// A pool of a GPU backend is bound to that backend's stream: what its caches do (store, thin, the copies after a fork)
+/// is queued there, and whoever made k and v on another stream lets this one wait for that first. Its caches may be
+/// read by backends on other streams of the same GPU: operations order themselves behind what the pool's stream has
+/// been given, and it behind them; nobody waits. Backends of other GPUs refuse them.
 class TCA_API KvPool {
  public:
   /// In host memory. Backend::create_kv_pool makes one where the backend's kernels can read it.
@@ -56,6 +62,7 @@ class TCA_API KvPool {
   std::int32_t head_dim() const noexcept;
   DType dtype() const noexcept;
   PageLayout layout() const noexcept;
+  std::optional<Stream> stream() const noexcept;  // of a GPU; none in host memory
 
  private:
   friend struct KvPoolAccess;
@@ -65,7 +72,12 @@ class TCA_API KvPool {
 };
 
 /// The KV cache of one sequence. Every layer and KV head has its own page list. One writer at a time; readers may
-/// share. Every operation either succeeds or leaves the cache as it was.
+/// share.
+///
+/// Every operation succeeds or changes nothing. When pages or memory run out halfway (Error kOutOfBudget for the budget
+/// and a GPU's memory, std::bad_alloc for the host's), lengths, positions, contents, pages, what is reserved and what
+/// the pool counts as used are what they were before, of forks too, and the operation may be tried again. What only
+/// gives memory back needs none. A GPU that has failed (kIo: CUDA takes nothing more from this process) loses contents.
 class TCA_API KvCache {
  public:
   KvCache(std::shared_ptr<KvPool> pool, const KvShape& shape);
@@ -94,7 +106,7 @@ class TCA_API KvCache {
   void store(std::int32_t layer, const TensorView& k, const TensorView& v, const KeptSet* kept = nullptr,
              std::int32_t window = 0);
   /// Takes the pages that storing `num_tokens` more tokens for every head of every layer needs, so that this cannot
-  /// run out of budget, and gives back what was reserved beyond that. Throws kOutOfBudget with nothing changed.
+  /// run out of budget, and gives back what was reserved beyond that. reserve(0) needs no memory.
   void reserve(std::int64_t num_tokens);
   /// Of the tail's first `count` tokens of one head keeps those named (ascending offsets in [0, count)); the tail then
   /// begins after them. Pages that become empty are freed.
@@ -102,8 +114,16 @@ class TCA_API KvCache {
 
   /// A second sequence with the same past. Pages are shared until one side writes to them.
   KvCache fork() const;
-  /// Drops everything.
-  void clear();
+  /// Takes the newest tokens back: every layer has seen num_tokens then, and holds what it held when it last had that
+  /// many. Pages that become empty are freed; no memory is needed. What thin() and kept sets dropped does not come
+  /// back, so num_tokens must be 0 or at least truncation_limit(), and no more than any layer has seen. A fork made in
+  /// time goes back further.
+  void truncate(std::int64_t num_tokens);
+  /// What the layers had seen, at most, when tokens were last thinned or stored with a kept set; 0: never. A cache that
+  /// was loaded and does not hold all its tokens counts as thinned when it was saved.
+  std::int64_t truncation_limit() const;
+  /// Drops everything, and what was reserved.
+  void clear() noexcept;
   /// Pages that one more store() of n tokens for all heads of all layers could need at most.
   std::int64_t pages_needed(std::int64_t num_tokens) const;
   /// Bytes of the pages this cache refers to (shared ones counted in full).

@@ -1,4 +1,4 @@
-// What calibration found for one model: how much each KV head keeps. File format tca-profile/1 (docs/profile.md).
+// What calibration found for one model: how much each KV head keeps. File format tca-profile/2 (docs/profile.md).
 #pragma once
 
 #include <cstdint>
@@ -58,6 +58,16 @@ struct ProfileBudget {
   std::vector<std::vector<HeadProfile>> layers;  // [num_layers][num_kv_heads]
 };
 
+/// A share to keep that was tried on the model: what it keeps where nobody asks for another.
+struct MeasuredKeep {
+  std::string objective;
+  double keep = 0;
+  std::string measured_on;  // what it was tried on and what came of it; one line for people
+};
+
+/// The share to keep where nobody asks and nothing was measured. Fluent text loses answers with less.
+inline constexpr double kUnmeasuredKeep = 0.39;
+
 /// What a profile belongs to; compared field by field when a profile meets a model.
 struct TCA_API ModelFingerprint {
   std::string architecture;  // config.json architectures[0]
@@ -75,7 +85,8 @@ struct TCA_API ModelFingerprint {
 struct TCA_API Profile {
   ModelFingerprint model;
   SelectionRule rule;
-  std::vector<ProfileBudget> budgets;  // ascending by objective, then budget
+  std::vector<ProfileBudget> budgets;        // ascending by objective, then budget
+  std::optional<MeasuredKeep> default_keep;  // calibration leaves it out: it measures risks, not answers
   // Provenance
   std::string text_sha256;
   std::int64_t calibration_tokens = 0;
@@ -95,6 +106,8 @@ struct TCA_API Profile {
   /// The configuration of an objective whose kept share is nearest to keep (largest not above, else the smallest).
   /// Throws kInvalidArgument listing what there is when the objective is unknown.
   const ProfileBudget& pick(double keep, const std::string& objective = "tail-risk") const;
+  /// What to keep of an objective where nobody asks: what was measured, else kUnmeasuredKeep.
+  double usual_keep(const std::string& objective = "tail-risk") const;
   /// The rule the budget was calibrated for, and with which it must be used.
   const SelectionRule& rule_of(const ProfileBudget& budget) const { return budget.rule ? *budget.rule : rule; }
   /// A head's next richer configuration of the same objective after `current`, in the order of kept share, ending in

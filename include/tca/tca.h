@@ -2,9 +2,11 @@
  *
  * Every call that can fail returns a tca_status; tca_last_error() then says what was wrong, with the parameter and its
  * value. A null handle, view or result pointer is TCA_INVALID_ARGUMENT. On failure a handle result is set to NULL and
- * nothing else has changed. Handles are destroyed by their owner, in any order: what they depend on lives as long as
- * they do. destroy(NULL) does nothing. Handles may be used from several threads, except that a tca_kv_cache has one
- * writer at a time.
+ * nothing else has changed, also when memory ran out halfway, so that the call may be tried again; but what an
+ * operation computes (out, lse, scores, deltas) may be there in part, and a GPU that has failed loses what was in its
+ * memory. Handles are destroyed by their owner, in any order: what they depend on lives as long as they do.
+ * destroy(NULL) does nothing. Handles may be used from several threads, except that a tca_kv_cache has one writer at a
+ * time.
  *
  * L: tokens of a segment, Hq: query heads, Hk: KV heads (Hk divides Hq), d: head_dim. Memory is in bytes, positions
  * and lengths are in tokens, strides are in elements. Structs are to be zeroed before their fields are set, by an
@@ -46,9 +48,16 @@ TCA_API const char* tca_status_name(tca_status status);
 /* What the calling thread's latest failed call reported; "" before the first. Valid until its next failure. */
 TCA_API const char* tca_last_error(void);
 
+/* Text comes to the caller's memory: with its terminating 0 where `capacity` bytes have room for it, else cut; *size is
+ * its whole length without the 0. out may be NULL when capacity is 0. */
+
 /* ---- Tensors --------------------------------------------------------------------------------------------------- */
 
 typedef enum tca_dtype { TCA_F32 = 0, TCA_BF16 = 1, TCA_F16 = 2 } tca_dtype;
+
+/* Bytes of an element, and "fp32", "bf16", "fp16"; 0 and "unknown" for anything else. */
+TCA_API size_t tca_dtype_size(tca_dtype dtype);
+TCA_API const char* tca_dtype_name(tca_dtype dtype);
 
 /* Read-only view of [num_tokens, num_heads, head_dim]; head_dim is contiguous. */
 typedef struct tca_tensor {
@@ -77,6 +86,11 @@ TCA_API tca_tensor tca_contiguous(const void* data, tca_dtype dtype, int64_t num
                                   int32_t head_dim);
 TCA_API tca_mutable_tensor tca_mutable_contiguous(void* data, tca_dtype dtype, int64_t num_tokens, int32_t num_heads,
                                                   int32_t head_dim);
+/* Tokens [begin, begin + count) of a view, and the first element of one token's head. Nothing is checked. */
+TCA_API tca_tensor tca_tensor_tokens(tca_tensor tensor, int64_t begin, int64_t count);
+TCA_API tca_mutable_tensor tca_mutable_tensor_tokens(tca_mutable_tensor tensor, int64_t begin, int64_t count);
+TCA_API const void* tca_tensor_row(tca_tensor tensor, int64_t token, int32_t head);
+TCA_API void* tca_mutable_tensor_row(tca_mutable_tensor tensor, int64_t token, int32_t head);
 
 /* ---- Threads and backends -------------------------------------------------------------------------------------- */
 
@@ -86,13 +100,38 @@ typedef struct tca_backend tca_backend;
 /* num_threads <= 0: one per CPU the process may use. The calling thread is one of them. */
 TCA_API tca_status tca_thread_pool_create(int num_threads, tca_thread_pool** out);
 TCA_API tca_status tca_thread_pool_num_threads(const tca_thread_pool* pool, int* out);
+/* Calls task(index, worker, user) for index in [0, count), worker in [0, num_threads), and returns when all are done. A
+ * task must not throw or jump out. */
+typedef void (*tca_task)(int64_t index, int worker, void* user);
+TCA_API tca_status tca_thread_pool_parallel_for(tca_thread_pool* pool, int64_t count, tca_task task, void* user);
 TCA_API void tca_thread_pool_destroy(tca_thread_pool* pool);
 
-/* name: "reference", "cpu", "cuda", or "auto" (the environment variable TCA_BACKEND, else "cpu"). TCA_UNSUPPORTED lists
- * what this build has. */
+/* A queue of one GPU: what is given to it runs in the order it was given. It must live as long as what was made on it.
+ */
+typedef struct tca_stream {
+  int32_t device; /* as CUDA counts them */
+  void* handle;   /* a cudaStream_t; NULL: CUDA's legacy default stream */
+} tca_stream;
+
+/* The backends that are usable here, fastest first: index 0, 1, ...; *out is NULL behind the last. */
+TCA_API tca_status tca_available_backend(size_t index, const char** out);
+/* name: "reference", "cpu", "cuda", "cuda:1" for another GPU than the first, or "auto" (the environment variable
+ * TCA_BACKEND, else "cpu"). TCA_UNSUPPORTED lists what this build has. Without a stream all GPU backends share one of
+ * the library's for each GPU. Tensors and lse lie in host memory (pinned and managed memory counts as that), or in the
+ * memory of the backend's GPU; all other arrays lie in host memory. Calls of a GPU backend return when their work is
+ * queued on its stream if all tensors and lse lie in its memory, and when it is done otherwise (tca/backend.h). */
 TCA_API tca_status tca_backend_create(const char* name, tca_thread_pool* pool, tca_backend** out);
+/* The same on a stream of yours; name is "cuda", or "cuda:N" with N = stream->device. */
+TCA_API tca_status tca_backend_create_on_stream(const char* name, tca_thread_pool* pool, const tca_stream* stream,
+                                                tca_backend** out);
+/* Where its work is queued: *found is 1 and *out the stream, or *found is 0 on the host. */
+TCA_API tca_status tca_backend_stream(const tca_backend* backend, int* found, tca_stream* out);
+/* Returns when all that its stream was given is done. */
+TCA_API tca_status tca_backend_synchronize(const tca_backend* backend);
 /* Valid as long as the backend. */
 TCA_API tca_status tca_backend_name(const tca_backend* backend, const char** out);
+/* What its kernels were dispatched to, e.g. "AVX3_DL" or "sm_90a"; valid as long as the backend. */
+TCA_API tca_status tca_backend_isa(const tca_backend* backend, const char** out);
 /* *out is 1 when the backend serves this dtype and head_dim, else 0. */
 TCA_API tca_status tca_backend_supports(const tca_backend* backend, tca_dtype dtype, int32_t head_dim, int* out);
 /* Shortest segment for which sparse prefill is expected to be no slower than dense, at a kept share in [0, 1]. */
@@ -126,6 +165,13 @@ typedef struct tca_selection_rule {
 
 TCA_API tca_selection_rule tca_selection_rule_default(void);
 
+/* Shares of blocks that keep 0, 1, 2, 4, ..., block_size tokens, log2(block_size) + 2 numbers: every block keeps all of
+ * its tokens, or none does. */
+TCA_API tca_status tca_block_shares_full(int32_t block_size, double* out);
+TCA_API tca_status tca_block_shares_window(int32_t block_size, double* out);
+/* Expected share of a block's tokens kept, in [0, 1]. */
+TCA_API tca_status tca_block_shares_kept_share(const double* shares, int32_t num_shares, double* out);
+
 /* What a profile belongs to (tca::ModelFingerprint). Strings are valid as long as what they came from. */
 typedef struct tca_model_fingerprint {
   const char* architecture;
@@ -138,6 +184,10 @@ typedef struct tca_model_fingerprint {
   const char* weights_sha256;
 } tca_model_fingerprint;
 
+/* One line for messages. */
+TCA_API tca_status tca_model_fingerprint_describe(const tca_model_fingerprint* model, char* out, size_t capacity,
+                                                  size_t* size);
+
 typedef struct tca_profile tca_profile;
 
 /* TCA_BAD_FILE names file, field and value. */
@@ -145,14 +195,28 @@ TCA_API tca_status tca_profile_load(const char* path, tca_profile** out);
 /* The same from JSON text of `size` bytes; name stands for the file in messages. */
 TCA_API tca_status tca_profile_parse(const char* json, size_t size, const char* name, tca_profile** out);
 TCA_API tca_status tca_profile_save(const tca_profile* profile, const char* path);
+TCA_API tca_status tca_profile_to_json(const tca_profile* profile, char* out, size_t capacity, size_t* size);
 TCA_API tca_status tca_profile_model(const tca_profile* profile, tca_model_fingerprint* out);
 /* TCA_INVALID_ARGUMENT with both fingerprints when they differ. */
 TCA_API tca_status tca_profile_validate(const tca_profile* profile, const tca_model_fingerprint* actual);
 
-/* One configuration of a profile: the objective's ("tail-risk", "paper") largest whose kept share is not above keep,
- * in [0, 1], else its smallest. */
+/* Where a profile comes from. Strings are valid as long as it. */
+typedef struct tca_provenance {
+  const char* text_sha256;
+  int64_t calibration_tokens;
+  uint64_t seed;
+  const char* version; /* of the library that wrote it */
+  const char* date;    /* YYYY-MM-DD */
+} tca_provenance;
+
+TCA_API tca_status tca_profile_provenance(const tca_profile* profile, tca_provenance* out);
+
+/* One configuration of a profile. */
 typedef struct tca_budget {
-  double kept_share;       /* mean over layers and KV heads */
+  size_t index;            /* among the profile's */
+  const char* objective;   /* "tail-risk" or "paper"; valid as long as the profile */
+  double budget;           /* asked: mean share held while calibrating, window included */
+  double kept_share;       /* found: mean over layers and KV heads, without the window */
   tca_selection_rule rule; /* to be used with it */
   int32_t num_layers;
   int32_t num_kv_heads;
@@ -164,10 +228,31 @@ typedef enum tca_share_kind {
   TCA_ATTEND = 1 /* what prefill computes over */
 } tca_share_kind;
 
+/* Configurations, ascending by objective, then budget: index in [0, *out). */
+TCA_API tca_status tca_profile_num_budgets(const tca_profile* profile, size_t* out);
+TCA_API tca_status tca_profile_budget(const tca_profile* profile, size_t index, tca_budget* out);
+/* The objective's largest whose kept share is not above keep, in [0, 1], else its smallest. */
 TCA_API tca_status tca_profile_pick(const tca_profile* profile, double keep, const char* objective, tca_budget* out);
-/* Of the configuration that tca_profile_pick finds: one layer's shares, to out [num_kv_heads, num_shares]. */
-TCA_API tca_status tca_profile_shares(const tca_profile* profile, double keep, const char* objective, int32_t layer,
-                                      tca_share_kind kind, double* out);
+/* What to keep of an objective where nobody asks: the share that the profile says was measured, then *measured_on says
+ * on what, as long as the profile lives; else 0.39, and *measured_on is null. */
+TCA_API tca_status tca_profile_usual_keep(const tca_profile* profile, const char* objective, double* keep,
+                                          const char** measured_on);
+/* One layer's shares, to out [num_kv_heads, num_shares]. */
+TCA_API tca_status tca_profile_shares(const tca_profile* profile, size_t index, int32_t layer, tca_share_kind kind,
+                                      double* out);
+
+/* What calibration found for one head. */
+typedef struct tca_head_profile {
+  double risk;         /* p95 of the dropped attention mass */
+  double mean_dropped; /* mean of the same */
+  int attends_more;    /* 1: TCA_ATTEND is a configuration of its own, 0: it is TCA_KEEP */
+} tca_head_profile;
+
+TCA_API tca_status tca_profile_head(const tca_profile* profile, size_t index, int32_t layer, int32_t kv_head,
+                                    tca_head_profile* out);
+/* A head's next richer configuration of the objective after current [num_shares], to out [num_shares]. */
+TCA_API tca_status tca_profile_richer(const tca_profile* profile, const double* current, int32_t num_shares,
+                                      int32_t layer, int32_t kv_head, const char* objective, double* out);
 TCA_API void tca_profile_destroy(tca_profile* profile);
 
 /* ---- Kept sets ------------------------------------------------------------------------------------------------- */
@@ -181,7 +266,8 @@ TCA_API tca_status tca_kept_set_create(int64_t num_tokens, int32_t num_kv_heads,
                                        const int32_t* positions, tca_kept_set** out);
 TCA_API tca_status tca_kept_set_num_tokens(const tca_kept_set* set, int64_t* out);
 TCA_API tca_status tca_kept_set_num_kv_heads(const tca_kept_set* set, int32_t* out);
-/* One head's positions, ascending; valid as long as the set. */
+/* One head's positions, ascending; valid as long as the set. What a GPU chose stays there until this is called first,
+ * which waits for it. */
 TCA_API tca_status tca_kept_set_head(const tca_kept_set* set, int32_t kv_head, const int32_t** positions,
                                      int64_t* count);
 TCA_API void tca_kept_set_destroy(tca_kept_set* set);
@@ -193,6 +279,12 @@ typedef struct tca_kv_cache tca_kv_cache;
 
 #define TCA_PAGE_TOKENS 64
 
+/* Where a pool's pages lie, and the order of elements in them. */
+typedef enum tca_page_layout {
+  TCA_PAGE_ROWS = 0,    /* host memory; K and V row-major */
+  TCA_PAGE_SWIZZLED = 1 /* GPU memory; the same, the 16-byte chunks of each row permuted */
+} tca_page_layout;
+
 typedef struct tca_kv_pool_info {
   size_t budget_bytes;
   size_t used_bytes;
@@ -200,6 +292,8 @@ typedef struct tca_kv_pool_info {
   int64_t free_pages;
   int32_t head_dim;
   tca_dtype dtype;
+  tca_page_layout layout;
+  tca_stream stream; /* of pages in GPU memory, on which they are written */
 } tca_kv_pool_info;
 
 typedef struct tca_kv_shape {
@@ -217,8 +311,10 @@ typedef struct tca_kv_page {
   int32_t count;
 } tca_kv_page;
 
-/* A bytes budget for any number of caches; head_dim 1 to 65536. */
-TCA_API tca_status tca_kv_pool_create(size_t budget_bytes, int32_t head_dim, tca_dtype dtype, tca_kv_pool** out);
+/* A bytes budget for any number of caches; head_dim 1 to 65536. Its pages lie where the backend reads them, in GPU
+ * memory or the host's, and are written on its stream; backend may be NULL for host memory. */
+TCA_API tca_status tca_kv_pool_create(const tca_backend* backend, size_t budget_bytes, int32_t head_dim,
+                                      tca_dtype dtype, tca_kv_pool** out);
 TCA_API tca_status tca_kv_pool_get_info(const tca_kv_pool* pool, tca_kv_pool_info* out);
 TCA_API void tca_kv_pool_destroy(tca_kv_pool* pool);
 
@@ -229,10 +325,15 @@ TCA_API tca_status tca_kv_cache_fork(const tca_kv_cache* cache, tca_kv_cache** o
 TCA_API void tca_kv_cache_destroy(tca_kv_cache* cache);
 
 TCA_API tca_status tca_kv_cache_shape(const tca_kv_cache* cache, tca_kv_shape* out);
+/* A handle of its own to the pool. */
+TCA_API tca_status tca_kv_cache_pool(const tca_kv_cache* cache, tca_kv_pool** out);
 /* Tokens the layer has seen, dropped ones included: the position of the next. */
 TCA_API tca_status tca_kv_cache_num_tokens(const tca_kv_cache* cache, int32_t layer, int64_t* out);
 /* Tokens held for one head. */
 TCA_API tca_status tca_kv_cache_length(const tca_kv_cache* cache, int32_t layer, int32_t kv_head, int64_t* out);
+/* Position of the token in slot `slot` of a head's list, slot in [0, length). */
+TCA_API tca_status tca_kv_cache_position(const tca_kv_cache* cache, int32_t layer, int32_t kv_head, int64_t slot,
+                                         int32_t* out);
 /* First slot that was not yet offered to tca_kv_cache_thin(); from here on everything is held. */
 TCA_API tca_status tca_kv_cache_tail_begin(const tca_kv_cache* cache, int32_t layer, int32_t kv_head, int64_t* out);
 TCA_API tca_status tca_kv_cache_num_pages(const tca_kv_cache* cache, int32_t layer, int32_t kv_head, int32_t* out);
@@ -248,9 +349,17 @@ TCA_API tca_status tca_kv_cache_pages_needed(const tca_kv_cache* cache, int64_t 
  * `window` are stored, and the tail begins with that window. TCA_OUT_OF_BUDGET names bytes asked and free. */
 TCA_API tca_status tca_kv_cache_store(tca_kv_cache* cache, int32_t layer, const tca_tensor* k, const tca_tensor* v,
                                       const tca_kept_set* kept, int32_t window);
+/* Takes the pages that storing num_tokens more tokens in all layers needs, so that this cannot run out of budget, and
+ * gives back what was reserved beyond that. */
+TCA_API tca_status tca_kv_cache_reserve(tca_kv_cache* cache, int64_t num_tokens);
 /* Of the first `count` tokens of a head's tail keeps those named: keep [num_keep], ascending offsets in [0, count). */
 TCA_API tca_status tca_kv_cache_thin(tca_kv_cache* cache, int32_t layer, int32_t kv_head, int64_t count,
                                      const int32_t* keep, size_t num_keep);
+/* Takes the newest tokens back: every layer has seen num_tokens then, and holds what it held when it last had that
+ * many. What was thinned or left out by a kept set does not come back: num_tokens is 0, or at least the limit below. */
+TCA_API tca_status tca_kv_cache_truncate(tca_kv_cache* cache, int64_t num_tokens);
+/* What the layers had seen, at most, when tokens were last thinned or stored with a kept set. */
+TCA_API tca_status tca_kv_cache_truncation_limit(const tca_kv_cache* cache, int64_t* out);
 /* Drops everything. */
 TCA_API tca_status tca_kv_cache_clear(tca_kv_cache* cache);
 
@@ -330,7 +439,7 @@ typedef struct tca_tail_score_params {
   float* out; /* [count] */
 } tca_tail_score_params;
 
-/* Attention mass that sampled rows lose under dense softmax. */
+/* Attention mass of a segment that sampled rows lose under dense softmax over past and segment. */
 typedef struct tca_certify_params {
   tca_tensor q;        /* [R, Hq, d] */
   const int32_t* rows; /* [R]: positions of the queries in the segment */
@@ -348,7 +457,8 @@ typedef struct tca_head_certificate {
   double mean_delta;
   double p95_delta; /* nearest rank */
   double max_delta;
-  double bound; /* on a row's output error: 2 p95_delta max ||v|| */
+  double output_norm; /* mean ||o|| of the rows' dense outputs; 0 where kept is NULL */
+  double bound;       /* on a row's output error: 2 p95_delta max ||v||, over the segment and the past */
 } tca_head_certificate;
 
 /* out [Hk, L]. */

@@ -1,4 +1,5 @@
-// Views over caller-owned memory. The library copies nothing it does not have to and owns no tensor of yours.
+// Views over caller-owned memory, and where in a GPU's order of work it is used. The library copies nothing it does not
+// have to and owns no tensor of yours.
 #pragma once
 
 #include <cstddef>
@@ -60,6 +61,16 @@ struct MutableTensorView {
   }
   // NOLINTNEXTLINE(google-explicit-constructor): what can be written can be read
   operator TensorView() const { return {data, dtype, num_tokens, num_heads, head_dim, token_stride, head_stride}; }
+};
+
+/// A queue of one GPU: what is given to it runs in the order it was given. A stream of yours must live as long as the
+/// backends, pools, caches and kept sets that were made on it.
+struct Stream {
+  std::int32_t device = 0;  // as CUDA counts them: CUDA_VISIBLE_DEVICES says which that is
+  /// A cudaStream_t. Null is CUDA's legacy default stream, which takes turns with all streams of the device that were
+  /// not made non-blocking. cudaStreamPerThread, which is another stream on every thread, is refused.
+  void* handle = nullptr;
+  bool operator==(const Stream&) const = default;
 };
 
 /// Views of dense row-major memory [num_tokens, num_heads, head_dim].

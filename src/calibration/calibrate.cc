@@ -162,7 +162,7 @@ std::vector<double> held_shares(std::span<const BlockShares> candidates, const S
   for (const CalibrationSequence& sequence : sequences) {
     document_tokens += static_cast<double>(sequence.document_tokens) / static_cast<double>(sequences.size());
   }
-  const double always = std::min(1.0, static_cast<double>(rule.window + rule.sinks) / document_tokens);
+  const double always = std::min(1.0, (static_cast<double>(rule.window) + rule.sinks) / document_tokens);
   std::vector<double> shares;
   for (const BlockShares& candidate : candidates) {
     shares.push_back(always + (1 - always) * candidate.kept_share());

@@ -103,20 +103,21 @@ tca_status tca_kept_set_create(int64_t num_tokens, int32_t num_kv_heads, const i
     tca::check_argument(num_tokens >= 0 && num_tokens <= INT32_MAX, "num_tokens is ", num_tokens,
                         "; expected 0 to 2^31 - 1");
     tca::check_argument(num_kv_heads >= 1, "num_kv_heads is ", num_kv_heads, "; expected 1 or more");
-    tca::KeptSet set{.num_tokens = num_tokens, .offsets = {}, .positions = {}};
-    set.offsets.assign(&required(offsets, "offsets"), offsets + num_kv_heads + 1);
+    std::vector<std::int64_t> all_offsets(&required(offsets, "offsets"), offsets + num_kv_heads + 1);
     // Before the positions are read: their number comes from the offsets.
-    const int64_t last = set.offsets.back();
+    const int64_t last = all_offsets.back();
     tca::check_argument(last >= 0 && last <= num_tokens * num_kv_heads, "offsets[", num_kv_heads, "] is ", last,
                         "; expected 0 to num_tokens * num_kv_heads = ", num_tokens * num_kv_heads);
-    if (last > 0) set.positions.assign(&required(positions, "positions"), positions + last);
+    std::vector<std::int32_t> all_positions;
+    if (last > 0) all_positions.assign(&required(positions, "positions"), positions + last);
+    tca::KeptSet set(num_tokens, std::move(all_offsets), std::move(all_positions));
     tca::validate_kept_set(set, num_tokens, num_kv_heads, "kept");
     return set;
   });
 }
 
 tca_status tca_kept_set_num_tokens(const tca_kept_set* set, int64_t* out) {
-  return guarded([&] { required(out, "out") = required(set, "set").set.num_tokens; });
+  return guarded([&] { required(out, "out") = required(set, "set").set.num_tokens(); });
 }
 
 tca_status tca_kept_set_num_kv_heads(const tca_kept_set* set, int32_t* out) {
@@ -129,8 +130,9 @@ tca_status tca_kept_set_head(const tca_kept_set* set, int32_t kv_head, const int
     tca::check_argument(kv_head >= 0 && kv_head < of.num_kv_heads(), "kv_head is ", kv_head, "; the set has ",
                         of.num_kv_heads());
     const auto head = of.head(kv_head);
-    required(count, "count") = static_cast<int64_t>(head.size());
+    required(count, "count");
     required(positions, "positions") = head.data();
+    *count = static_cast<int64_t>(head.size());
   });
 }
 
@@ -194,8 +196,11 @@ tca_status tca_certify(const tca_backend* backend, const tca_certify_params* par
                                                      .scale = of.scale},
                                                     optional_span(deltas, num_rows(of.q.num_tokens, of.q.num_heads)));
     for (const tca::HeadCertificate& each : certificates) {
-      *to++ = {
-          .mean_delta = each.mean_delta, .p95_delta = each.p95_delta, .max_delta = each.max_delta, .bound = each.bound};
+      *to++ = {.mean_delta = each.mean_delta,
+               .p95_delta = each.p95_delta,
+               .max_delta = each.max_delta,
+               .output_norm = each.output_norm,
+               .bound = each.bound};
     }
   });
 }

@@ -1,5 +1,6 @@
 #include "capi/handles.h"
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 
@@ -63,6 +64,14 @@ MutableTensorView to_view(const tca_mutable_tensor& tensor, const char* name) {
           .head_stride = tensor.head_stride};
 }
 
+void give_text(const std::string& text, char* out, std::size_t capacity, std::size_t* size) {
+  required(size, "size") = text.size();
+  if (capacity == 0) return;
+  const std::size_t length = std::min(text.size(), capacity - 1);
+  std::memcpy(&required(out, "out"), text.data(), length);
+  out[length] = '\0';
+}
+
 SelectionRule to_rule(const tca_selection_rule& rule) {
   const int order = static_cast<int>(rule.order);
   check_argument(order == TCA_MASS_DISPERSION || order == TCA_SIMPSON, "rule.order is ", order,
@@ -113,6 +122,23 @@ const char* tca_status_name(tca_status status) {
   return "unknown";
 }
 
+size_t tca_dtype_size(tca_dtype dtype) {
+  const int value = static_cast<int>(dtype);
+  return value == TCA_F32 ? 4 : value == TCA_BF16 || value == TCA_F16 ? 2 : 0;
+}
+
+const char* tca_dtype_name(tca_dtype dtype) {
+  switch (dtype) {
+    case TCA_F32:
+      return "fp32";
+    case TCA_BF16:
+      return "bf16";
+    case TCA_F16:
+      return "fp16";
+  }
+  return "unknown";
+}
+
 tca_tensor tca_contiguous(const void* data, tca_dtype dtype, int64_t num_tokens, int32_t num_heads, int32_t head_dim) {
   return {data, dtype, num_tokens, num_heads, head_dim, int64_t{num_heads} * head_dim, head_dim};
 }
@@ -120,6 +146,36 @@ tca_tensor tca_contiguous(const void* data, tca_dtype dtype, int64_t num_tokens,
 tca_mutable_tensor tca_mutable_contiguous(void* data, tca_dtype dtype, int64_t num_tokens, int32_t num_heads,
                                           int32_t head_dim) {
   return {data, dtype, num_tokens, num_heads, head_dim, int64_t{num_heads} * head_dim, head_dim};
+}
+
+namespace {
+
+int64_t offset_of(int64_t token, int64_t head, int64_t token_stride, int64_t head_stride, tca_dtype dtype) {
+  return (token * token_stride + head * head_stride) * static_cast<int64_t>(tca_dtype_size(dtype));
+}
+
+}  // namespace
+
+const void* tca_tensor_row(tca_tensor tensor, int64_t token, int32_t head) {
+  return static_cast<const char*>(tensor.data) +
+         offset_of(token, head, tensor.token_stride, tensor.head_stride, tensor.dtype);
+}
+
+void* tca_mutable_tensor_row(tca_mutable_tensor tensor, int64_t token, int32_t head) {
+  return static_cast<char*>(tensor.data) +
+         offset_of(token, head, tensor.token_stride, tensor.head_stride, tensor.dtype);
+}
+
+tca_tensor tca_tensor_tokens(tca_tensor tensor, int64_t begin, int64_t count) {
+  tensor.data = tca_tensor_row(tensor, begin, 0);
+  tensor.num_tokens = count;
+  return tensor;
+}
+
+tca_mutable_tensor tca_mutable_tensor_tokens(tca_mutable_tensor tensor, int64_t begin, int64_t count) {
+  tensor.data = tca_mutable_tensor_row(tensor, begin, 0);
+  tensor.num_tokens = count;
+  return tensor;
 }
 
 tca_selection_rule tca_selection_rule_default(void) { return tca::capi::from_rule({}); }

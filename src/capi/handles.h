@@ -19,7 +19,7 @@ struct tca_thread_pool {
 struct tca_backend {
   std::shared_ptr<tca::ThreadPool> pool;  // before the backend that uses it: destroyed after it
   std::unique_ptr<tca::Backend> backend;
-  std::string name;
+  std::string name, isa;
 };
 struct tca_cancel {
   std::atomic<bool> requested{false};
@@ -76,6 +76,9 @@ tca_status create(Handle** out, const Make& make) {
     *out = new Handle{make()};
   });
 }
+
+/// What a function that gives text says of its parameters.
+void give_text(const std::string& text, char* out, std::size_t capacity, std::size_t* size);
 
 /// An enum of C may hold any number.
 DType to_dtype(tca_dtype dtype, const char* name);

@@ -1,3 +1,5 @@
+#include <optional>
+
 #include "capi/handles.h"
 
 using tca::capi::create;
@@ -15,10 +17,20 @@ tca_kv_shape from_shape(const tca::KvShape& shape) {
           .dtype = static_cast<tca_dtype>(shape.dtype)};
 }
 
+tca_stream from_stream(const std::optional<tca::Stream>& stream) {
+  if (!stream) return {.device = 0, .handle = nullptr};
+  return {.device = stream->device, .handle = stream->handle};
+}
+
 }  // namespace
 
-tca_status tca_kv_pool_create(size_t budget_bytes, int32_t head_dim, tca_dtype dtype, tca_kv_pool** out) {
-  return create(out, [&] { return tca::KvPool::create(budget_bytes, head_dim, to_dtype(dtype, "pool")); });
+tca_status tca_kv_pool_create(const tca_backend* backend, size_t budget_bytes, int32_t head_dim, tca_dtype dtype,
+                              tca_kv_pool** out) {
+  return create(out, [&] {
+    const tca::DType of = to_dtype(dtype, "pool");
+    return backend != nullptr ? backend->backend->create_kv_pool(budget_bytes, head_dim, of)
+                              : tca::KvPool::create(budget_bytes, head_dim, of);
+  });
 }
 
 tca_status tca_kv_pool_get_info(const tca_kv_pool* pool, tca_kv_pool_info* out) {
@@ -29,7 +41,9 @@ tca_status tca_kv_pool_get_info(const tca_kv_pool* pool, tca_kv_pool_info* out) 
                             .page_bytes = of.page_bytes(),
                             .free_pages = of.free_pages(),
                             .head_dim = of.head_dim(),
-                            .dtype = static_cast<tca_dtype>(of.dtype())};
+                            .dtype = static_cast<tca_dtype>(of.dtype()),
+                            .layout = static_cast<tca_page_layout>(of.layout()),
+                            .stream = from_stream(of.stream())};
   });
 }
 
@@ -55,12 +69,21 @@ tca_status tca_kv_cache_shape(const tca_kv_cache* cache, tca_kv_shape* out) {
   return guarded([&] { required(out, "out") = from_shape(required(cache, "cache").cache.shape()); });
 }
 
+tca_status tca_kv_cache_pool(const tca_kv_cache* cache, tca_kv_pool** out) {
+  return create(out, [&] { return required(cache, "cache").cache.pool(); });
+}
+
 tca_status tca_kv_cache_num_tokens(const tca_kv_cache* cache, int32_t layer, int64_t* out) {
   return guarded([&] { required(out, "out") = required(cache, "cache").cache.num_tokens(layer); });
 }
 
 tca_status tca_kv_cache_length(const tca_kv_cache* cache, int32_t layer, int32_t kv_head, int64_t* out) {
   return guarded([&] { required(out, "out") = required(cache, "cache").cache.length(layer, kv_head); });
+}
+
+tca_status tca_kv_cache_position(const tca_kv_cache* cache, int32_t layer, int32_t kv_head, int64_t slot,
+                                 int32_t* out) {
+  return guarded([&] { required(out, "out") = required(cache, "cache").cache.position(layer, kv_head, slot); });
 }
 
 tca_status tca_kv_cache_tail_begin(const tca_kv_cache* cache, int32_t layer, int32_t kv_head, int64_t* out) {
@@ -96,12 +119,24 @@ tca_status tca_kv_cache_store(tca_kv_cache* cache, int32_t layer, const tca_tens
   });
 }
 
+tca_status tca_kv_cache_reserve(tca_kv_cache* cache, int64_t num_tokens) {
+  return guarded([&] { required(cache, "cache").cache.reserve(num_tokens); });
+}
+
 tca_status tca_kv_cache_thin(tca_kv_cache* cache, int32_t layer, int32_t kv_head, int64_t count, const int32_t* keep,
                              size_t num_keep) {
   return guarded([&] {
     if (num_keep > 0) required(keep, "keep");
     required(cache, "cache").cache.thin(layer, kv_head, count, {keep, num_keep});
   });
+}
+
+tca_status tca_kv_cache_truncate(tca_kv_cache* cache, int64_t num_tokens) {
+  return guarded([&] { required(cache, "cache").cache.truncate(num_tokens); });
+}
+
+tca_status tca_kv_cache_truncation_limit(const tca_kv_cache* cache, int64_t* out) {
+  return guarded([&] { required(out, "out") = required(cache, "cache").cache.truncation_limit(); });
 }
 
 tca_status tca_kv_cache_clear(tca_kv_cache* cache) {

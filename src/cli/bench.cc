@@ -1,8 +1,10 @@
 // tca bench: end-to-end figures of a model on this machine, a fresh session for every row.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <map>
 #include <random>
@@ -11,6 +13,7 @@
 #include "cli/device.h"
 #include "cli/format.h"
 #include "cli/input.h"
+#include "cli/lengths.h"
 #include "cli/locate.h"
 #include "cli/memory.h"
 #include "cli/options.h"
@@ -26,10 +29,12 @@
 namespace tca::cli {
 namespace {
 
+constexpr std::array<std::int64_t, 3> kUsualContexts = {1024, 8192, 32768};
+
 struct BenchArgs {
   ModelArgs model;
   AttentionArgs attention;
-  std::vector<std::int64_t> contexts = {1024, 8192, 32768};
+  std::vector<std::int64_t> contexts;  // empty: the usual ones
   std::vector<std::string> modes = {"full", "tca"};
   std::string text = kDefaultText;
   std::string random;  // a shape
@@ -44,10 +49,10 @@ void add_options(CLI::App& app, BenchArgs& args) {
       ->delimiter(',')
       ->check(in_int_range(1, std::numeric_limits<std::int32_t>::max()))
       ->type_name("N,...")
-      ->capture_default_str();
+      ->default_str(fmt::format("{}", fmt::join(kUsualContexts, ",")));
   app.add_option("--attention", args.modes, "Modes to measure: full, tca, auto")
       ->delimiter(',')
-      ->check(CLI::IsMember({"auto", "full", "tca"}).description(""))
+      ->check(one_of({"auto", "full", "tca"}))
       ->type_name("MODE,...")
       ->capture_default_str();
   app.add_option("--decode", args.decode, "Tokens to generate after each prompt")
@@ -59,7 +64,7 @@ void add_options(CLI::App& app, BenchArgs& args) {
       ->type_name("N")
       ->capture_default_str();
   app.add_option("--random", args.random, "On a GPU: a model of this shape with random weights, and random tokens")
-      ->check(CLI::IsMember(random_shape_names()).description(""))
+      ->check(one_of(random_shape_names()))
       ->type_name("SHAPE");
   app.add_option("--repeat", args.repeat, "Runs of each row; the fastest is shown, --json has all")
       ->check(in_int_range(1, 1000))
@@ -193,8 +198,8 @@ std::string table_text(const std::vector<Row>& rows, bool gpu, const Style& styl
   for (const Row& row : rows) {
     if (row.mode == "full") full[row.context] = &row;
   }
-  TextTable table({{"tokens", true},
-                   {"attention"},
+  TextTable table({{"tokens", true, false, true},
+                   {"attention", false, false, true},
                    {"first token", true},
                    {"prompt tok/s", true},
                    {"decode tok/s", true},
@@ -219,17 +224,37 @@ std::string table_text(const std::vector<Row>& rows, bool gpu, const Style& styl
          {format_bytes(row.peak_bytes)},
          {compare ? fmt::format("{:.2f}x", base->second->first_token / row.first_token) : "", CellStyle::kBold}});
   }
-  return table.render(kTableWidth, style, "");
+  return table.render(style, "");
 }
 
-int run(const BenchArgs& args) {
+// Those that were asked for, or the usual ones as far as the model goes.
+std::vector<std::int64_t> choose_contexts(const BenchArgs& args, const LoadedModel& loaded) {
+  const std::int64_t behind = uncounted_tokens(loaded) + args.decode;
+  for (const std::int64_t context : args.contexts) {
+    check_length(fmt::format("--ctx {} with --decode {}", context, args.decode), context + behind, loaded);
+  }
+  if (!args.contexts.empty()) return args.contexts;
+  check_length(fmt::format("--decode {}", args.decode), behind + 1, loaded);
+  std::vector<std::int64_t> contexts;
+  for (const std::int64_t usual : kUsualContexts) {
+    contexts.push_back(choose_length("--ctx", std::nullopt, usual, /*least=*/1, behind, loaded));
+    if (contexts.back() < usual) break;  // all longer ones would be the same
+  }
+  return contexts;
+}
+
+int run(const BenchArgs& given) {
   constexpr std::int64_t kMostUncounted = 2;
+  const LoadedModel loaded = given.random.empty()
+                                 ? load_model(given.model)
+                                 : load_random_model(given.model, given.random, given.decode + kMostUncounted);
+  BenchArgs args = given;
+  args.contexts = choose_contexts(given, loaded);
   const std::int64_t longest = *std::max_element(args.contexts.begin(), args.contexts.end());
-  const LoadedModel loaded = args.random.empty()
-                                 ? load_model(args.model)
-                                 : load_random_model(args.model, args.random, args.decode + kMostUncounted);
-  check_context(longest + uncounted_tokens(loaded) + args.decode, args.attention, loaded);
   const std::vector<std::int32_t> ids = tokens_of(args, loaded, longest);
+  for (const std::string& mode : args.modes) {
+    if (mode != "full") note_options(args.attention, options_of(args, loaded, mode), loaded, /*hints=*/false);
+  }
   std::vector<Row> rows;
   for (const std::int64_t context : args.contexts) {
     for (const std::string& mode : args.modes) {
@@ -245,7 +270,7 @@ int run(const BenchArgs& args) {
   }
   if (!args.json) {
     if (!args.random.empty()) write_output(loaded.name() + ": speed and memory only\n\n");
-    write_output(table_text(rows, on_gpu(loaded), Style(may_colour(STDOUT_FILENO))));
+    write_output(table_text(rows, on_gpu(loaded), style_of(STDOUT_FILENO)));
     return 0;
   }
   Json list = Json::array();

@@ -2,13 +2,13 @@
 #include "calibration/calibrate.h"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <filesystem>
 
 #include "cli/commands.h"
 #include "cli/format.h"
 #include "cli/input.h"
+#include "cli/lengths.h"
 #include "cli/locate.h"
 #include "cli/options.h"
 #include "cli/output.h"
@@ -16,11 +16,14 @@
 #include "cli/progress.h"
 #include "cli/report.h"
 #include "cli/signals.h"
+#include "cli/target_file.h"
 #include "core/sha256.h"
 #include "tca/version.h"
 
 namespace tca::cli {
 namespace {
+
+constexpr std::int64_t kUsualTokens = 16384;
 
 struct CalibrateArgs {
   ModelArgs model;
@@ -28,7 +31,7 @@ struct CalibrateArgs {
   std::string output;
   std::string chat_template;
   calibration::CalibrationOptions options;
-  std::int64_t tokens = 16384;
+  std::optional<std::int64_t> tokens;
   int sequences = 3;
   bool no_facts = false;
   bool force = false;
@@ -40,7 +43,7 @@ void add_options(CLI::App& app, CalibrateArgs& args) {
       ->required()
       ->type_name("FILE...");
   app.add_option("-o,--output", args.output, "The profile to write")->required()->type_name("FILE");
-  app.add_flag("--force", args.force, "Replace a profile that is there");
+  app.add_flag("--force", args.force, "Replace a file that is there");
   app.add_option("--budgets", args.options.budgets, "Shares of the tokens to keep")
       ->delimiter(',')
       ->check(in_range(0, 1, /*low_excluded=*/true))
@@ -48,13 +51,13 @@ void add_options(CLI::App& app, CalibrateArgs& args) {
       ->capture_default_str();
   app.add_option("--objective", args.options.objectives, "How they are chosen: tail-risk, paper")
       ->delimiter(',')
-      ->check(CLI::IsMember({"tail-risk", "paper"}).description(""))
+      ->check(one_of({"tail-risk", "paper"}))
       ->type_name("NAME,...")
       ->capture_default_str();
   app.add_option("--tokens", args.tokens, "Tokens of each sequence")
       ->check(in_int_range(1, std::numeric_limits<std::int32_t>::max()))
       ->type_name("N")
-      ->capture_default_str();
+      ->default_str(std::to_string(kUsualTokens));
   app.add_option("--sequences", args.sequences, "How many sequences are read")
       ->check(in_int_range(1, 10000))
       ->type_name("N")
@@ -73,12 +76,9 @@ void check_output(const CalibrateArgs& args) {
   std::error_code error;
   if (fs::exists(args.output, error) && !args.force) {
     throw Error(ErrorCategory::kInvalidArgument,
-                fmt::format("{} exists; --force replaces it, or choose another name with -o", args.output));
+                fmt::format("--output {} exists; --force replaces it, or choose another name", args.output));
   }
-  const fs::path folder = fs::absolute(args.output, error).parent_path();
-  if (access(folder.c_str(), W_OK) != 0) {
-    throw Error(ErrorCategory::kIo, fmt::format("{}: its folder does not exist or cannot be written to", args.output));
-  }
+  check_target(args.output, FileKind::kProfile, "--output", args.force);
 }
 
 std::string read_texts(const std::vector<std::string>& files) {
@@ -92,13 +92,8 @@ std::string read_texts(const std::vector<std::string>& files) {
 
 std::vector<calibration::CalibrationSequence> make_sequences(const CalibrateArgs& args, const LoadedModel& loaded,
                                                              const std::string& text) {
-  const std::int64_t longest = loaded.model->config().max_position;
-  if (args.tokens > longest) {
-    throw Error(ErrorCategory::kInvalidArgument,
-                fmt::format("--tokens {} is more than the {} tokens the model was made for", args.tokens, longest));
-  }
   calibration::SequenceOptions options;
-  options.tokens = args.tokens;
+  options.tokens = choose_length("--tokens", args.tokens, kUsualTokens, /*least=*/1, /*room=*/0, loaded);
   options.lookup_sequences = args.no_facts ? 0 : args.sequences;
   options.plain_sequences = args.no_facts ? args.sequences : 0;
   options.seed = args.options.seed;
@@ -107,7 +102,8 @@ std::vector<calibration::CalibrationSequence> make_sequences(const CalibrateArgs
   if (!args.no_facts) {
     chat.emplace(runtime::ChatTemplate::load(loaded.dir, loaded.tokenizer, args.chat_template));
   }
-  return calibration::make_calibration_sequences(loaded.tokenizer, chat, text, options);
+  return with_options("--tokens, --sequences, --text",
+                      [&] { return calibration::make_calibration_sequences(loaded.tokenizer, chat, text, options); });
 }
 
 Json to_json(const CalibrateArgs& args, const LoadedModel& loaded, const Profile& profile, double seconds) {
@@ -133,7 +129,8 @@ int run(const CalibrateArgs& args) {
   options.text_sha256 = sha256_hex(text);
 
   const Stopwatch watch;
-  ProgressBar bar(fmt::format("calibrating on {} x {} tokens", sequences.size(), format_count(args.tokens)));
+  ProgressBar bar(
+      fmt::format("calibrating on {} x {} tokens", sequences.size(), format_count(std::ssize(sequences.front().ids))));
   const Profile profile =
       calibration::calibrate(loaded.model, *loaded.backend, *loaded.pool, sequences, options, bar.callback());
   bar.finish();
@@ -146,7 +143,7 @@ int run(const CalibrateArgs& args) {
     write_json(to_json(args, loaded, profile, watch.seconds()));
     return 0;
   }
-  const Style style(may_colour(STDOUT_FILENO));
+  const Style style = style_of(STDOUT_FILENO);
   write_output(fmt::format("{}: calibrated on {} tokens in {}\n\n", args.output,
                            format_count(profile.calibration_tokens), format_seconds(watch.seconds())) +
                budgets_table(profile, style));

@@ -1,16 +1,22 @@
 // tca chat: several turns over one document; the conversation can be saved and gone on with.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <unistd.h>
+
+#include <memory>
 
 #include "cli/commands.h"
 #include "cli/conversation.h"
 #include "cli/format.h"
 #include "cli/input.h"
+#include "cli/keep.h"
 #include "cli/line_reader.h"
+#include "cli/message_editor.h"
 #include "cli/options.h"
 #include "cli/output.h"
 #include "cli/report.h"
 #include "cli/signals.h"
+#include "cli/target_file.h"
 #include "cli/terminal.h"
 #include "tca/version.h"
 
@@ -21,22 +27,28 @@ struct ChatArgs {
   ModelArgs model;
   AttentionArgs attention;
   SamplingArgs sampling;
-  std::string document;
+  std::vector<std::string> documents;
   std::string system;
   std::string load;
   std::string save;
+  std::string history;
   ChatFormArgs form;
+  bool force = false;
   bool json = false;
 };
 
 void add_options(CLI::App& app, ChatArgs& args) {
-  auto* document = app.add_option("-d,--document", args.document, "Text file to talk about")->type_name("FILE");
+  auto* document =
+      app.add_option("-d,--document", args.documents, "Text files and folders to talk about")->type_name("FILE...");
   auto* system = app.add_option("--system", args.system, "System message, before everything else")->type_name("TEXT");
   app.add_option("--load", args.load, "Go on with a saved conversation")
       ->type_name("FILE")
       ->excludes(document)
       ->excludes(system);
   app.add_option("--save", args.save, "Save the conversation at the end")->type_name("FILE");
+  app.add_option("--history", args.history, "On a terminal, remember messages in this file (default: nowhere)")
+      ->type_name("FILE");
+  app.add_flag("--force", args.force, "Save over a file that is no saved conversation, too");
   add_chat_form_options(app, args.form);
   add_model_options(app, args.model);
   add_attention_options(app, args.attention);
@@ -49,15 +61,27 @@ constexpr char kHelp[] =
     "  /save FILE    save the conversation\n"
     "  /load FILE    go on with a saved one\n"
     "  /quit         leave (or end of input)\n"
-    "  Ctrl-C stops an answer. A message that begins with a slash is written after a space.\n";
+    "  Ctrl-C stops an answer. A message that begins with a slash is written after a space.\n"
+    "  On a terminal Alt-Enter begins a new line in a message, a paste is one message, and the\n"
+    "  arrow keys bring back earlier ones.\n";
+
+std::unique_ptr<MessageReader> make_reader(const std::string& history) {
+  constexpr std::string_view kPrompt = "> ";
+  if (!is_terminal(STDIN_FILENO)) return std::make_unique<LineReader>();
+  const std::string prompt = style_of(STDIN_FILENO).bold(kPrompt);
+  return std::make_unique<MessageEditor>(prompt, kPrompt.size(), history);
+}
 
 class Repl {
  public:
   Repl(const ChatArgs& args, const LoadedModel& loaded)
       : args_(args),
         interactive_(is_terminal(STDIN_FILENO) && !args.json),
-        style_(may_colour(STDERR_FILENO)),
-        conversation_(loaded, session_options(args.attention, loaded), args.form) {}
+        style_(style_of(STDERR_FILENO)),
+        reader_(make_reader(args.history)),
+        conversation_(loaded, session_options(args.attention, loaded), args.form) {
+    note_options(args.attention, conversation_.session().options(), loaded, /*hints=*/true);
+  }
 
   int run();
 
@@ -67,8 +91,11 @@ class Repl {
   void turn(const std::string& message);
   void command(const std::string& line);
   void save(const std::string& path);
+  Json to_json(const Json& failure) const;
   void load(const std::string& path);
-  void note(const std::string& text) const { write_note(style_.dim(text) + "\n"); }
+  void say(const std::string& text) const { write_note(style_.dim(text) + "\n"); }
+  // Once tokens were dropped for the first time: by which share, when nobody asked for one.
+  void say_default_keep();
   // Reports what one turn or command failed of; the conversation stays as it was.
   template <class Action>
   void attempt(const Action& action);
@@ -76,9 +103,12 @@ class Repl {
   const ChatArgs& args_;
   const bool interactive_;
   const Style style_;
+  const std::unique_ptr<MessageReader> reader_;  // from the beginning: what is typed while the document is read waits
   Conversation conversation_;
   Json document_;
   Json turns_ = Json::array();
+  bool saved_ = false;  // to the file of --save
+  bool said_keep_ = false;
   bool quit_ = false;
   bool failed_ = false;
 };
@@ -90,7 +120,7 @@ void Repl::attempt(const Action& action) {
   } catch (const Error& error) {
     const bool stopped = error.category() == ErrorCategory::kCancelled && stop_requested();
     if (stopped) {
-      note("[stopped; the conversation is as before]");
+      say("[stopped; the conversation is as before]");
       return;
     }
     failed_ = true;
@@ -103,14 +133,27 @@ void Repl::attempt(const Action& action) {
 
 void Repl::open() {
   if (!args_.load.empty()) load(args_.load);
+  check_text(args_.system, "--system");
   if (!args_.system.empty()) conversation_.set_system(args_.system);
-  if (args_.document.empty()) return;
-  const std::string text = read_text_not_empty(args_.document, "document");
-  conversation_.read_document(text);
+  if (args_.documents.empty()) return;
+  const TextInput input = read_texts(args_.documents, "document");
+  conversation_.read_document(input.text);
   const runtime::Session& session = conversation_.session();
-  document_ = {{"path", args_.document}, {"read", read_json(session.last_read())}, {"kv", kv_json(session)}};
-  note(fmt::format("[{}: {} tokens read in {}; KV cache {}]", args_.document, format_count(session.num_tokens()),
-                   format_seconds(session.last_read().seconds), kv_text(session)));
+  document_ = {{"paths", args_.documents},
+               {"files", input.files},
+               {"left_out", input.hidden + input.binary},
+               {"read", read_json(session.last_read())},
+               {"kv", kv_json(session)}};
+  say(fmt::format("[{}: {} tokens read in {}; KV cache {}]", fmt::join(args_.documents, ", "),
+                  format_count(session.num_tokens()), format_seconds(session.last_read().seconds), kv_text(session)));
+  say_default_keep();
+}
+
+void Repl::say_default_keep() {
+  const runtime::Session& session = conversation_.session();
+  if (said_keep_ || args_.attention.keep || session.kept_share() == 1) return;
+  said_keep_ = true;
+  say(fmt::format("[--keep {}]", default_keep_text(session.options())));
 }
 
 void Repl::turn(const std::string& message) {
@@ -130,9 +173,10 @@ void Repl::turn(const std::string& message) {
     // An empty answer still takes a line: one for every message.
     if (open_line || turn.answer.text.empty()) write_output("\n");
     const auto grown = static_cast<std::int64_t>(session.kv_bytes()) - static_cast<std::int64_t>(bytes_before);
-    note(fmt::format("[{}{} tokens; KV cache {}; {}]", stop_requested() ? "stopped; " : "",
-                     format_count(session.num_tokens()), kv_text(session, grown),
-                     format_rate(turn.answer.tokens_per_second)));
+    say(fmt::format("[{}{} tokens; KV cache {}; {}]", stop_requested() ? "stopped; " : "",
+                    format_count(session.num_tokens()), kv_text(session, grown),
+                    format_rate(turn.answer.tokens_per_second)));
+    say_default_keep();
     return;
   }
   turns_.push_back({{"message", message},
@@ -147,14 +191,14 @@ void Repl::turn(const std::string& message) {
 
 void Repl::save(const std::string& path) {
   conversation_.save(path);
-  note(fmt::format("[saved to {}: {} tokens, KV cache {}]", path, format_count(conversation_.session().num_tokens()),
-                   format_bytes(conversation_.session().kv_bytes())));
+  say(fmt::format("[saved to {}: {} tokens, KV cache {}]", path, format_count(conversation_.session().num_tokens()),
+                  format_bytes(conversation_.session().kv_bytes())));
 }
 
 void Repl::load(const std::string& path) {
   conversation_.load(path);
-  note(fmt::format("[{}: {} tokens; KV cache {}]", path, format_count(conversation_.session().num_tokens()),
-                   kv_text(conversation_.session())));
+  say(fmt::format("[{}: {} tokens; KV cache {}]", path, format_count(conversation_.session().num_tokens()),
+                  kv_text(conversation_.session())));
 }
 
 void Repl::command(const std::string& line) {
@@ -169,13 +213,14 @@ void Repl::command(const std::string& line) {
   if (name == "/quit" || name == "/exit") {
     quit_ = true;
   } else if (name == "/save") {
+    check_target(file, FileKind::kSession, "/save", args_.force);
     save(file);
   } else if (name == "/load") {
     load(file);
   } else if (name == "/stats") {
     const runtime::Session& session = conversation_.session();
-    note(fmt::format("  tokens    {} in {} turns\n  KV cache  {}\n  memory    {}", format_count(session.num_tokens()),
-                     conversation_.num_turns(), kv_text(session), memory_text(conversation_.loaded())));
+    say(fmt::format("  tokens    {} in {} turns\n  KV cache  {}\n  memory    {}", format_count(session.num_tokens()),
+                    conversation_.num_turns(), kv_text(session), memory_text(conversation_.loaded())));
   } else if (name == "/help") {
     write_note(kHelp);
   } else {
@@ -184,14 +229,12 @@ void Repl::command(const std::string& line) {
 }
 
 void Repl::talk() {
-  LineReader reader;
   std::string line;
   bool hinted = false;
   while (!quit_) {
-    if (interactive_) write_note(style_.bold("> "));
-    const LineReader::Outcome outcome = reader.next(line);
-    if (outcome == LineReader::Outcome::kEnd) break;
-    if (outcome == LineReader::Outcome::kInterrupted) {
+    const MessageReader::Outcome outcome = reader_->next(line);
+    if (outcome == MessageReader::Outcome::kEnd) break;
+    if (outcome == MessageReader::Outcome::kInterrupted) {
       // Without a terminal nobody is there to press it again.
       if (!interactive_) throw Error(ErrorCategory::kCancelled, "interrupted");
       write_note(hinted ? "\n" : "\nPress Ctrl-C again or type /quit to leave.\n");
@@ -200,36 +243,55 @@ void Repl::talk() {
     }
     hinted = false;
     clear_stop_request();
-    if (line.find_first_not_of(' ') == std::string::npos) continue;
-    attempt([&] { line.starts_with('/') ? command(line) : turn(line); });
+    check_text(line, "a message");
+    if (line.find_first_not_of(" \t\n") == std::string::npos) continue;
+    // Several lines are a message, whatever they begin with: a pasted file may begin with a slash.
+    const bool is_command = line.starts_with('/') && line.find('\n') == std::string::npos;
+    attempt([&] { is_command ? command(line) : turn(line); });
     clear_stop_request();
   }
   if (interactive_ && !quit_) write_note("\n");
 }
 
+Json Repl::to_json(const Json& failure) const {
+  const runtime::Session& session = conversation_.session();
+  const LoadedModel& loaded = conversation_.loaded();
+  return {{"command", "chat"},
+          {"version", TCA_VERSION},
+          {"model", model_json(loaded)},
+          {"attention", attention_json(session, profile_path(args_.attention, loaded))},
+          {"document", document_},
+          {"turns", turns_},
+          {"saved", saved_ ? Json(args_.save) : Json()},
+          {"kv", kv_json(session)},
+          {"memory", memory_json(loaded)},
+          {"threads", loaded.pool->num_threads()},
+          {"error", failure}};
+}
+
 int Repl::run() {
   open();
-  if (interactive_) note("Type a message, /help for commands.");
-  talk();
-  if (!args_.save.empty()) save(args_.save);
-  if (args_.json) {
-    const runtime::Session& session = conversation_.session();
-    const LoadedModel& loaded = conversation_.loaded();
-    write_json({{"command", "chat"},
-                {"version", TCA_VERSION},
-                {"model", model_json(loaded)},
-                {"attention", attention_json(session, profile_path(args_.attention, loaded))},
-                {"document", document_},
-                {"turns", turns_},
-                {"saved", args_.save.empty() ? Json() : Json(args_.save)},
-                {"kv", kv_json(session)},
-                {"memory", memory_json(loaded)},
-                {"threads", loaded.pool->num_threads()}});
+  if (interactive_) say("Type a message, /help for commands.");
+  Json failure;
+  int code = 0;
+  try {
+    talk();
+    if (!args_.save.empty()) save(args_.save);
+    saved_ = !args_.save.empty();
+  } catch (const std::exception&) {
+    if (!args_.json) throw;
+    // What was answered until then is not lost with the end.
+    const Failure what = current_failure();
+    report_error(what.category, what.message, /*json=*/false);
+    failure = {{"category", what.category}, {"message", what.message}};
+    code = what.exit_code;
   }
-  return failed_ ? 1 : 0;
+  if (args_.json) write_json(to_json(failure));
+  return code == 0 && failed_ ? 1 : code;
 }
 
 int run(const ChatArgs& args) {
+  if (!args.save.empty()) check_target(args.save, FileKind::kSession, "--save", args.force);
   const LoadedModel loaded = load_model(args.model);
   return Repl(args, loaded).run();
 }

@@ -17,6 +17,8 @@ void add_eval_command(CLI::App& app, Job& job);
 void add_demo_command(CLI::App& app, Job& job);
 void add_tokenize_command(CLI::App& app, Job& job);
 void add_bench_command(CLI::App& app, Job& job);
+void add_help_command(CLI::App& app, Job& job);
+void add_completion_command(CLI::App& app, Job& job);
 
 /// Adds a command whose arguments live as long as its job: add_options(command, args) declares them, run(args) is the
 /// job.

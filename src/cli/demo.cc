@@ -7,23 +7,27 @@
 #include "cli/commands.h"
 #include "cli/demo_report.h"
 #include "cli/input.h"
+#include "cli/lengths.h"
 #include "cli/locate.h"
 #include "cli/options.h"
 #include "cli/progress.h"
 #include "cli/report.h"
 #include "cli/signals.h"
-#include "evaluation/lookup_tasks.h"
+#include "evaluation/answers.h"
 #include "runtime/engine/generate.h"
 #include "tca/version.h"
 
 namespace tca::cli {
 namespace {
 
+constexpr std::int64_t kUsualContext = 32768;
+constexpr std::int64_t kLeastContext = 1024;
+
 struct DemoArgs {
   ModelArgs model;
   AttentionArgs attention;
   std::string text = kDefaultText;
-  std::int64_t context = 32768;
+  std::optional<std::int64_t> context;
   std::int32_t facts = 12;
   std::uint64_t seed = 0;
   bool json = false;
@@ -31,9 +35,9 @@ struct DemoArgs {
 
 void add_options(CLI::App& app, DemoArgs& args) {
   app.add_option("--ctx", args.context, "Tokens of the document")
-      ->check(in_int_range(1024, std::numeric_limits<std::int32_t>::max()))
+      ->check(in_int_range(kLeastContext, std::numeric_limits<std::int32_t>::max()))
       ->type_name("N")
-      ->capture_default_str();
+      ->default_str(std::to_string(kUsualContext));
   app.add_option("--facts", args.facts, "Facts to plant and ask for")
       ->check(in_int_range(1, 256))
       ->type_name("N")
@@ -45,26 +49,19 @@ void add_options(CLI::App& app, DemoArgs& args) {
   app.add_flag("--json", args.json, "One JSON object on standard output (docs/cli.md)")->group("Output");
 }
 
-// Room for the questions and answers behind the document, in tokens a fact: the longest forms take about 80.
-constexpr std::int64_t kTokensPerQuestion = 96;
-// A wrong answer may run on; it is not followed further than this beyond the right one's length.
-constexpr std::int64_t kSpareAnswerTokens = 8;
-
 DemoDocument make_document(const DemoArgs& args, const LoadedModel& loaded, const runtime::ChatFrames& chat) {
-  const std::int64_t longest = loaded.model->config().max_position;
-  if (args.context > longest) {
-    throw Error(ErrorCategory::kInvalidArgument,
-                fmt::format("--ctx {} is more than the {} tokens the model was made for", args.context, longest));
-  }
   const std::string file = locate_text(args.text);
   evaluation::LookupOptions options;
-  options.context_tokens = std::min(args.context, longest - kTokensPerQuestion * args.facts);
+  options.context_tokens = choose_length("--ctx", args.context, kUsualContext, kLeastContext,
+                                         evaluation::kTokensPerQuestion * args.facts, loaded);
   options.num_facts = args.facts;
   options.seed = args.seed;
   DemoDocument document;
   document.title = std::filesystem::path(file).filename().string();
-  document.lookup =
-      evaluation::make_lookup_document(loaded.tokenizer, chat, read_text_not_empty(file, "text"), options);
+  const std::string text = read_text_not_empty(file, "text");
+  document.lookup = with_options("--ctx, --facts, --text", [&] {
+    return evaluation::make_lookup_document(loaded.tokenizer, chat, text, options);
+  });
   return document;
 }
 
@@ -95,7 +92,7 @@ DemoRun read_and_ask(const LoadedModel& loaded, const runtime::ChatFrames& chat,
     const auto logits = session.read(ids);
     if (i == 0) run.first_token_seconds = watch.seconds();
     runtime::GenerateOptions generation;
-    generation.max_tokens = std::ssize(lookup.answers[i]) + kSpareAnswerTokens;
+    generation.max_tokens = std::ssize(lookup.answers[i]) + evaluation::kSpareAnswerTokens;
     generation.stop_ids = stop_ids(loaded.model->config(), &chat.form());
     const runtime::GenerateResult answer = runtime::generate(session, loaded.tokenizer, logits, generation);
     if (stop_requested()) throw Error(ErrorCategory::kCancelled, "interrupted");
@@ -141,10 +138,11 @@ int run(const DemoArgs& args) {
   AttentionArgs attention = args.attention;
   attention.attention = "tca";
   const runtime::SessionOptions tca_options = session_options(attention, loaded);
+  note_options(attention, tca_options, loaded, /*hints=*/false);
   runtime::SessionOptions full_options = tca_options;
   full_options.attention = runtime::AttentionMode::kFull;
 
-  const Style style(may_colour(STDOUT_FILENO));
+  const Style style = style_of(STDOUT_FILENO);
   if (!args.json) write_output(demo_heading(document, loaded.name(), loaded.pool->num_threads(), style));
   warm_up(loaded, document, {full_options, tca_options});
   const DemoRun full = read_and_ask(loaded, chat, document, full_options, "full attention");

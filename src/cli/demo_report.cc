@@ -7,6 +7,8 @@
 #include "cli/format.h"
 #include "cli/report.h"
 #include "cli/text_table.h"
+#include "cli/wrap.h"
+#include "evaluation/answers.h"
 
 namespace tca::cli {
 
@@ -18,18 +20,6 @@ std::string trimmed(const std::string& text) {
   return text.substr(begin, text.find_last_not_of(" \t\r\n") + 1 - begin);
 }
 
-// "2, 1" -> {"1", "2"}
-std::vector<std::string> sorted_values(const std::string& list) {
-  std::vector<std::string> values;
-  for (std::size_t begin = 0; begin <= list.size();) {
-    const std::size_t end = std::min(list.find(',', begin), list.size());
-    values.push_back(trimmed(list.substr(begin, end - begin)));
-    begin = end + 1;
-  }
-  std::sort(values.begin(), values.end());
-  return values;
-}
-
 struct Score {
   int right = 0;
   int lost = 0;    // right with full attention only
@@ -39,8 +29,8 @@ struct Score {
 Score score(const DemoDocument& document, const DemoRun& full, const DemoRun& tca) {
   Score result;
   for (std::size_t i = 0; i < document.lookup.facts.size(); ++i) {
-    const bool by_full = is_right(full.answers[i], document.lookup.facts[i]);
-    const bool by_tca = is_right(tca.answers[i], document.lookup.facts[i]);
+    const bool by_full = evaluation::answer_found(full.answers[i], document.lookup.facts[i]);
+    const bool by_tca = evaluation::answer_found(tca.answers[i], document.lookup.facts[i]);
     result.right += by_full;
     result.lost += by_full && !by_tca;
     result.gained += by_tca && !by_full;
@@ -51,7 +41,7 @@ Score score(const DemoDocument& document, const DemoRun& full, const DemoRun& tc
 int num_right(const DemoDocument& document, const DemoRun& run) {
   int right = 0;
   for (std::size_t i = 0; i < document.lookup.facts.size(); ++i) {
-    right += is_right(run.answers[i], document.lookup.facts[i]);
+    right += evaluation::answer_found(run.answers[i], document.lookup.facts[i]);
   }
   return right;
 }
@@ -59,10 +49,11 @@ int num_right(const DemoDocument& document, const DemoRun& run) {
 // Columns of an answer: room is left for the question, and --json has them whole.
 constexpr std::size_t kAnswerColumns = 18;
 
-Cell verdict_cell(const std::string& answer, const evaluation::Fact& fact) {
-  if (is_right(answer, fact)) return {"ok", CellStyle::kGood};
+Cell verdict_cell(const std::string& answer, const evaluation::Fact& fact, const Style& style) {
+  if (evaluation::answer_found(answer, fact)) return {"ok", CellStyle::kGood};
   const std::string said = trimmed(answer);
-  return {clip(one_line(said.empty() ? "miss: no answer" : "miss: " + said), kAnswerColumns), CellStyle::kBad};
+  return {clip(one_line(said.empty() ? "miss: no answer" : "miss: " + said), kAnswerColumns, style.glyphs().ellipsis),
+          CellStyle::kBad};
 }
 
 // "2.5x faster", or the truth where it is not.
@@ -78,11 +69,11 @@ std::string answers_table(const DemoDocument& document, const DemoRun& full, con
     const evaluation::Fact& fact = document.lookup.facts[i];
     table.add_row({{fmt::format("{}", i + 1), CellStyle::kDim},
                    {short_question(fact.question)},
-                   {clip(one_line(fact.answer), kAnswerColumns)},
-                   verdict_cell(full.answers[i], fact),
-                   verdict_cell(tca.answers[i], fact)});
+                   {clip(one_line(fact.answer), kAnswerColumns, style.glyphs().ellipsis)},
+                   verdict_cell(full.answers[i], fact, style),
+                   verdict_cell(tca.answers[i], fact, style)});
   }
-  return table.render(kTableWidth, style);
+  return table.render(style);
 }
 
 std::string figures_table(const DemoDocument& document, const DemoRun& full, const DemoRun& tca, const Style& style) {
@@ -108,14 +99,10 @@ std::string figures_table(const DemoDocument& document, const DemoRun& full, con
   table.add_row({{"tokens kept"}, {format_percent(full.kept_share)}, {format_percent(tca.kept_share)}});
   table.add_row(
       {{"query-key pairs computed"}, {format_percent(full.read.density)}, {format_percent(tca.read.density)}});
-  return table.render(kTableWidth, style);
+  return table.render(style);
 }
 
 }  // namespace
-
-bool is_right(const std::string& answer, const evaluation::Fact& fact) {
-  return sorted_values(answer) == sorted_values(fact.answer);
-}
 
 std::string short_question(const std::string& question) {
   std::string text = question;
@@ -130,16 +117,17 @@ std::string short_question(const std::string& question) {
 }
 
 std::string demo_heading(const DemoDocument& document, const std::string& model, int threads, const Style& style) {
-  return fmt::format(
-      "{} reads {}: {} tokens, {} facts planted in them, {} thread{}.\n"
-      "All questions come after the document was read, when TCA has dropped what it does not keep.\n\n",
-      style.bold(model), document.title, format_count(std::ssize(document.lookup.context)),
-      document.lookup.facts.size(), threads, threads == 1 ? "" : "s");
+  return fill(fmt::format("{} reads {}: {} tokens, {} facts planted in them, {} thread{}.\n"
+                          "All questions come after the document was read, when TCA has dropped what it does not keep.",
+                          model, document.title, format_count(std::ssize(document.lookup.context)),
+                          document.lookup.facts.size(), threads, threads == 1 ? "" : "s"),
+              style.width(), 0) +
+         "\n";
 }
 
 std::string demo_tables(const DemoDocument& document, const DemoRun& full, const DemoRun& tca, const Style& style) {
   return answers_table(document, full, tca, style) + "\n" + figures_table(document, full, tca, style) + "\n" +
-         style.bold(demo_verdict(document, full, tca)) + "\n";
+         style.bold(fill(demo_verdict(document, full, tca), style.width(), 0));
 }
 
 std::string demo_verdict(const DemoDocument& document, const DemoRun& full, const DemoRun& tca) {
@@ -164,11 +152,12 @@ Json facts_json(const DemoDocument& document, const DemoRun& full, const DemoRun
   Json facts = Json::array();
   for (std::size_t i = 0; i < document.lookup.facts.size(); ++i) {
     const evaluation::Fact& fact = document.lookup.facts[i];
-    facts.push_back({{"kind", evaluation::fact_kind_name(fact.kind)},
-                     {"question", fact.question},
-                     {"expected", fact.answer},
-                     {"full", {{"answer", full.answers[i]}, {"right", is_right(full.answers[i], fact)}}},
-                     {"tca", {{"answer", tca.answers[i]}, {"right", is_right(tca.answers[i], fact)}}}});
+    facts.push_back(
+        {{"kind", evaluation::fact_kind_name(fact.kind)},
+         {"question", fact.question},
+         {"expected", fact.answer},
+         {"full", {{"answer", full.answers[i]}, {"right", evaluation::answer_found(full.answers[i], fact)}}},
+         {"tca", {{"answer", tca.answers[i]}, {"right", evaluation::answer_found(tca.answers[i], fact)}}}});
   }
   return facts;
 }

@@ -33,8 +33,6 @@ struct DemoRun {
   }
 };
 
-/// Exact but for space around it; several values in any order.
-bool is_right(const std::string& answer, const evaluation::Fact& fact);
 /// "What is the special magic number for a-b mentioned in the text?" -> "magic number for a-b".
 std::string short_question(const std::string& question);
 

@@ -1,6 +1,9 @@
 #include "cli/device.h"
 
+#include <charconv>
+#include <cstdint>
 #include <cstdlib>
+#include <optional>
 
 #include "cli/output.h"
 #include "tca/error.h"
@@ -24,6 +27,16 @@ bool gpu_computes(const runtime::ModelConfig&) { return false; }
 }
 #endif
 
+/// N of "cuda:N", 0 of "cuda", none of devices that are no GPU. create_backend() says what is wrong with a number.
+std::optional<std::int32_t> gpu_of(const std::string& device) {
+  if (device == "cuda") return 0;
+  if (!device.starts_with("cuda:")) return std::nullopt;
+  std::int32_t number = 0;
+  const char* const end = device.data() + device.size();
+  if (std::from_chars(device.data() + 5, end, number).ptr != end) return std::nullopt;
+  return number;
+}
+
 std::string automatic_device(const ModelArgs& args, const runtime::ModelConfig& config) {
   const char* environment = std::getenv("TCA_BACKEND");
   if (environment != nullptr && *environment != '\0') return environment;
@@ -35,7 +48,7 @@ std::string automatic_device(const ModelArgs& args, const runtime::ModelConfig& 
 
 std::string choose_device(const ModelArgs& args, const runtime::ModelConfig& config) {
   const std::string device = args.device == "auto" ? automatic_device(args, config) : args.device;
-  if (device == "cuda" && args.weights == "int8") {
+  if (gpu_of(device) && args.weights == "int8") {
     throw UsageError("--weights int8 is computed on the CPU: use --device cpu in place of cuda, or --weights stored");
   }
   if (args.device == "cuda") require_gpu();
@@ -48,7 +61,9 @@ std::string gpu_description() { return runtime::gpu::description(); }
 
 std::shared_ptr<const runtime::Model> load_on_device(const std::string& device, const std::string& dir,
                                                      ThreadPool& pool, const runtime::ModelOptions& options) {
-  if (device == "cuda") return runtime::load_on_gpu(dir, pool, {.compute = options.compute});
+  if (const auto gpu = gpu_of(device)) {
+    return runtime::load_on_gpu(dir, pool, {.compute = options.compute, .device = *gpu});
+  }
   return runtime::Model::load(dir, pool, options);
 }
 
@@ -65,7 +80,7 @@ std::string gpu_description() { return ""; }
 
 std::shared_ptr<const runtime::Model> load_on_device(const std::string& device, const std::string& dir,
                                                      ThreadPool& pool, const runtime::ModelOptions& options) {
-  if (device == "cuda") require_gpu();
+  if (gpu_of(device)) require_gpu();
   return runtime::Model::load(dir, pool, options);
 }
 

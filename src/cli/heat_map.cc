@@ -58,7 +58,8 @@ std::vector<std::string> map_lines(const HeatMap& map, const Style& style, std::
 
 }  // namespace
 
-std::string render_heat_maps(const std::vector<HeatMap>& maps, const Style& style, std::size_t max_width) {
+std::string render_heat_maps(const std::vector<HeatMap>& maps, const Style& style) {
+  const std::size_t max_width = style.width();
   std::string text;
   std::vector<std::string> row;  // lines of the maps that stand side by side
   std::size_t row_width = 0;

@@ -14,7 +14,7 @@ struct HeatMap {
 };
 
 /// Percent kept in every cell on a ground from dark to bright; without colour the numbers alone. Maps with more heads
-/// than fit show tenths, one digit a head. Maps stand side by side as long as they fit in max_width columns.
-std::string render_heat_maps(const std::vector<HeatMap>& maps, const Style& style, std::size_t max_width);
+/// than fit show tenths, one digit a head. Maps stand side by side as long as they fit in the width.
+std::string render_heat_maps(const std::vector<HeatMap>& maps, const Style& style);
 
 }  // namespace tca::cli

@@ -1,19 +1,21 @@
-// How --help looks: one line an option where it fits, its default at the end.
+// How --help looks, at any width.
 #pragma once
 
 #include <CLI/CLI.hpp>
 #include <string>
-#include <vector>
+
+#include "cli/reference.h"
 
 namespace tca::cli {
 
+/// Of the program: its commands too.
+std::string program_help(const ProgramReference& program, std::size_t width);
+std::string command_help(const CommandReference& command, std::size_t width);
+
+/// Puts both behind CLI11's --help, as wide as standard output.
 class HelpFormatter : public CLI::Formatter {
  public:
-  HelpFormatter();
-  std::string make_usage(const CLI::App* app, std::string name) const override;
-  std::string make_group(std::string group, bool is_positional, std::vector<const CLI::Option*> options) const override;
-  std::string make_option_opts(const CLI::Option* option) const override;
-  std::string make_option_desc(const CLI::Option* option) const override;
+  std::string make_help(const CLI::App* app, std::string name, CLI::AppFormatMode mode) const override;
 };
 
 }  // namespace tca::cli

@@ -7,13 +7,15 @@
 
 #include "cli/commands.h"
 #include "cli/format.h"
+#include "cli/keep.h"
 #include "cli/locate.h"
 #include "cli/options.h"
 #include "cli/output.h"
 #include "cli/profile_report.h"
 #include "cli/session_report.h"
 #include "cli/terminal.h"
-#include "cli/text_table.h"
+#include "cli/wrap.h"
+#include "core/file.h"
 #include "runtime/chat/chat_template.h"
 #include "runtime/io/model_config.h"
 #include "runtime/io/safetensors.h"
@@ -32,7 +34,7 @@ struct InspectArgs {
 };
 
 void add_options(CLI::App& app, InspectArgs& args) {
-  app.add_option("PATH", args.path, "Model, profile or saved session")->type_name("")->capture_default_str();
+  app.add_option("PATH", args.path, "Model, profile or saved session")->capture_default_str();
   app.add_option("--keep", args.keep, "Of a profile, only the configuration for this share of the tokens")
       ->check(in_range(0, 1, /*low_excluded=*/true))
       ->type_name("RATIO");
@@ -43,13 +45,14 @@ void add_options(CLI::App& app, InspectArgs& args) {
 }
 
 std::string line(const Style& style, const char* label, const std::string& text) {
-  return "  " + style.dim(pad(label, 14)) + text + "\n";
+  return labelled(style, label, 14, text);
 }
 
 // ---- a model
 
 struct ModelFacts {
   runtime::ModelConfig config;
+  DType dtype = DType::kBF16;  // of most weights
   std::string fingerprint;
   std::string chat_template;  // its file, empty: none that can be used
   std::string chat_problem;   // why not
@@ -72,6 +75,7 @@ ModelFacts read_model(const std::string& dir) {
   const runtime::Checkpoint checkpoint = runtime::Checkpoint::open(dir);
   ModelFacts facts;
   facts.config = runtime::ModelConfig::load(dir);
+  facts.dtype = checkpoint.main_dtype();
   facts.fingerprint = checkpoint.fingerprint();
   for (const auto& [name, tensor] : checkpoint.tensors()) facts.parameters += tensor.num_elements();
   facts.file_bytes = checkpoint.total_bytes();
@@ -81,8 +85,11 @@ ModelFacts read_model(const std::string& dir) {
   const runtime::Tokenizer tokenizer = runtime::Tokenizer::load(dir);
   facts.tokens = tokenizer.vocab_size();
   find_chat_template(dir, tokenizer, facts);
-  const fs::path profile = fs::path(dir) / "profile.json";
-  if (fs::exists(profile)) facts.profile = profile.string();
+  const std::string profile = (fs::path(dir) / "profile.json").string();
+  if (has_entry(profile)) facts.profile = profile;
+  for (const auto& warnings : {facts.config.warnings, checkpoint.warnings()}) {
+    for (const std::string& warning : warnings) warn(warning);
+  }
   return facts;
 }
 
@@ -92,7 +99,7 @@ std::string model_text(const std::string& dir, const ModelFacts& facts, const St
   text += line(style, "architecture", config.architecture);
   text += line(style, "parameters",
                fmt::format("{}, {} in {}", format_count(facts.parameters), format_bytes(facts.file_bytes),
-                           dtype_name(config.dtype)));
+                           dtype_name(facts.dtype)));
   text += line(style, "layers",
                fmt::format("{}, hidden {}, MLP {}", config.num_layers, format_count(config.hidden_size),
                            format_count(config.intermediate_size)));
@@ -120,7 +127,7 @@ Json model_facts_json(const std::string& dir, const ModelFacts& facts) {
           {"architecture", config.architecture},
           {"parameters", facts.parameters},
           {"weight_bytes", facts.file_bytes},
-          {"dtype", dtype_name(config.dtype)},
+          {"dtype", dtype_name(facts.dtype)},
           {"num_layers", config.num_layers},
           {"hidden_size", config.hidden_size},
           {"intermediate_size", config.intermediate_size},
@@ -143,13 +150,21 @@ Json model_facts_json(const std::string& dir, const ModelFacts& facts) {
 // Without --keep all configurations of the objective, else the one that is picked.
 std::vector<HeatMap> maps_of(const Profile& profile, const InspectArgs& args) {
   std::vector<HeatMap> maps;
-  if (args.keep) return {budget_map(profile.pick(*args.keep, args.objective))};
+  if (args.keep) {
+    return {budget_map(pick_budget(profile, *args.keep, args.objective, fmt::format("--keep {:g}", *args.keep)))};
+  }
   for (const ProfileBudget& budget : profile.budgets) {
     if (budget.objective == args.objective) maps.push_back(budget_map(budget));
   }
   // Lists the objectives there are.
-  if (maps.empty()) (void)profile.pick(kDefaultKeep, args.objective);
+  if (maps.empty()) (void)profile.pick(kUnmeasuredKeep, args.objective);
   return maps;
+}
+
+void note_nearest(const Profile& profile, const InspectArgs& args) {
+  const std::string text =
+      nearest_budget_note(profile, *args.keep, args.objective, fmt::format("--keep {:g}", *args.keep));
+  if (!text.empty()) note(text);
 }
 
 std::string profile_text(const std::string& path, const Profile& profile, const InspectArgs& args, const Style& style) {
@@ -164,12 +179,19 @@ std::string profile_text(const std::string& path, const Profile& profile, const 
   text += line(style, "calibrated",
                fmt::format("{} by tca {}, on {} tokens, seed {}", profile.date, profile.version,
                            format_count(profile.calibration_tokens), profile.seed));
+  if (profile.default_keep) {
+    text += line(style, "default",
+                 fmt::format("--keep {:g} ({}), measured on {}", profile.default_keep->keep,
+                             profile.default_keep->objective, profile.default_keep->measured_on));
+  } else {
+    text += line(style, "default", fmt::format("--keep {:g}, not measured on this model", kUnmeasuredKeep));
+  }
   text += line(style, "selection",
                fmt::format("blocks of {}, window {}, sinks {}, {} probes", profile.rule.block_size, profile.rule.window,
                            profile.rule.sinks, profile.rule.probe_queries));
   text += "\n" + budgets_table(profile, style);
-  text += "\nPercent of the tokens kept, by layer (down) and KV head (across)\n\n";
-  return text + render_heat_maps(maps, style, kTableWidth);
+  text += "\n" + fill("Percent of the tokens kept, by layer (down) and KV head (across)", style.width(), 0) + "\n";
+  return text + render_heat_maps(maps, style);
 }
 
 // ---- which of them it is
@@ -183,7 +205,7 @@ bool looks_like_json(const std::string& path) {
 }
 
 int run(const InspectArgs& args) {
-  const Style style(may_colour(STDOUT_FILENO));
+  const Style style = style_of(STDOUT_FILENO);
   std::error_code error;
   const bool file = fs::exists(args.path, error) && !fs::is_directory(args.path, error);
   if (!file) {
@@ -192,6 +214,7 @@ int run(const InspectArgs& args) {
     args.json ? write_json(model_facts_json(dir, facts)) : write_output(model_text(dir, facts, style));
   } else if (looks_like_json(args.path)) {
     const Profile profile = Profile::load(args.path);
+    if (args.keep) note_nearest(profile, args);
     if (!args.json) {
       write_output(profile_text(args.path, profile, args, style));
       return 0;

@@ -6,15 +6,17 @@
 #include <filesystem>
 
 #include "cli/device.h"
+#include "cli/keep.h"
+#include "cli/lengths.h"
 #include "cli/output.h"
 #include "cli/random_shape.h"
+#include "core/file.h"
 
 namespace tca::cli {
 
 std::string LoadedModel::name() const {
   if (!shape.empty()) return shape + ", random weights";
-  const auto path = std::filesystem::path(dir).lexically_normal();
-  return (path.has_filename() ? path : path.parent_path()).filename().string();
+  return model_name(dir);
 }
 
 namespace {
@@ -37,6 +39,7 @@ LoadedModel load_model(const ModelArgs& args) {
   auto backend = create_backend(device, *pool);
   runtime::Tokenizer tokenizer = runtime::Tokenizer::load(dir);
   auto model = load_on_device(device, dir, *pool, model_options(args));
+  for (const std::string& warning : model->config().warnings) warn(warning);
   return {dir, std::move(pool), std::move(backend), std::move(model), std::move(tokenizer)};
 }
 
@@ -66,15 +69,14 @@ std::vector<std::int32_t> stop_ids(const runtime::ModelConfig& config, const run
 
 std::string profile_path(const AttentionArgs& args, const LoadedModel& loaded) {
   if (!args.profile.empty()) return args.profile;
-  const std::filesystem::path beside = std::filesystem::path(loaded.dir) / "profile.json";
-  std::error_code error;
-  return std::filesystem::exists(beside, error) ? beside.string() : "";
+  const std::string beside = (std::filesystem::path(loaded.dir) / "profile.json").string();
+  return has_entry(beside) ? beside : "";
 }
 
 runtime::SessionOptions session_options(const AttentionArgs& args, const LoadedModel& loaded) {
   runtime::SessionOptions options;
+  check_length(fmt::format("--ctx {}", args.max_context), args.max_context, loaded);
   options.attention = attention_mode(args.attention);
-  options.keep = args.keep.value_or(kDefaultKeep);
   options.objective = args.objective;
   options.max_context = args.max_context;
   options.kv_budget_bytes = args.kv_budget_bytes;
@@ -84,11 +86,21 @@ runtime::SessionOptions session_options(const AttentionArgs& args, const LoadedM
   if (full && (args.keep || args.tolerance || !args.profile.empty())) {
     throw UsageError("--attention full keeps everything: --keep, --tolerance and --profile do not go with it");
   }
+  if (args.keep && *args.keep == 1) {
+    if (args.tolerance || options.attention == runtime::AttentionMode::kTca) {
+      throw UsageError("--keep 1 is full attention: --tolerance and --attention tca do not go with it");
+    }
+    options.keep = 1;
+    options.attention = runtime::AttentionMode::kFull;
+    return options;
+  }
   const std::string path = full ? "" : profile_path(args, loaded);
   if (!path.empty()) {
     auto profile = std::make_shared<Profile>(Profile::load(path));
     if (!loaded.shape.empty()) *profile = spread_profile(*profile, loaded.model->fingerprint());
     profile->validate(loaded.model->fingerprint());
+    options.keep = args.keep.value_or(profile->usual_keep(args.objective));
+    if (args.keep) (void)pick_budget(*profile, *args.keep, args.objective, fmt::format("--keep {:g}", *args.keep));
     options.profile = std::move(profile);
   } else if (args.keep || args.tolerance || options.attention == runtime::AttentionMode::kTca) {
     throw Error(ErrorCategory::kInvalidArgument,
@@ -99,12 +111,23 @@ runtime::SessionOptions session_options(const AttentionArgs& args, const LoadedM
   return options;
 }
 
+void note_options(const AttentionArgs& args, const runtime::SessionOptions& options, const LoadedModel& loaded,
+                  bool hints) {
+  if (options.profile != nullptr && args.keep) {
+    const std::string text =
+        nearest_budget_note(*options.profile, *args.keep, args.objective, fmt::format("--keep {:g}", *args.keep));
+    if (!text.empty()) note(text);
+  }
+  if (options.profile == nullptr && options.attention == runtime::AttentionMode::kAuto && hints) {
+    note(
+        fmt::format("{0} has no profile.json, so all attention is full; `tca calibrate -m {0} -t TEXT -o "
+                    "{0}/profile.json` makes one",
+                    loaded.dir));
+  }
+}
+
 void check_context(std::int64_t num_tokens, const AttentionArgs& args, const LoadedModel& loaded) {
   const std::int64_t longest = loaded.model->config().max_position;
-  if (args.max_context > longest) {
-    throw Error(ErrorCategory::kInvalidArgument,
-                fmt::format("--ctx {} is more than the {} tokens the model was made for", args.max_context, longest));
-  }
   const std::int64_t context = args.max_context > 0 ? args.max_context : longest;
   if (num_tokens <= context) return;
   throw Error(ErrorCategory::kInvalidArgument,

@@ -25,12 +25,10 @@ struct ModelArgs {
   int threads = 0;
 };
 
-inline constexpr double kDefaultKeep = 0.2;
-
 struct AttentionArgs {
   std::string attention = "auto";
-  std::string profile;  // empty: profile.json of the model directory, where there is one
-  std::optional<double> keep;
+  std::string profile;         // empty: profile.json of the model directory, where there is one
+  std::optional<double> keep;  // without it, what the profile says, else kUnmeasuredKeep; 1 is full attention
   std::string objective = "tail-risk";
   std::optional<double> tolerance;
   bool certify = false;
@@ -66,10 +64,15 @@ LoadedModel load_random_model(const ModelArgs& args, const std::string& shape, s
 /// What ends an answer: the tokens that config.json and generation_config.json name, and the chat form's own.
 std::vector<std::int32_t> stop_ids(const runtime::ModelConfig& config, const runtime::ChatTemplate* chat);
 
-/// Reads and checks the profile; UsageError where arguments contradict each other.
+/// Reads and checks the profile; UsageError where arguments contradict each other, kInvalidArgument where --keep is
+/// less than the profile can keep.
 runtime::SessionOptions session_options(const AttentionArgs& args, const LoadedModel& loaded);
 /// The file session_options reads, empty when there is none.
 std::string profile_path(const AttentionArgs& args, const LoadedModel& loaded);
+/// Says on standard error where the options are not what one would expect of the arguments: --keep comes to another
+/// share, or there is no profile and hints are wanted. Once a program, before the work.
+void note_options(const AttentionArgs& args, const runtime::SessionOptions& options, const LoadedModel& loaded,
+                  bool hints);
 /// Throws kInvalidArgument when a prompt is longer than the context.
 void check_context(std::int64_t num_tokens, const AttentionArgs& args, const LoadedModel& loaded);
 

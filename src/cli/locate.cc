@@ -3,10 +3,13 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <system_error>
 
+#include "core/file.h"
+#include "runtime/io/model_folder.h"
 #include "tca/error.h"
 
 namespace tca::cli {
@@ -21,26 +24,58 @@ std::string program_dir() {
   return error ? std::string(".") : program.parent_path().string();
 }
 
-std::string locate(const std::string& asked, const std::string& kind, const char* variable, bool directory) {
-  const auto is_there = [&](const fs::path& path) {
-    std::error_code error;
-    return directory ? fs::is_directory(path, error) : fs::exists(path, error) && !fs::is_directory(path, error);
-  };
+bool is_folder(const std::string& path) {
+  std::error_code error;
+  return fs::is_directory(path, error);
+}
+
+bool is_file(const std::string& path) {
+  std::error_code error;
+  return fs::exists(path, error) && !fs::is_directory(path, error);
+}
+
+// The asked path itself, or a name in one of the folders of `kind`, which are listed in `looked`. Something with a
+// slash is a path and nothing else.
+std::string find(const std::string& asked, const std::string& kind, const char* variable,
+                 bool (*is_there)(const std::string&), std::vector<std::string>& looked) {
   if (is_there(asked)) return asked;
-  // Something with a slash is a path and nothing else.
-  std::vector<std::string> looked;
-  if (!asked.empty() && asked.find('/') == std::string::npos) {
-    for (const std::string& folder : search_folders(kind, std::getenv(variable), program_dir())) {
-      const fs::path candidate = fs::path(folder) / asked;
-      if (is_there(candidate)) return candidate.string();
-      looked.push_back(folder);
-    }
+  if (asked.empty() || asked.find('/') != std::string::npos) return "";
+  for (const std::string& folder : search_folders(kind, std::getenv(variable), program_dir())) {
+    const std::string candidate = (fs::path(folder) / asked).string();
+    if (is_there(candidate)) return candidate;
+    looked.push_back(folder);
   }
-  const std::string where = looked.empty() ? "" : fmt::format("; also looked in {}", fmt::join(looked, ", "));
-  throw Error(
-      ErrorCategory::kIo,
-      directory ? fmt::format("model '{}': no such directory{} (give its directory, or set {})", asked, where, variable)
-                : fmt::format("text '{}': no such file{} (give its path, or set {})", asked, where, variable));
+  return "";
+}
+
+std::string also_looked_in(const std::vector<std::string>& looked) {
+  return looked.empty() ? "" : fmt::format("; also looked in {}", fmt::join(looked, ", "));
+}
+
+// "name" or "organisation/name", as models are called on the Hugging Face Hub.
+bool is_hub_name(const std::string& name) {
+  const auto is_fine = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' ||
+           c == '.' || c == '/';
+  };
+  return !name.empty() && std::all_of(name.begin(), name.end(), is_fine) && name.front() != '.' &&
+         name.front() != '/' && name.back() != '/' && std::count(name.begin(), name.end(), '/') <= 1;
+}
+
+// Where the Hub's tools keep the snapshots of a model: "models--organisation--name" in their cache.
+std::string hub_folder(const std::string& name) {
+  std::string folder = "models--" + name;
+  if (const auto slash = folder.find('/'); slash != std::string::npos) folder.replace(slash, 1, "--");
+  return (fs::path(hub_cache([](const char* variable) { return std::getenv(variable); })) / folder).string();
+}
+
+std::string find_snapshot(const std::string& name, const std::string& folder) {
+  const std::vector<std::string> snapshots = runtime::hub_snapshots(folder);
+  if (snapshots.size() == 1 || (snapshots.size() > 1 && has_entry(folder + "/refs/main"))) return snapshots.front();
+  if (snapshots.empty()) return "";
+  throw Error(ErrorCategory::kIo, fmt::format("model '{}': {} has several snapshots and no refs/main: give the folder "
+                                              "of one: {}",
+                                              name, folder, fmt::join(snapshots, ", ")));
 }
 
 }  // namespace
@@ -56,12 +91,53 @@ std::vector<std::string> search_folders(const std::string& kind, const char* env
   return folders;
 }
 
+std::string hub_cache(const std::function<const char*(const char*)>& environment) {
+  const auto value = [&](const char* name) -> std::string {
+    const char* const found = environment(name);
+    return found == nullptr ? "" : found;
+  };
+  for (const char* name : {"HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"}) {
+    if (!value(name).empty()) return value(name);
+  }
+  if (!value("HF_HOME").empty()) return (fs::path(value("HF_HOME")) / "hub").string();
+  const fs::path own = value("XDG_CACHE_HOME");
+  const fs::path caches = own.empty() ? fs::path(value("HOME")) / ".cache" : own;
+  return (caches / "huggingface" / "hub").string();
+}
+
 std::string locate_model(const std::string& name_or_dir) {
-  return locate(name_or_dir, "models", "TCA_MODELS", /*directory=*/true);
+  std::vector<std::string> looked;
+  const std::string found = find(name_or_dir, "models", "TCA_MODELS", is_folder, looked);
+  if (!found.empty()) return found;
+  if (is_file(name_or_dir)) runtime::fail_without(name_or_dir, runtime::ModelPart::kConfig);
+  std::string hub;
+  if (is_hub_name(name_or_dir)) {
+    const std::string folder = hub_folder(name_or_dir);
+    const std::string snapshot = find_snapshot(name_or_dir, folder);
+    if (!snapshot.empty()) return snapshot;
+    hub = fmt::format("; nothing is downloaded: what `hf download {}` fetches would lie in {}", name_or_dir, folder);
+  }
+  throw Error(ErrorCategory::kIo,
+              fmt::format("model '{}': no such directory{}{} (give its directory, or set TCA_MODELS)", name_or_dir,
+                          also_looked_in(looked), hub));
 }
 
 std::string locate_text(const std::string& name_or_file) {
-  return locate(name_or_file, "data", "TCA_DATA", /*directory=*/false);
+  std::vector<std::string> looked;
+  const std::string found = find(name_or_file, "data", "TCA_DATA", is_file, looked);
+  if (!found.empty()) return found;
+  throw Error(ErrorCategory::kIo, fmt::format("text '{}': no such file{} (give its path, or set TCA_DATA)",
+                                              name_or_file, also_looked_in(looked)));
+}
+
+std::string model_name(const std::string& dir) {
+  const fs::path path = fs::path(dir).lexically_normal();
+  const fs::path folder = path.has_filename() ? path : path.parent_path();
+  const std::string top = folder.parent_path().parent_path().filename().string();
+  if (folder.parent_path().filename() != "snapshots" || !top.starts_with("models--")) return folder.filename().string();
+  std::string name = top.substr(std::string("models--").size());
+  if (const auto dashes = name.find("--"); dashes != std::string::npos) name.replace(dashes, 2, "/");
+  return name;
 }
 
 }  // namespace tca::cli

@@ -1,6 +1,7 @@
 // Where models and example texts are: next to the program or where the environment says. No path is compiled in.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -14,9 +15,18 @@ inline constexpr char kDefaultText[] = "michael-armstrong.txt";
 std::vector<std::string> search_folders(const std::string& kind, const char* environment_value,
                                         const std::string& program_dir);
 
-/// A directory, or the name of a model in one of the folders ($TCA_MODELS first). Throws kIo saying where it looked.
+/// The folder of the Hugging Face Hub's cache: $HF_HUB_CACHE, $HF_HOME/hub, or ~/.cache/huggingface/hub. environment
+/// is getenv.
+std::string hub_cache(const std::function<const char*(const char*)>& environment);
+
+/// A directory, the name of a model in one of the folders ($TCA_MODELS first), or what the Hub calls a model
+/// ("organisation/name") that the Hub's cache has: the snapshot that refs/main names. Nothing is downloaded. Throws kIo
+/// saying where it looked.
 std::string locate_model(const std::string& name_or_dir);
 /// A file, or the name of a text in one of the folders ($TCA_DATA first). Throws kIo saying where it looked.
 std::string locate_text(const std::string& name_or_file);
+
+/// What people call the model in a directory: the directory's name, or the Hub's for a snapshot in its cache.
+std::string model_name(const std::string& dir);
 
 }  // namespace tca::cli

@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <exception>
 #include <memory>
-#include <new>
+#include <optional>
 #include <string_view>
 
 #include "cli/commands.h"
@@ -14,28 +14,33 @@
 #include "cli/help_format.h"
 #include "cli/output.h"
 #include "cli/signals.h"
+#include "cli/suggest.h"
+#include "runtime/model/precision.h"
 #include "tca/backend.h"
-#include "tca/error.h"
 #include "tca/version.h"
 
 namespace tca::cli {
 namespace {
 
-constexpr int kSuccess = 0, kFailure = 1, kUsage = 2;
+constexpr int kSuccess = 0, kUsage = 2;
 
 std::string version_text() {
   ThreadPool pool(1);
   const std::string isa = create_backend("cpu", pool)->capabilities().isa;
   const std::string gpu = gpu_description();
-  return fmt::format("tca {}\nbackends: {} (cpu: {}){}", TCA_VERSION, fmt::join(available_backends(), ", "), isa,
-                     gpu.empty() ? "" : "\ngpu: " + gpu);
+  const runtime::Precision precision =
+      runtime::choose_precision(runtime::ComputeType::kAuto, runtime::has_bf16_products());
+  return fmt::format("tca {}\nbackends: {} (cpu: {})\ncpu: blocks of rows by {}, rows by {}, keys and values in {}{}",
+                     TCA_VERSION, fmt::join(available_backends(), ", "), isa,
+                     runtime::block_products_name(precision.activations), runtime::row_products_name(),
+                     dtype_name(precision.kv), gpu.empty() ? "" : "\ngpu: " + gpu);
 }
 
 void add_commands(CLI::App& app, Job& job) {
   app.require_subcommand(1);
   app.formatter(std::make_shared<HelpFormatter>());
-  app.set_version_flag("--version", version_text, "Version, backends and instruction set");
-  app.footer("`tca COMMAND --help` lists a command's options. Without --model, lookback-28m is used.");
+  app.set_version_flag("-V,--version", version_text, "Version, backends and instruction set");
+  app.footer("`tca help COMMAND` lists a command's options. Without --model, lookback-28m is used.");
   add_run_command(app, job);
   add_chat_command(app, job);
   add_calibrate_command(app, job);
@@ -44,6 +49,23 @@ void add_commands(CLI::App& app, Job& job) {
   add_demo_command(app, job);
   add_bench_command(app, job);
   add_tokenize_command(app, job);
+  add_help_command(app, job);
+  add_completion_command(app, job);
+}
+
+// What is wrong with the command line. Words that nobody takes come first: CLI11 may miss a command because of one.
+std::string usage_message(CLI::App& app, const CLI::ParseError& error) {
+  const auto chosen = app.get_subcommands();
+  std::optional<CommandReference> command;
+  if (!chosen.empty()) command = command_reference(*chosen.front());
+  std::string what = error.what();
+  const bool refused = dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr || chosen.empty();
+  if (refused) {
+    const std::string unknown =
+        unknown_word_message(app.remaining(/*recurse=*/true), reference_of(app), command ? &*command : nullptr);
+    if (!unknown.empty()) what = unknown;
+  }
+  return fmt::format("{} (see tca{} --help)", what, command ? " " + command->name : "");
 }
 
 // The command line, or an exit code when there is nothing to run.
@@ -58,9 +80,7 @@ int parse(CLI::App& app, int argc, char** argv, bool json) {
     write_output(text.str());
     return -1;
   } catch (const CLI::ParseError& error) {
-    const auto chosen = app.get_subcommands();
-    const std::string command = chosen.empty() ? "" : " " + chosen.front()->get_name();
-    report_error("usage", fmt::format("{} (see tca{} --help)", error.what(), command), json);
+    report_error("usage", usage_message(app, error), json);
     return kUsage;
   }
 }
@@ -82,19 +102,10 @@ int guarded_run(int argc, char** argv, bool json) {
     return run(argc, argv, json);
   } catch (const ReaderGone&) {
     return kSuccess;
-  } catch (const UsageError& error) {
-    report_error("usage", error.what(), json);
-    return kUsage;
-  } catch (const Error& error) {
-    const bool stopped = error.category() == ErrorCategory::kCancelled && stop_requested();
-    report_error(category_name(error.category()), stopped ? "interrupted" : error.what(), json);
-    return stopped ? stop_exit_code() : kFailure;
-  } catch (const std::bad_alloc&) {
-    report_error("out_of_memory", "out of memory", json);
-    return kFailure;
-  } catch (const std::exception& error) {
-    report_error("internal", error.what(), json);
-    return kFailure;
+  } catch (const std::exception&) {
+    const Failure failure = current_failure();
+    report_error(failure.category, failure.message, json);
+    return failure.exit_code;
   }
 }
 

@@ -76,12 +76,12 @@ void add_model_options(CLI::App& app, ModelArgs& args) {
       ->capture_default_str()
       ->group("Model");
   app.add_option("--compute", args.compute, "Precision of the matrix products: auto, bf16, fp32")
-      ->check(CLI::IsMember({"auto", "bf16", "fp32"}).description(""))
+      ->check(one_of({"auto", "bf16", "fp32"}))
       ->type_name("TYPE")
       ->capture_default_str()
       ->group("Model");
   app.add_option("--weights", args.weights, "What weights are kept as: stored, int8 (CPU)")
-      ->check(CLI::IsMember({"stored", "int8"}).description(""))
+      ->check(one_of({"stored", "int8"}))
       ->type_name("TYPE")
       ->capture_default_str()
       ->group("Model");
@@ -90,7 +90,7 @@ void add_model_options(CLI::App& app, ModelArgs& args) {
       ->type_name("N")
       ->group("Model");
   app.add_option("--device", args.device, "Where it runs: auto, cpu, cuda, reference")
-      ->check(CLI::IsMember({"auto", "cpu", "cuda", "reference"}).description(""))
+      ->check(one_of({"auto", "cpu", "cuda", "reference"}))
       ->type_name("NAME")
       ->capture_default_str()
       ->group("Model");
@@ -100,7 +100,8 @@ void add_profile_options(CLI::App& app, AttentionArgs& args) {
   app.add_option("--profile", args.profile, "Calibrated profile (default: profile.json of the model)")
       ->type_name("FILE")
       ->group("Attention");
-  app.add_option("--keep", args.keep, fmt::format("Share of the tokens to keep (default: {})", kDefaultKeep))
+  app.add_option("--keep", args.keep,
+                 fmt::format("Share of the tokens to keep (default: the profile's, else {}); 1: all", kUnmeasuredKeep))
       ->check(in_range(0, 1, /*low_excluded=*/true))
       ->type_name("RATIO")
       ->group("Attention");
@@ -112,7 +113,7 @@ void add_profile_options(CLI::App& app, AttentionArgs& args) {
 
 void add_attention_options(CLI::App& app, AttentionArgs& args) {
   app.add_option("--attention", args.attention, "auto (tca where it is faster), full, tca")
-      ->check(CLI::IsMember({"auto", "full", "tca"}).description(""))
+      ->check(one_of({"auto", "full", "tca"}))
       ->type_name("MODE")
       ->capture_default_str()
       ->group("Attention");

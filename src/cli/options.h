@@ -6,6 +6,7 @@
 #include <string>
 
 #include "cli/loaded_model.h"
+#include "cli/reference.h"
 
 namespace tca::cli {
 

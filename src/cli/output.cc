@@ -5,7 +5,9 @@
 
 #include <cerrno>
 #include <cstring>
+#include <new>
 
+#include "cli/signals.h"
 #include "cli/terminal.h"
 
 namespace tca::cli {
@@ -36,14 +38,19 @@ void write_note(std::string_view text) {
 }
 
 void report_error(const std::string& category, const std::string& message, bool json) {
-  const Style style(may_colour(STDERR_FILENO));
+  const Style style = style_of(STDERR_FILENO);
   write_note(style.bad("tca: error:") + " " + one_line(message) + "\n");
   if (json) write_json({{"error", {{"category", category}, {"message", message}}}});
 }
 
 void warn(const std::string& message) {
-  const Style style(may_colour(STDERR_FILENO));
+  const Style style = style_of(STDERR_FILENO);
   write_note(style.accent("tca: warning:") + " " + one_line(message) + "\n");
+}
+
+void note(const std::string& message) {
+  const Style style = style_of(STDERR_FILENO);
+  write_note(style.dim("tca: note:") + " " + one_line(message) + "\n");
 }
 
 std::string category_name(ErrorCategory category) {
@@ -62,6 +69,21 @@ std::string category_name(ErrorCategory category) {
       return "cancelled";
   }
   return "unknown";
+}
+
+Failure current_failure() {
+  try {
+    throw;
+  } catch (const UsageError& error) {
+    return {"usage", error.what(), 2};
+  } catch (const Error& error) {
+    const bool stopped = error.category() == ErrorCategory::kCancelled && stop_requested();
+    return {category_name(error.category()), stopped ? "interrupted" : error.what(), stopped ? stop_exit_code() : 1};
+  } catch (const std::bad_alloc&) {
+    return {"out_of_memory", "out of memory"};
+  } catch (const std::exception& error) {
+    return {"internal", error.what()};
+  }
 }
 
 }  // namespace tca::cli

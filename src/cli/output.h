@@ -30,7 +30,17 @@ void write_note(std::string_view text);
 /// "tca: error: ..." on one line of standard error, and with json an error object on standard output.
 void report_error(const std::string& category, const std::string& message, bool json);
 void warn(const std::string& message);
+/// "tca: note: ...": what the program does otherwise than one would think, on one line of standard error.
+void note(const std::string& message);
 
 std::string category_name(ErrorCategory category);
+
+/// How a job that threw ends.
+struct Failure {
+  std::string category, message;
+  int exit_code = 1;
+};
+/// Of the exception being handled; a request to stop counts as what it came from. Not for ReaderGone.
+Failure current_failure();
 
 }  // namespace tca::cli

@@ -2,15 +2,36 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "cli/format.h"
 #include "cli/text_table.h"
+#include "cli/wrap.h"
 
 namespace tca::cli {
 
 namespace {
 
-// As many numbers of three columns as fit behind the other columns.
-constexpr std::size_t kMostLayersInRow = 10;
+// As many numbers of four columns as fit behind the other columns.
+constexpr std::size_t kMostNumbersInRow = 10;
+
+// Layers that one number stands for, so that all of them fit.
+std::size_t layers_in_number(std::size_t num_layers) {
+  return std::max<std::size_t>(1, (num_layers + kMostNumbersInRow - 1) / kMostNumbersInRow);
+}
+
+// " 37 100 ...": percent, the mean over each range of layers.
+std::string by_ranges(const std::vector<double>& shares) {
+  const std::size_t range = layers_in_number(shares.size());
+  std::string text;
+  for (std::size_t begin = 0; begin < shares.size(); begin += range) {
+    const std::size_t end = std::min(begin + range, shares.size());
+    double sum = 0;
+    for (std::size_t l = begin; l < end; ++l) sum += shares[l];
+    text += fmt::format("{:>3.0f} ", sum / static_cast<double>(end - begin) * 100);
+  }
+  return text;
+}
 
 struct HeadCounts {
   int full = 0, window = 0, all = 0;
@@ -40,21 +61,18 @@ Json rule_json(const SelectionRule& rule) {
 }  // namespace
 
 std::string budgets_table(const Profile& profile, const Style& style) {
-  TextTable table({{"objective"},
-                   {"budget", true},
+  const std::size_t range = layers_in_number(static_cast<std::size_t>(profile.model.num_layers));
+  TextTable table({{"objective", false, false, true},
+                   {"budget", true, false, true},
                    {"kept", true},
                    {"full heads", true},
                    {"window heads", true},
                    {"others", true},
-                   {"kept by layer"}});
+                   {range == 1 ? "kept by layer" : fmt::format("kept by {} layers", range)}});
   std::string objective;
   for (const ProfileBudget& budget : profile.budgets) {
     if (!objective.empty() && objective != budget.objective) table.add_rule();
     objective = budget.objective;
-    std::string by_layer;
-    // Deep models would need a page: --json has them all.
-    const std::vector<double> shares = kept_by_layer(budget);
-    for (const double share : shares) by_layer += fmt::format("{:>3.0f} ", share * 100);
     const HeadCounts counts = count_heads(budget);
     table.add_row({{budget.objective},
                    {fmt::format("{:.2f}", budget.budget)},
@@ -62,9 +80,17 @@ std::string budgets_table(const Profile& profile, const Style& style) {
                    {fmt::format("{}", counts.full)},
                    {fmt::format("{}", counts.window)},
                    {fmt::format("{}", counts.all - counts.full - counts.window)},
-                   {shares.size() <= kMostLayersInRow ? by_layer : "", CellStyle::kDim}});
+                   {by_ranges(kept_by_layer(budget)), CellStyle::kDim}});
   }
-  return table.render(kTableWidth, style);
+  std::string text = table.render(style);
+  if (range > 1) {
+    text +=
+        style.dim(fill(fmt::format("Kept by {} layers: percent, the mean of layers 0-{}, {}-{} and so on; --json has "
+                                   "every layer.",
+                                   range, range - 1, range, 2 * range - 1),
+                       style.width(), 2));
+  }
+  return text;
 }
 
 HeatMap budget_map(const ProfileBudget& budget) {
@@ -122,12 +148,19 @@ Json profile_json(const Profile& profile) {
     object["layers"] = std::move(layers);
     budgets.push_back(std::move(object));
   }
+  Json measured;
+  if (profile.default_keep) {
+    measured = {{"objective", profile.default_keep->objective},
+                {"keep", profile.default_keep->keep},
+                {"measured_on", profile.default_keep->measured_on}};
+  }
   return {{"model", fingerprint_json(profile.model)},
           {"calibration_tokens", profile.calibration_tokens},
           {"text_sha256", profile.text_sha256},
           {"seed", profile.seed},
           {"written_by", profile.version},
           {"date", profile.date},
+          {"default", std::move(measured)},
           {"budgets", std::move(budgets)}};
 }
 

@@ -21,10 +21,10 @@ constexpr auto kRedraw = std::chrono::milliseconds(100);
 // What is done sooner needs no bar.
 constexpr auto kPatience = std::chrono::milliseconds(300);
 
-std::string bar(double share, std::size_t columns) {
+std::string bar(double share, std::size_t columns, const Glyphs& glyphs) {
   const auto full = std::min(columns, static_cast<std::size_t>(share * static_cast<double>(columns) + 0.5));
   std::string text;
-  for (std::size_t i = 0; i < columns; ++i) text += i < full ? "━" : "·";
+  for (std::size_t i = 0; i < columns; ++i) text += i < full ? glyphs.bar : glyphs.groove;
   return text;
 }
 
@@ -37,7 +37,7 @@ std::string time_left(double seconds) {
 }  // namespace
 
 std::string progress_line(const std::string& label, std::int64_t done, std::int64_t total, double elapsed_seconds,
-                          std::size_t width) {
+                          std::size_t width, const Glyphs& glyphs) {
   const double share = total > 0 ? std::clamp(static_cast<double>(done) / static_cast<double>(total), 0.0, 1.0) : 0.0;
   std::string tail = fmt::format("{:3.0f} %", share * 100);
   if (share > 0 && elapsed_seconds >= 0.1) {
@@ -45,12 +45,12 @@ std::string progress_line(const std::string& label, std::int64_t done, std::int6
     tail += "  " + time_left(left);
   }
   const std::size_t fixed = display_width(label) + display_width(tail) + 4;
-  if (fixed + kNarrowestBar > width) return clip(label + "  " + tail, width);
-  return label + "  " + bar(share, std::min(kBarColumns, width - fixed)) + "  " + tail;
+  if (fixed + kNarrowestBar > width) return clip(label + "  " + tail, width, glyphs.ellipsis);
+  return label + "  " + bar(share, std::min(kBarColumns, width - fixed), glyphs) + "  " + tail;
 }
 
 ProgressBar::ProgressBar(std::string label, bool enabled)
-    : label_(std::move(label)), shown_(enabled && is_terminal(STDERR_FILENO)) {}
+    : label_(std::move(label)), shown_(enabled && can_move_cursor(STDERR_FILENO)) {}
 
 void ProgressBar::update(std::int64_t done, std::int64_t total) {
   const Clock::time_point now = Clock::now();
@@ -60,7 +60,7 @@ void ProgressBar::update(std::int64_t done, std::int64_t total) {
   const double elapsed = std::chrono::duration<double>(now - begin_).count();
   // One column stays free: some terminals wrap when the last one is written.
   const std::size_t width = terminal_width(STDERR_FILENO) - 1;
-  fmt::print(stderr, "\r\x1b[K{}", progress_line(label_, done, total, elapsed, width));
+  fmt::print(stderr, "\r\x1b[K{}", progress_line(label_, done, total, elapsed, width, glyphs()));
   std::fflush(stderr);
 }
 

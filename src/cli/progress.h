@@ -6,6 +6,7 @@
 #include <span>
 #include <string>
 
+#include "cli/terminal.h"
 #include "runtime/engine/session.h"
 
 namespace tca::cli {
@@ -13,11 +14,11 @@ namespace tca::cli {
 /// One line of at most `width` columns: label, bar, percent, time left (once a tenth of a second has passed and at
 /// least one unit is done).
 std::string progress_line(const std::string& label, std::int64_t done, std::int64_t total, double elapsed_seconds,
-                          std::size_t width);
+                          std::size_t width, const Glyphs& glyphs = Glyphs());
 
 class ProgressBar {
  public:
-  /// enabled: shown where standard error is a terminal.
+  /// enabled: shown where standard error is a terminal that can take it back.
   explicit ProgressBar(std::string label, bool enabled = true);
   ~ProgressBar() { finish(); }
   ProgressBar(const ProgressBar&) = delete;

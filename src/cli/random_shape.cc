@@ -117,6 +117,7 @@ runtime::ModelConfig random_shape(const std::string& name, std::int64_t extra_po
 Profile spread_profile(const Profile& source, const ModelFingerprint& model) {
   Profile spread = source;
   spread.model = model;
+  spread.default_keep.reset();  // measured on the source's model
   const auto num_layers = static_cast<std::size_t>(model.num_layers);
   const auto num_heads = static_cast<std::size_t>(model.num_kv_heads);
   for (ProfileBudget& budget : spread.budgets) {

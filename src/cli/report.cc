@@ -7,21 +7,44 @@
 
 #include "cli/device.h"
 #include "cli/format.h"
+#include "cli/keep.h"
 #include "cli/memory.h"
 #include "cli/text_table.h"
+#include "cli/wrap.h"
 
 namespace tca::cli {
 namespace {
 
 bool in_int8(const LoadedModel& loaded) { return loaded.model->weight_type() == runtime::WeightType::kInt8; }
 
+/// The bound as a share of a typical output's norm; 0 where nothing was dropped.
+double bound_share(const HeadCertificate& head) { return head.output_norm > 0 ? head.bound / head.output_norm : 0; }
+
+/// What to do about heads whose worst p95 is this: a tolerance of half of it, to one digit.
+std::string certificate_advice(double worst_p95) {
+  if (worst_p95 <= 0) return "";
+  return fmt::format(
+      "  To drop less, raise --keep, or give --tolerance {:.1g}: heads whose p95 exceeds that then keep more.\n",
+      worst_p95 / 2);
+}
+
+/// Null on a GPU.
+Json products_json(const LoadedModel& loaded) {
+  if (loaded.model->device() != nullptr) return nullptr;
+  return {{"blocks", runtime::block_products_name(loaded.model->precision().activations)},
+          {"rows", runtime::row_products_name()}};
+}
+
 }  // namespace
 
 Json model_json(const LoadedModel& loaded) {
+  const runtime::Precision& precision = loaded.model->precision();
   return {{"name", loaded.name()},
           {"path", loaded.dir},
           {"architecture", loaded.model->config().architecture},
-          {"compute", compute_name(loaded.model->compute())},
+          {"compute", dtype_name(precision.activations)},
+          {"kv", dtype_name(precision.kv)},
+          {"products", products_json(loaded)},
           {"weights", in_int8(loaded) ? "int8" : "stored"},
           {"weight_bytes", loaded.model->weight_bytes()}};
 }
@@ -52,12 +75,14 @@ Json memory_json(const LoadedModel& loaded) {
 Json attention_json(const runtime::Session& session, const std::string& profile) {
   const runtime::SessionOptions& options = session.options();
   const ProfileBudget* budget = options.profile ? &options.profile->pick(options.keep, options.objective) : nullptr;
+  const std::optional<std::string> measured = measured_on(options);
   return {{"mode", attention_name(options.attention)},
           {"profile", budget != nullptr ? Json(profile) : Json()},
           {"objective", budget != nullptr ? Json(budget->objective) : Json()},
           {"keep", budget != nullptr ? Json(options.keep) : Json()},
           {"budget", budget != nullptr ? Json(budget->budget) : Json()},
-          {"calibrated_share", budget != nullptr ? Json(budget->kept_share) : Json()}};
+          {"calibrated_share", budget != nullptr ? Json(budget->kept_share) : Json()},
+          {"measured_on", measured ? Json(*measured) : Json()}};
 }
 
 Json certificate_json(const runtime::SessionCertificate& certificate) {
@@ -70,7 +95,9 @@ Json certificate_json(const runtime::SessionCertificate& certificate) {
                        {"mean_delta", head.mean_delta},
                        {"p95_delta", head.p95_delta},
                        {"max_delta", head.max_delta},
-                       {"bound", head.bound}});
+                       {"output_norm", head.output_norm},
+                       {"bound", head.bound},
+                       {"bound_share", bound_share(head)}});
     }
     layers.push_back(std::move(heads));
   }
@@ -79,28 +106,33 @@ Json certificate_json(const runtime::SessionCertificate& certificate) {
 
 std::string certificate_table(const runtime::SessionCertificate& certificate, const Style& style) {
   TextTable table(
-      {{"layer", true}, {"kept", true}, {"mean dropped", true}, {"p95", true}, {"max", true}, {"bound", true}});
+      {{"layer", true}, {"kept", true}, {"mean dropped", true}, {"p95", true}, {"max", true}, {"error at most", true}});
+  double worst_p95 = 0;
   for (std::size_t l = 0; l < certificate.layers.size(); ++l) {
-    HeadCertificate worst;
-    double mean = 0, kept = 0;
+    double mean = 0, kept = 0, p95 = 0, most = 0, bound = 0;
     for (std::size_t h = 0; h < certificate.layers[l].size(); ++h) {
       const HeadCertificate& head = certificate.layers[l][h];
       mean += head.mean_delta;
       kept += certificate.kept_share[l][h];
-      worst.p95_delta = std::max(worst.p95_delta, head.p95_delta);
-      worst.max_delta = std::max(worst.max_delta, head.max_delta);
-      worst.bound = std::max(worst.bound, head.bound);
+      p95 = std::max(p95, head.p95_delta);
+      most = std::max(most, head.max_delta);
+      bound = std::max(bound, bound_share(head));
     }
     const double heads = std::max<double>(1, static_cast<double>(certificate.layers[l].size()));
     table.add_row({{fmt::format("{}", l)},
                    {format_percent(kept / heads)},
                    {fmt::format("{:.4f}", mean / heads)},
-                   {fmt::format("{:.4f}", worst.p95_delta)},
-                   {fmt::format("{:.4f}", worst.max_delta)},
-                   {fmt::format("{:.3f}", worst.bound)}});
+                   {fmt::format("{:.4f}", p95)},
+                   {fmt::format("{:.4f}", most)},
+                   {format_percent(bound)}});
+    worst_p95 = std::max(worst_p95, p95);
   }
-  return "  Attention mass dropped (mean over heads; p95, max and output error bound of the worst head)\n" +
-         table.render(kTableWidth, style);
+  return fill(
+             "Attention mass dropped, of 1: mean over heads, p95 and max of the worst head. \"error at most\" is the "
+             "bound on "
+             "95 of 100 outputs of the worst head, as a share of their mean norm; beyond 100 % it says nothing.",
+             style.width(), 2) +
+         table.render(style) + certificate_advice(worst_p95);
 }
 
 std::string kv_text(const runtime::Session& session, std::optional<std::int64_t> grown) {
@@ -118,18 +150,6 @@ std::string memory_text(const LoadedModel& loaded) {
   return fmt::format("{}{} at the peak, {} of it weights{}", gpu ? "on the GPU " : "",
                      format_bytes(gpu ? peak_gpu_bytes() : peak_memory_bytes()),
                      format_bytes(loaded.model->weight_bytes()), in_int8(loaded) ? " in int8" : "");
-}
-
-std::string compute_name(runtime::ComputeType type) {
-  switch (type) {
-    case runtime::ComputeType::kAuto:
-      return "auto";
-    case runtime::ComputeType::kBF16:
-      return "bf16";
-    case runtime::ComputeType::kF32:
-      return "fp32";
-  }
-  return "auto";
 }
 
 }  // namespace tca::cli

@@ -5,6 +5,7 @@
 #include "cli/commands.h"
 #include "cli/format.h"
 #include "cli/input.h"
+#include "cli/keep.h"
 #include "cli/memory.h"
 #include "cli/options.h"
 #include "cli/output.h"
@@ -12,6 +13,7 @@
 #include "cli/report.h"
 #include "cli/signals.h"
 #include "cli/terminal.h"
+#include "cli/wrap.h"
 #include "runtime/chat/chat_template.h"
 #include "runtime/engine/generate.h"
 #include "tca/version.h"
@@ -24,7 +26,7 @@ struct RunArgs {
   AttentionArgs attention;
   SamplingArgs sampling;
   std::optional<std::string> prompt;
-  std::string prompt_file;
+  std::vector<std::string> prompt_files;
   std::string question;
   ChatFormArgs form;
   bool json = false;
@@ -33,8 +35,9 @@ struct RunArgs {
 
 void add_options(CLI::App& app, RunArgs& args) {
   auto* prompt = app.add_option("-p,--prompt", args.prompt, "The text to read")->type_name("TEXT");
-  app.add_option("-f,--prompt-file", args.prompt_file, "The same from a file (- is standard input, the default)")
-      ->type_name("FILE")
+  app.add_option("-f,--prompt-file", args.prompt_files,
+                 "The same from files and folders (- is standard input, the default)")
+      ->type_name("FILE...")
       ->excludes(prompt);
   app.add_option("-q,--question", args.question, "Ask about the text, in the model's chat form")->type_name("TEXT");
   add_chat_form_options(app, args.form);
@@ -50,12 +53,13 @@ void add_options(CLI::App& app, RunArgs& args) {
 std::string read_prompt(const RunArgs& args) {
   if (args.prompt) {
     if (args.prompt->empty()) throw Error(ErrorCategory::kInvalidArgument, "the prompt is empty (--prompt)");
+    check_text(*args.prompt, "--prompt");
     return *args.prompt;
   }
-  if (args.prompt_file.empty() && is_terminal(STDIN_FILENO)) {
+  if (args.prompt_files.empty() && is_terminal(STDIN_FILENO)) {
     throw UsageError("no prompt: give --prompt, --prompt-file or standard input (see tca run --help)");
   }
-  return read_text_not_empty(args.prompt_file.empty() ? "-" : args.prompt_file, "prompt");
+  return read_texts(args.prompt_files.empty() ? std::vector<std::string>{"-"} : args.prompt_files, "prompt").text;
 }
 
 // Ids of the prompt, and what ends the answer.
@@ -136,11 +140,9 @@ Json to_json(const RunArgs& args, const LoadedModel& loaded, const runtime::Sess
   return object;
 }
 
-std::string summary(const LoadedModel& loaded, const runtime::Session& session, const RunResult& result,
-                    const Style& style) {
-  const auto line = [&](const char* label, const std::string& text) {
-    return "  " + style.dim(pad(label, 11)) + text + "\n";
-  };
+std::string summary(const RunArgs& args, const LoadedModel& loaded, const runtime::Session& session,
+                    const RunResult& result, const Style& style) {
+  const auto line = [&](const char* label, const std::string& text) { return labelled(style, label, 11, text); };
   const double rate = static_cast<double>(result.read.tokens) / std::max(result.read.seconds, 1e-9);
   std::string text = line("prompt", fmt::format("{} tokens in {} ({}), first token after {}",
                                                 format_count(result.read.tokens), format_seconds(result.read.seconds),
@@ -151,6 +153,7 @@ std::string summary(const LoadedModel& loaded, const runtime::Session& session, 
                                 ? fmt::format("tca, {} of the tokens kept, {} of the pairs computed",
                                               format_percent(session.kept_share()), format_percent(result.read.density))
                                 : "full");
+  if (result.read.sparse && !args.attention.keep) text += line("--keep", default_keep_text(session.options()));
   text += line("KV cache", kv_text(session));
   text += line("memory", memory_text(loaded));
   return text;
@@ -158,8 +161,10 @@ std::string summary(const LoadedModel& loaded, const runtime::Session& session, 
 
 int run(const RunArgs& args) {
   const std::string text = read_prompt(args);
+  check_text(args.question, "--question");
   const LoadedModel loaded = load_model(args.model);
   const runtime::SessionOptions options = session_options(args.attention, loaded);
+  note_options(args.attention, options, loaded, /*hints=*/!args.quiet);
   const Prompt prompt = encode_prompt(args, text, loaded);
   check_context(std::ssize(prompt.ids), args.attention, loaded);
   runtime::Session session(loaded.model, *loaded.backend, *loaded.pool, options);
@@ -168,8 +173,8 @@ int run(const RunArgs& args) {
     write_json(to_json(args, loaded, session, result));
     return 0;
   }
-  const Style style(may_colour(STDERR_FILENO));
-  if (!args.quiet) write_note("\n" + summary(loaded, session, result, style));
+  const Style style = style_of(STDERR_FILENO);
+  if (!args.quiet) write_note("\n" + summary(args, loaded, session, result, style));
   // Asked for by name, so shown even with --quiet.
   if (session.certificate()) write_note("\n" + certificate_table(*session.certificate(), style));
   return 0;

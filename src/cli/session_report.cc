@@ -10,7 +10,7 @@
 #include "cli/format.h"
 #include "cli/heat_map.h"
 #include "cli/profile_report.h"
-#include "cli/text_table.h"
+#include "cli/wrap.h"
 #include "core/json.h"
 #include "tca/version.h"
 
@@ -39,9 +39,9 @@ ShapeKnown read_shape(const std::string& path) {
 void read_metadata(const std::string& path, const std::string& metadata, SavedSession& saved) {
   constexpr std::int64_t kMost = std::numeric_limits<std::int32_t>::max();
   const nlohmann::json object = parse_json(metadata, path);
-  const std::string where = path + ": ";
+  const std::string& where = path;
   const nlohmann::json& model = get_object(object, "model", where);
-  const std::string in_model = where + "model.";
+  const std::string in_model = where + ": model.";
   const auto number = [&](const char* field) {
     return static_cast<std::int32_t>(get_int(model, field, in_model, 0, kMost));
   };
@@ -53,10 +53,11 @@ void read_metadata(const std::string& path, const std::string& metadata, SavedSe
   saved.model.rope = get_string(model, "rope", in_model);
   saved.model.vocab_size = number("vocab_size");
   saved.model.weights_sha256 = get_string(model, "weights_sha256", in_model);
-  if (get_field(object, "profile", where).is_null()) return;
-  const nlohmann::json& profile = get_object(object, "profile", where);
-  saved.objective = get_string(profile, "objective", where + "profile.");
-  saved.budget = get_number(profile, "budget", where + "profile.", 0, 1);
+  // Null where the session had no profile.
+  const nlohmann::json* const profile = get_optional_object(object, "profile", where);
+  if (profile == nullptr) return;
+  saved.objective = get_string(*profile, "objective", where + ": profile.");
+  saved.budget = get_number(*profile, "budget", where + ": profile.", 0, 1);
 }
 
 }  // namespace
@@ -72,6 +73,16 @@ double SavedSession::kept_share() const {
     for (std::size_t h = 0; h < lengths[l].size(); ++h, ++heads) sum += kept_share(l, h);
   }
   return heads > 0 ? sum / static_cast<double>(heads) : 0;
+}
+
+bool is_saved_session(const std::string& path) {
+  try {
+    (void)read_shape(path);
+    return true;
+  } catch (const Error& error) {
+    if (error.category() != ErrorCategory::kBadFile) throw;
+    return false;
+  }
 }
 
 SavedSession read_saved_session(const std::string& path) {
@@ -95,9 +106,7 @@ SavedSession read_saved_session(const std::string& path) {
 }
 
 std::string session_text(const std::string& path, const SavedSession& saved, const Style& style) {
-  const auto line = [&](const char* label, const std::string& text) {
-    return "  " + style.dim(pad(label, 14)) + text + "\n";
-  };
+  const auto line = [&](const char* label, const std::string& text) { return labelled(style, label, 14, text); };
   HeatMap map;
   map.title = "kept";
   for (std::size_t l = 0; l < saved.lengths.size(); ++l) {
@@ -114,8 +123,8 @@ std::string session_text(const std::string& path, const SavedSession& saved, con
                                     saved.shape.num_kv_heads, saved.shape.head_dim, dtype_name(saved.shape.dtype)));
   text += line("kept", fmt::format("{} of the tokens, {} in memory, {} in the file", format_percent(saved.kept_share()),
                                    format_bytes(saved.kv_bytes), format_bytes(saved.file_bytes)));
-  text += "\nPercent of the tokens kept, by layer (down) and KV head (across)\n\n";
-  return text + render_heat_maps({map}, style, kTableWidth);
+  text += "\n" + fill("Percent of the tokens kept, by layer (down) and KV head (across)", style.width(), 0) + "\n";
+  return text + render_heat_maps({map}, style);
 }
 
 Json session_json(const std::string& path, const SavedSession& saved) {

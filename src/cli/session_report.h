@@ -25,6 +25,8 @@ struct SavedSession {
   double kept_share() const;
 };
 
+/// Whether a file begins as a saved session does. Throws kIo where it cannot be read.
+bool is_saved_session(const std::string& path);
 SavedSession read_saved_session(const std::string& path);
 std::string session_text(const std::string& path, const SavedSession& saved, const Style& style);
 Json session_json(const std::string& path, const SavedSession& saved);

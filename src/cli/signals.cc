@@ -7,6 +7,9 @@
 #include <csignal>
 #include <string_view>
 
+#include "cli/raw_terminal.h"
+#include "cli/terminal.h"
+
 namespace tca::cli {
 
 namespace {
@@ -34,8 +37,13 @@ void write_all(int descriptor, std::string_view text) {
   }
 }
 
-extern "C" void on_stop(int signal) {
-  g_stop_signal = signal;
+// The second of a kind kills.
+extern "C" void on_stop(int number) {
+  if (g_stop_signal.exchange(number) == number) {
+    restore_terminal();
+    signal(number, SIG_DFL);
+    raise(number);
+  }
   if (g_deadline) alarm(kGraceSeconds);
 }
 
@@ -45,15 +53,14 @@ extern "C" void on_deadline(int) {
     return;
   }
   if (g_json) write_all(STDOUT_FILENO, kJsonError);
+  restore_terminal();
   write_all(STDERR_FILENO, g_terminal ? kTerminalError : kPlainError);
   _exit(128 + g_stop_signal);
 }
 
-// The handler is gone after it ran, so that the second signal of a kind kills.
 void arm() {
   struct sigaction action {};
   action.sa_handler = on_stop;
-  action.sa_flags = static_cast<int>(SA_RESETHAND);
   sigemptyset(&action.sa_mask);
   sigaction(SIGINT, &action, nullptr);
   if (g_deadline) sigaction(SIGTERM, &action, nullptr);
@@ -73,7 +80,7 @@ void claim_standard_descriptors() {
 void install_signal_handlers(StopPolicy policy, bool json) {
   g_deadline = policy == StopPolicy::kProgram;
   g_json = json;
-  g_terminal = isatty(STDERR_FILENO) == 1;
+  g_terminal = can_move_cursor(STDERR_FILENO);
   struct sigaction action {};
   sigemptyset(&action.sa_mask);
   action.sa_handler = SIG_IGN;

@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
+#include <utf8proc.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <cstdlib>
 
@@ -12,11 +14,6 @@
 namespace tca::cli {
 
 namespace {
-
-bool is_combining(std::uint32_t value) {
-  return (value >= 0x300 && value <= 0x36F) || (value >= 0x200B && value <= 0x200F) ||
-         (value >= 0xFE00 && value <= 0xFE0F) || (value >= 0x20D0 && value <= 0x20FF);
-}
 
 // C0, DEL and C1: what terminals act upon instead of showing it.
 bool is_control(const CodePoint& point) {
@@ -30,29 +27,35 @@ bool variable_set(const char* name) {
 
 }  // namespace
 
+std::size_t code_point_width(std::uint32_t value) {
+  const int width = utf8proc_charwidth(static_cast<utf8proc_int32_t>(value));
+  return width > 0 ? static_cast<std::size_t>(width) : 0;
+}
+
 std::size_t display_width(std::string_view text) {
   std::size_t width = 0;
   while (!text.empty()) {
     const CodePoint point = first_code_point(text);
-    if (!point.valid || !is_combining(point.value)) ++width;
+    width += point.valid ? code_point_width(point.value) : 1;
     text.remove_prefix(point.bytes);
   }
   return width;
 }
 
-std::string clip(std::string_view text, std::size_t width) {
+std::string clip(std::string_view text, std::size_t width, std::string_view ellipsis) {
   if (display_width(text) <= width) return std::string(text);
-  if (width == 0) return "";
+  const std::size_t dots = display_width(ellipsis);
+  if (width < dots) return std::string(ellipsis.substr(0, dots == 1 ? 0 : width));
   std::size_t bytes = 0, used = 0;
   while (bytes < text.size()) {
     const CodePoint point = first_code_point(text.substr(bytes));
-    const std::size_t columns = point.valid && is_combining(point.value) ? 0 : 1;
-    if (used + columns > width - 1) break;
+    const std::size_t columns = point.valid ? code_point_width(point.value) : 1;
+    if (used + columns > width - dots) break;
     used += columns;
     bytes += point.bytes;
   }
   while (bytes > 0 && text[bytes - 1] == ' ') --bytes;
-  return std::string(text.substr(0, bytes)) + "…";
+  return std::string(text.substr(0, bytes)).append(ellipsis);
 }
 
 std::string pad(std::string_view text, std::size_t width, bool right_aligned) {
@@ -88,17 +91,53 @@ std::string without_controls(std::string_view text) {
 
 bool is_terminal(int descriptor) { return isatty(descriptor) == 1; }
 
-bool may_colour(int descriptor) {
+bool can_move_cursor(int descriptor) {
   const char* terminal = std::getenv("TERM");
-  return is_terminal(descriptor) && !variable_set("NO_COLOR") && terminal != nullptr &&
-         std::string_view(terminal) != "dumb";
+  return is_terminal(descriptor) && terminal != nullptr && std::string_view(terminal) != "dumb";
 }
+
+bool may_colour(int descriptor) { return can_move_cursor(descriptor) && !variable_set("NO_COLOR"); }
 
 std::size_t terminal_width(int descriptor) {
   winsize size{};
   if (ioctl(descriptor, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) return size.ws_col;
   return 80;
 }
+
+std::size_t terminal_height(int descriptor) {
+  winsize size{};
+  if (ioctl(descriptor, TIOCGWINSZ, &size) == 0 && size.ws_row > 0) return size.ws_row;
+  return 24;
+}
+
+std::size_t output_width(int descriptor) {
+  constexpr std::size_t kNarrowest = 40;
+  return is_terminal(descriptor) ? std::max(kNarrowest, terminal_width(descriptor)) : kPageWidth;
+}
+
+Glyphs choose_glyphs(const char* term, const char* locale) {
+  const auto names_utf8 = [](std::string_view name) {
+    for (const char* const form : {"UTF-8", "utf-8", "UTF8", "utf8"}) {
+      if (name.find(form) != std::string_view::npos) return true;
+    }
+    return false;
+  };
+  const bool dumb = term != nullptr && std::string_view(term) == "dumb";
+  const bool other = locale != nullptr && !names_utf8(locale);
+  return dumb || other ? Glyphs{.rule = "-", .ellipsis = "...", .bar = "#", .groove = "."} : Glyphs();
+}
+
+const Glyphs& glyphs() {
+  static const Glyphs chosen = [] {
+    for (const char* const name : {"LC_ALL", "LC_CTYPE", "LANG"}) {
+      if (variable_set(name)) return choose_glyphs(std::getenv("TERM"), std::getenv(name));
+    }
+    return choose_glyphs(std::getenv("TERM"), nullptr);
+  }();
+  return chosen;
+}
+
+Style style_of(int descriptor) { return Style(may_colour(descriptor), output_width(descriptor), glyphs()); }
 
 std::string Style::wrap(std::string_view code, std::string_view text) const {
   return colour_ ? fmt::format("\x1b[{}m{}\x1b[0m", code, text) : std::string(text);

@@ -9,9 +9,6 @@
 
 namespace tca::cli {
 
-/// What reports are made for; fits a terminal of today and a page of text.
-inline constexpr std::size_t kTableWidth = 100;
-
 enum class CellStyle { kPlain, kBold, kDim, kGood, kBad };
 
 struct Cell {
@@ -23,6 +20,7 @@ struct Column {
   std::string header;
   bool right_aligned = false;
   bool shrinks = false;  // is clipped first where the table is too wide
+  bool key = false;      // names the row: repeated where columns stand below each other; none is: the first column
 };
 
 class TextTable {
@@ -32,11 +30,16 @@ class TextTable {
   void add_row(std::vector<Cell> cells);
   /// A thin line between rows.
   void add_rule();
-  /// At most max_width columns wide, as long as the columns that shrink allow it. Every line ends in a newline.
-  std::string render(std::size_t max_width, const Style& style, const std::string& indent = "  ") const;
+  /// As wide as the style at most: columns that may shrink do, then columns that do not fit stand in a table of their
+  /// own below, each behind the key. Every line ends in a newline.
+  std::string render(const Style& style, const std::string& indent = "  ") const;
 
  private:
-  std::vector<std::size_t> column_widths(std::size_t max_width) const;
+  using Places = std::vector<std::size_t>;  // of columns
+  std::size_t natural_width(std::size_t column) const;
+  std::vector<Places> split(std::size_t max_width) const;
+  std::vector<std::size_t> column_widths(const Places& places, std::size_t max_width) const;
+  std::string render_part(const Places& places, const Style& style, const std::string& indent) const;
   std::vector<Column> columns_;
   std::vector<std::vector<Cell>> rows_;  // an empty row is a rule
 };

@@ -1,36 +1,41 @@
 #include "core/certificates.h"
 
 #include <algorithm>
-#include <utility>
+#include <cmath>
+#include <numeric>
 
 namespace tca {
 namespace {
 
-HeadCertificate summarise(std::vector<float> deltas, double max_norm) {
-  std::sort(deltas.begin(), deltas.end());
-  double sum = 0;
-  for (const float delta : deltas) sum += delta;
-  const double p95 = deltas[(95 * deltas.size() + 99) / 100 - 1];  // the ceil(0.95 n)-th smallest
-  return {.mean_delta = sum / static_cast<double>(deltas.size()),
-          .p95_delta = p95,
-          .max_delta = deltas.back(),
-          .bound = 2 * p95 * max_norm};
+/// Columns [first, first + count) of [R, stride].
+std::vector<float> columns(const std::vector<float>& rows, std::size_t stride, std::size_t first, std::size_t count) {
+  std::vector<float> taken;
+  for (std::size_t row = first; row < rows.size(); row += stride) {
+    const auto begin = rows.begin() + static_cast<std::ptrdiff_t>(row);
+    taken.insert(taken.end(), begin, begin + static_cast<std::ptrdiff_t>(count));
+  }
+  return taken;
+}
+
+double mean(const std::vector<float>& values) {
+  return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
 }
 
 }  // namespace
 
-std::vector<HeadCertificate> certificates_of(std::span<const float> deltas, std::int32_t num_heads,
-                                             std::span<const double> max_norms) {
-  const auto heads = static_cast<std::size_t>(num_heads);
-  const std::size_t group = heads / max_norms.size();
+std::vector<HeadCertificate> certificates_of(const Measured& measured, std::int32_t num_heads) {
+  const auto heads = static_cast<std::size_t>(num_heads), kv_heads = measured.squared_value_norms.size();
+  const std::size_t group = heads / kv_heads;
   std::vector<HeadCertificate> certificates;
-  for (std::size_t h = 0; h < max_norms.size(); ++h) {
-    std::vector<float> of_head;
-    for (std::size_t row = 0; row < deltas.size(); row += heads) {
-      const auto first = deltas.begin() + static_cast<std::ptrdiff_t>(row + h * group);
-      of_head.insert(of_head.end(), first, first + static_cast<std::ptrdiff_t>(group));
-    }
-    certificates.push_back(summarise(std::move(of_head), max_norms[h]));
+  for (std::size_t h = 0; h < kv_heads; ++h) {
+    std::vector<float> deltas = columns(measured.deltas, heads, h * group, group);
+    std::sort(deltas.begin(), deltas.end());
+    const double p95 = deltas[(95 * deltas.size() + 99) / 100 - 1];  // the ceil(0.95 n)-th smallest
+    certificates.push_back({.mean_delta = mean(deltas),
+                            .p95_delta = p95,
+                            .max_delta = deltas.back(),
+                            .output_norm = mean(columns(measured.output_norms, heads, h * group, group)),
+                            .bound = 2 * p95 * std::sqrt(static_cast<double>(measured.squared_value_norms[h]))});
   }
   return certificates;
 }

@@ -9,8 +9,13 @@
 
 namespace tca {
 
-/// deltas [R, Hq], R >= 1; max_norms [Hk]: the largest ||v_j||_2 of each KV head. One certificate a KV head.
-std::vector<HeadCertificate> certificates_of(std::span<const float> deltas, std::int32_t num_heads,
-                                             std::span<const double> max_norms);
+/// What a backend measures of R >= 1 sampled rows.
+struct Measured {
+  std::vector<float> deltas;               // [R, Hq]
+  std::vector<float> output_norms;         // [R, Hq] ||o||_2, dense
+  std::vector<float> squared_value_norms;  // [Hk] max ||v_j||_2^2 over past and segment
+};
+/// One certificate a KV head.
+std::vector<HeadCertificate> certificates_of(const Measured& measured, std::int32_t num_heads);
 
 }  // namespace tca

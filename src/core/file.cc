@@ -1,6 +1,8 @@
 #include "core/file.h"
 
+#include <dirent.h>
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -10,6 +12,7 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <system_error>
@@ -27,10 +30,27 @@ constexpr std::size_t kBufferBytes = std::size_t{1} << 16;
   fail(ErrorCategory::kIo, text("cannot ", action, " '", path, "': ", std::generic_category().message(error)));
 }
 
+// Throws when path is a link that leads nowhere. Files of a Hugging Face cache are links to ../../blobs/.
+void refuse_dangling_link(const std::string& path) {
+  std::error_code error;
+  const std::string target = std::filesystem::read_symlink(path, error).string();
+  if (error) return;
+  const bool in_cache = target.find("blobs/") != std::string::npos;
+  fail(
+      ErrorCategory::kIo,
+      text("cannot open '", path, "': it is a link to '", target, "', which is not there",
+           in_cache ? "; this file's download into the Hugging Face cache did not end, or the cache was copied without "
+                      "its blobs: download it again"
+                    : ""));
+}
+
 class Descriptor {
  public:
   Descriptor(const std::string& path, int flags) : fd_(::open(path.c_str(), flags | O_CLOEXEC)) {
-    if (fd_ < 0) fail_io("open", path, errno);
+    if (fd_ >= 0) return;
+    const int error = errno;
+    if (error == ENOENT) refuse_dangling_link(path);
+    fail_io("open", path, error);
   }
   ~Descriptor() {
     if (fd_ >= 0) ::close(fd_);
@@ -71,7 +91,48 @@ std::string resolve(const std::string& path) {
   return real ? std::string(real.get()) : path;
 }
 
+// ---- Temporary files: named .tca-<process>-<number>.tmp, locked as long as their writer lives
+
+constexpr std::string_view kTemporaryPrefix = ".tca-", kTemporarySuffix = ".tmp";
+
+bool is_temporary_name(std::string_view name) {
+  if (!name.starts_with(kTemporaryPrefix) || !name.ends_with(kTemporarySuffix)) return false;
+  name.remove_prefix(kTemporaryPrefix.size());
+  return name.find_first_not_of("0123456789-") == name.size() - kTemporarySuffix.size();
+}
+
+// Removes what a writer that was killed left behind: nobody holds its lock. Where locks do not work, nothing is
+// removed.
+void remove_abandoned(const std::string& folder) {
+  DIR* const entries = ::opendir(folder.c_str());
+  if (entries == nullptr) return;
+  const auto close_entries = [](DIR* open) { ::closedir(open); };
+  const std::unique_ptr<DIR, decltype(close_entries)> owner(entries, close_entries);
+  while (const dirent* const entry = ::readdir(entries)) {
+    if (!is_temporary_name(entry->d_name)) continue;
+    const std::string path = text(folder, "/", entry->d_name);
+    const int file = ::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    if (file < 0) continue;
+    struct stat status;
+    const bool ours = ::fstat(file, &status) == 0 && S_ISREG(status.st_mode) && status.st_uid == ::geteuid();
+    if (ours && ::flock(file, LOCK_EX | LOCK_NB) == 0) ::unlink(path.c_str());
+    ::close(file);
+  }
+}
+
+// Locks a new temporary file against remove_abandoned(). False when that one was faster.
+bool claim(int file) {
+  if (::flock(file, LOCK_EX | LOCK_NB) != 0) return errno != EWOULDBLOCK;  // no locks here: nobody removes either
+  struct stat status;
+  return ::fstat(file, &status) == 0 && status.st_nlink > 0;
+}
+
 }  // namespace
+
+bool has_entry(const std::string& path) {
+  std::error_code error;
+  return std::filesystem::exists(std::filesystem::symlink_status(path, error));
+}
 
 std::string read_file(const std::string& path, std::size_t max_bytes) {
   const Descriptor file(path, O_RDONLY);
@@ -112,6 +173,7 @@ AtomicFileWriter::AtomicFileWriter(const std::string& path) : path_(resolve(path
     fail(ErrorCategory::kIo, text("cannot write '", path, "': it exists and is not a regular file"));
   }
   buffer_.reserve(kBufferBytes);
+  remove_abandoned(folder_of(path_));
   open_temporary(folder_of(path_));
   // Keeping the mode is a courtesy: a file system without modes is no reason to fail.
   if (exists) static_cast<void>(::fchmod(fd_, status.st_mode & 07777) == 0);
@@ -119,11 +181,17 @@ AtomicFileWriter::AtomicFileWriter(const std::string& path) : path_(resolve(path
 
 void AtomicFileWriter::open_temporary(const std::string& folder) {
   static std::atomic<unsigned> counter{0};
-  do {
-    temporary_ = text(folder, "/.tca-", static_cast<long>(::getpid()), "-", counter.fetch_add(1), ".tmp");
+  for (;;) {
+    temporary_ =
+        text(folder, "/", kTemporaryPrefix, static_cast<long>(::getpid()), "-", counter.fetch_add(1), kTemporarySuffix);
     fd_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-  } while (fd_ < 0 && (errno == EEXIST || errno == EINTR));
-  if (fd_ < 0) fail_io("create a file beside", path_, errno);
+    if (fd_ >= 0 && claim(fd_)) return;
+    if (fd_ >= 0) {
+      ::close(std::exchange(fd_, -1));
+    } else if (errno != EEXIST && errno != EINTR) {
+      fail_io("create a file beside", path_, errno);
+    }
+  }
 }
 
 AtomicFileWriter::~AtomicFileWriter() {
@@ -159,11 +227,14 @@ void AtomicFileWriter::write_through(const void* data, std::size_t size) {
 void AtomicFileWriter::commit() {
   flush();
   if (::fsync(fd_) != 0) fail_io("write", path_, errno);
-  if (::close(std::exchange(fd_, -1)) != 0) fail_io("write", path_, errno);
+  const std::string folder_path = folder_of(path_);
+  // Closed after it has its name: until then the lock keeps others from removing it.
   if (::rename(temporary_.c_str(), path_.c_str()) != 0) fail_io("replace", path_, errno);
+  // Nothing throws from here on.
   temporary_.clear();
+  ::close(std::exchange(fd_, -1));
   // The new name survives a power cut only when the folder is on disk too; not every file system can do that.
-  const int folder = ::open(folder_of(path_).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  const int folder = ::open(folder_path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (folder >= 0) {
     static_cast<void>(::fsync(folder) == 0);
     ::close(folder);

@@ -9,6 +9,10 @@
 
 namespace tca {
 
+/// Is there something of this name? A symbolic link counts although what it leads to is missing: whoever reads it then
+/// says so, where "no such file" would hide it.
+bool has_entry(const std::string& path);
+
 /// The whole content of a file or pipe. Throws kIo when it cannot be read, kBadFile when it is longer than max_bytes.
 std::string read_file(const std::string& path, std::size_t max_bytes);
 
@@ -17,7 +21,7 @@ void write_file_atomically(const std::string& path, std::string_view data);
 
 /// The same for content that comes in pieces: a temporary file in path's folder, renamed by commit(). Without commit()
 /// the destructor removes it. path may be a symbolic link, whose target is then replaced; anything but a regular file
-/// there (a device, a folder) is refused.
+/// there (a device, a folder) is refused. What killed writers left in the folder is removed first.
 class AtomicFileWriter {
  public:
   explicit AtomicFileWriter(const std::string& path);

@@ -1,15 +1,72 @@
 #include "core/json.h"
 
 #include <algorithm>
+#include <cmath>
+#include <limits>
 #include <utility>
 #include <vector>
 
 #include "core/check.h"
+#include "core/file_kind.h"
 
 namespace tca {
 namespace {
 
 using nlohmann::json;
+
+// Python's numbers that JSON has not, each with what stands for it while the text is parsed: a literal that nobody else
+// writes, known again by its spelling, between spaces lest it join what stands beside it.
+struct Constant {
+  std::string_view name, literal;
+  double value;
+};
+constexpr Constant kConstants[] = {{"NaN", "0.0e-4040401", std::numeric_limits<double>::quiet_NaN()},
+                                   {"Infinity", "0.0e-4040402", std::numeric_limits<double>::infinity()},
+                                   {"-Infinity", "0.0e-4040403", -std::numeric_limits<double>::infinity()}};
+
+// Text whose constants are replaced by their literals.
+class PythonText {
+ public:
+  explicit PythonText(std::string_view input) {
+    bool in_string = false;
+    for (std::size_t i = 0; i < input.size(); ++i) {
+      const Constant* const constant = in_string ? nullptr : constant_at(input.substr(i));
+      if (constant != nullptr) {
+        text_ += text(' ', constant->literal, ' ');
+        i += constant->name.size() - 1;
+        replaced_.push_back({text_.size(), constant->literal.size() + 2 - constant->name.size()});
+        continue;
+      }
+      text_ += input[i];
+      if (in_string && input[i] == '\\' && i + 1 < input.size()) {
+        text_ += input[++i];
+      } else if (input[i] == '"') {
+        in_string = !in_string;
+      }
+    }
+  }
+  const std::string& content() const { return text_; }
+  /// Where a place of content() lies in the input.
+  std::size_t original(std::size_t position) const {
+    std::size_t growth = 0;
+    for (const Replaced& replaced : replaced_) growth += replaced.end <= position ? replaced.growth : 0;
+    return position - growth;
+  }
+
+ private:
+  struct Replaced {
+    std::size_t end, growth;
+  };
+  static const Constant* constant_at(std::string_view rest) {
+    for (const Constant& constant : kConstants) {
+      if (rest.starts_with(constant.name)) return &constant;
+    }
+    return nullptr;
+  }
+
+  std::string text_;
+  std::vector<Replaced> replaced_;
+};
 
 // Builds the document while it is read, so that depth and duplicate keys are refused where they occur. The names of the
 // members are those that nlohmann::json::sax_parse calls.
@@ -17,20 +74,29 @@ class DocumentBuilder {
  public:
   using string_t = json::string_t;
 
-  explicit DocumentBuilder(const std::string& name) : name_(name) {}
+  /// python: the text that is parsed, where Python's rules count.
+  DocumentBuilder(const std::string& name, std::string_view input, const PythonText* python)
+      : name_(name), input_(input), python_(python) {}
   json take() { return std::move(root_); }
 
   bool null() { return add(nullptr); }
   bool boolean(bool value) { return add(value); }
   bool number_integer(json::number_integer_t value) { return add(value); }
   bool number_unsigned(json::number_unsigned_t value) { return add(value); }
-  bool number_float(json::number_float_t value, const string_t&) { return add(value); }
+  bool number_float(json::number_float_t value, const string_t& literal) {
+    for (const Constant& constant : kConstants) {
+      if (python_ != nullptr && literal == constant.literal) return add(constant.value);
+    }
+    return add(value);
+  }
   bool string(string_t& value) { return add(std::move(value)); }
   bool binary(json::binary_t&) { return false; }  // not part of JSON text
 
   bool key(string_t& value) {
     const auto [position, is_new] = open_.back()->emplace(value, nullptr);
-    if (!is_new) fail(ErrorCategory::kBadFile, text(name_, ": the key \"", value, "\" occurs twice in one object"));
+    if (!is_new && python_ == nullptr) {
+      fail(ErrorCategory::kBadFile, text(name_, ": the key \"", value, "\" occurs twice in one object"));
+    }
     slot_ = &*position;
     return true;
   }
@@ -40,6 +106,10 @@ class DocumentBuilder {
   bool end_array() { return close(); }
 
   bool parse_error(std::size_t position, const std::string&, const nlohmann::detail::exception& error) {
+    if (const std::string foreign = describe_foreign_content(input_); !foreign.empty()) {
+      fail(ErrorCategory::kBadFile, text(name_, ": is ", foreign));
+    }
+    if (python_ != nullptr) position = python_->original(position);
     // The library's text is "[json.exception.parse_error.101] reason; last read: raw bytes"; those may be anything.
     std::string_view reason = error.what();
     reason.remove_prefix(std::min(reason.size(), reason.find("] ") + 2));
@@ -78,6 +148,8 @@ class DocumentBuilder {
   }
 
   const std::string& name_;
+  std::string_view input_;
+  const PythonText* python_;
   json root_;
   std::vector<json*> open_;  // containers being filled: only the innermost grows, so the pointers stay valid
   json* slot_ = nullptr;     // value of the innermost object's latest key
@@ -104,8 +176,15 @@ std::optional<T> optional_of(const json& object, const char* field, const std::s
 }  // namespace
 
 json parse_json(std::string_view input, const std::string& name_for_errors) {
-  DocumentBuilder builder(name_for_errors);
+  DocumentBuilder builder(name_for_errors, input, nullptr);
   json::sax_parse(input, &builder);
+  return builder.take();
+}
+
+json parse_python_json(std::string_view input, const std::string& name_for_errors) {
+  const PythonText python(input);
+  DocumentBuilder builder(name_for_errors, input, &python);
+  json::sax_parse(python.content(), &builder);
   return builder.take();
 }
 
@@ -115,7 +194,8 @@ void fail_field(const std::string& where, const std::string& field, const json& 
   if (value.is_structured()) {
     shown = text("an ", value.type_name(), " of ", value.size());
   } else {
-    shown = value.dump(-1, ' ', true, json::error_handler_t::replace);
+    const double number = value.is_number_float() ? value.get<double>() : 0;
+    shown = std::isfinite(number) ? value.dump(-1, ' ', true, json::error_handler_t::replace) : text(number);
     if (shown.size() > kShown) shown = shown.substr(0, kShown) + "...";
   }
   fail(ErrorCategory::kBadFile, text(path_of(where, field), " is ", shown, "; expected ", expected));
@@ -166,6 +246,10 @@ bool get_bool(const json& object, const char* field, const std::string& where) {
   const json& value = get_field(object, field, where);
   if (!value.is_boolean()) fail_field(where, field, value, "true or false");
   return value.get<bool>();
+}
+
+const json* get_optional_object(const json& object, const char* field, const std::string& where) {
+  return find(object, field, where) == nullptr ? nullptr : &get_object(object, field, where);
 }
 
 std::optional<std::int64_t> get_optional_int(const json& object, const char* field, const std::string& where,

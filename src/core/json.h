@@ -13,13 +13,17 @@ namespace tca {
 inline constexpr int kMaxJsonDepth = 64;
 
 /// Throws kBadFile with name_for_errors and the byte offset for malformed or too deeply nested text, invalid UTF-8,
-/// numbers out of range and keys that occur twice in one object.
+/// numbers out of range and keys that occur twice in one object. Text that is another kind of file is named as such.
 nlohmann::json parse_json(std::string_view text, const std::string& name_for_errors);
+
+/// The same as Python's json module reads it: NaN, Infinity and -Infinity are numbers, and of a key that occurs twice
+/// the last value counts.
+nlohmann::json parse_python_json(std::string_view text, const std::string& name_for_errors);
 
 // The getters below throw kBadFile when `object` has no such field or its value is not what is asked for. `where` is
 // the file's name, or the file's name and the path of the object with a dot at its end ("p.json: budgets[1].").
 
-/// The field itself, whatever its type.
+/// The field itself, whatever its type but null.
 const nlohmann::json& get_field(const nlohmann::json& object, const char* field, const std::string& where);
 /// An array or object.
 const nlohmann::json& get_array(const nlohmann::json& object, const char* field, const std::string& where);
@@ -33,6 +37,7 @@ std::string get_string(const nlohmann::json& object, const char* field, const st
 bool get_bool(const nlohmann::json& object, const char* field, const std::string& where);
 
 /// The same for fields that may be missing or null: nothing then.
+const nlohmann::json* get_optional_object(const nlohmann::json& object, const char* field, const std::string& where);
 std::optional<std::int64_t> get_optional_int(const nlohmann::json& object, const char* field, const std::string& where,
                                              std::int64_t min, std::int64_t max);
 std::optional<double> get_optional_number(const nlohmann::json& object, const char* field, const std::string& where,

@@ -20,6 +20,7 @@ KvCache::Impl::Impl(std::shared_ptr<KvPool> kv_pool, const KvShape& kv_shape)
   check_argument(shape.dtype == pool->dtype(), "dtype is ", shape.dtype, "; the KV pool's is ", pool->dtype());
   pages = &KvPoolAccess::pages(*pool);
   num_tokens.resize(static_cast<std::size_t>(shape.num_layers));
+  settled.resize(num_tokens.size());
   lists.resize(num_tokens.size() * static_cast<std::size_t>(shape.num_kv_heads));
 }
 
@@ -33,6 +34,19 @@ KvCache::Impl::~Impl() {
     for (KvPage* page : each.pages) pages->release(page);
   }
   for (KvPage* page : spare) pages->release(page);
+}
+
+void KvCache::Impl::replace_last(std::size_t i, KvPage* page) noexcept {
+  KvList& list = lists[i];
+  KvPage* const old = std::exchange(list.pages.back(), page);
+  list.mirrored = std::min(list.mirrored, list.pages.size() - 1);
+  const bool is_last_of_then =
+      undo.open && static_cast<std::int64_t>(list.pages.size()) == pages_for(undo.lists[i].length);
+  if (is_last_of_then && undo.lists[i].replaced == nullptr) {
+    undo.lists[i].replaced = old;
+  } else {
+    pages->release(old);
+  }
 }
 
 void KvCache::Impl::reserve_spare(std::int64_t count) {
@@ -63,41 +77,6 @@ const KvList& KvCache::Impl::list(std::int32_t layer, std::int32_t kv_head) cons
 
 KvList& KvCache::Impl::list(std::int32_t layer, std::int32_t kv_head) {
   return const_cast<KvList&>(std::as_const(*this).list(layer, kv_head));
-}
-
-template <class Source>
-void KvCache::Impl::compact(KvList& list, std::int64_t first, std::int64_t new_length, const Source& source) {
-  const auto pages_left = static_cast<std::size_t>(pages_for(new_length));
-  const auto written = static_cast<std::size_t>(first < new_length ? first / kPageTokens : pages_for(new_length));
-  // Tokens only move down, so a page of our own can be overwritten while it is read; a shared one is replaced.
-  std::vector<KvPage*> target(list.pages.begin(), list.pages.begin() + static_cast<std::ptrdiff_t>(pages_left));
-  std::vector<std::size_t> replaced;
-  for (std::size_t p = written; p < pages_left; ++p) {
-    if (!target[p]->exclusive()) replaced.push_back(p);
-  }
-  const std::vector<KvPage*> fresh = pages->acquire(static_cast<std::int64_t>(replaced.size()));
-  // Nothing throws from here on.
-  for (std::size_t i = 0; i < replaced.size(); ++i) target[replaced[i]] = fresh[i];
-  std::vector<KvMove> moves;
-  const auto slot_of = [](std::int64_t slot) { return static_cast<std::int32_t>(slot % kPageTokens); };
-  const auto page_of = [](std::int64_t slot) { return static_cast<std::size_t>(slot / kPageTokens); };
-  if (!replaced.empty() && replaced.front() == written) {
-    for (std::int32_t slot = 0; slot < slot_of(first); ++slot) {
-      moves.push_back({list.pages[written], target[written], slot, slot});
-    }
-  }
-  for (std::int64_t to = first; to < new_length; ++to) {
-    const std::int64_t from = source(to);
-    moves.push_back({list.pages[page_of(from)], target[page_of(to)], slot_of(from), slot_of(to)});
-  }
-  for (const KvMove& m : moves) pages->positions(m.to)[m.to_slot] = pages->positions(m.from)[m.from_slot];
-  if (!moves.empty()) pages->move(moves);
-  for (std::size_t p = 0; p < list.pages.size(); ++p) {
-    if (p >= pages_left || target[p] != list.pages[p]) pages->release(list.pages[p]);
-  }
-  list.pages = std::move(target);
-  list.length = new_length;
-  list.mirrored = std::min(list.mirrored, written);
 }
 
 KvCache::KvCache(std::shared_ptr<KvPool> pool, const KvShape& shape)
@@ -141,41 +120,19 @@ std::int32_t KvCache::position(std::int32_t layer, std::int32_t kv_head, std::in
   return impl_->pages->positions(list.pages[static_cast<std::size_t>(slot / kPageTokens)])[slot % kPageTokens];
 }
 
-void KvCache::thin(std::int32_t layer, std::int32_t kv_head, std::int64_t count, std::span<const std::int32_t> keep) {
-  KvList& list = impl_->list(layer, kv_head);
-  const std::int64_t tail = list.length - list.tail_begin;
-  check_argument(count >= 0 && count <= tail, "count is ", count, "; the tail has ", tail, " tokens");
-  std::int64_t in_place = 0;  // leading tokens that do not move
-  for (std::size_t i = 0; i < keep.size(); ++i) {
-    check_argument(keep[i] >= 0 && keep[i] < count && (i == 0 || keep[i] > keep[i - 1]), "keep[", i, "] is ", keep[i],
-                   "; expected ascending offsets in [0, ", count, ")");
-    if (keep[i] == static_cast<std::int32_t>(i)) ++in_place;
-  }
-  const auto kept = static_cast<std::int64_t>(keep.size());
-  const std::int64_t dropped = count - kept;
-  if (dropped > 0) {
-    const std::int64_t begin = list.tail_begin;
-    impl_->compact(list, begin + in_place, list.length - dropped, [&](std::int64_t slot) {
-      const std::int64_t i = slot - begin;
-      return i < kept ? begin + keep[static_cast<std::size_t>(i)] : slot + dropped;
-    });
-  }
-  list.tail_begin += kept;
-}
-
 KvCache KvCache::fork() const {
   auto copy = std::make_unique<Impl>(impl_->pool, impl_->shape);
   std::vector<KvList> lists = impl_->lists;
+  copy->num_tokens = impl_->num_tokens;
+  copy->settled = impl_->settled;
+  // Nothing throws from here on.
   for (KvList& list : lists) {
     list.mirrored = 0;
     for (KvPage* page : list.pages) page->share();
   }
-  copy->num_tokens = impl_->num_tokens;
   copy->lists = std::move(lists);
   return KvCache(std::move(copy));
 }
-
-void KvCache::clear() { *this = KvCache(impl_->pool, impl_->shape); }
 
 std::int64_t KvCache::pages_needed(std::int64_t num_tokens) const {
   check_argument(num_tokens >= 0 && num_tokens <= INT32_MAX, "num_tokens is ", num_tokens, "; expected 0 to 2^31 - 1");

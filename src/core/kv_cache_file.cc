@@ -13,6 +13,7 @@
 #include "core/check.h"
 #include "core/checksum.h"
 #include "core/file.h"
+#include "core/file_kind.h"
 #include "core/kv_cache_impl.h"
 
 namespace tca {
@@ -98,7 +99,10 @@ constexpr std::uint64_t kChecksumsBytes = 2 * sizeof(std::uint64_t);
 FileHeader read_header(Reader& in) {
   FileHeader header;
   in.get(&header, sizeof(header));
-  if (header.magic != kMagic) in.refuse("not a saved KV cache");
+  if (header.magic != kMagic) {
+    const std::string foreign = describe_foreign_content({reinterpret_cast<const char*>(&header), sizeof(header)});
+    in.refuse("not a saved KV cache", foreign.empty() ? "" : ", but ", foreign);
+  }
   if (header.version != kVersion) in.refuse("version is ", header.version, "; this library reads ", kVersion);
   in.in_range(header.dtype, "dtype", 0, static_cast<std::uint64_t>(DType::kF16));
   in.in_range(header.layout, "layout", 0, static_cast<std::uint64_t>(PageLayout::kRows));
@@ -127,7 +131,7 @@ struct LayerIndex {
 };
 
 std::vector<LayerIndex> read_index(Reader& in, const FileHeader& header) {
-  // Nothing here overflows: layers, heads, lengths and bytes of a token are below 2^12, 2^12, 2^31 and 2^20.
+  // 2^12 layers, 2^12 heads and 2^31 tokens each make 2^55 tokens at most; with 2^19 bytes each they pass 64 bits.
   const KvShape shape = shape_of(header);
   const std::uint64_t fixed = sizeof(header) + header.metadata_bytes + index_bytes(shape) + kChecksumsBytes;
   if (fixed > header.file_bytes) in.refuse("too short for ", header.num_layers, " x ", header.num_kv_heads, " heads");
@@ -144,7 +148,8 @@ std::vector<LayerIndex> read_index(Reader& in, const FileHeader& header) {
     }
   }
   const std::uint64_t row_bytes = header.head_dim * dtype_size(shape.dtype);
-  if (fixed + tokens * (sizeof(std::int32_t) + 2 * row_bytes) != header.file_bytes) {
+  const std::uint64_t token_bytes = sizeof(std::int32_t) + 2 * row_bytes, data_bytes = header.file_bytes - fixed;
+  if (data_bytes % token_bytes != 0 || data_bytes / token_bytes != tokens) {
     in.refuse("its index lists ", tokens, " tokens, which do not make ", header.file_bytes, " bytes");
   }
   return layers;
@@ -230,6 +235,10 @@ KvCache KvCache::load(const std::string& path, std::shared_ptr<KvPool> pool,
     list.pages = impl->pages->acquire(pages_for(static_cast<std::int64_t>(index.lengths[head])));
     list.length = static_cast<std::int64_t>(index.lengths[head]);
     list.tail_begin = static_cast<std::int64_t>(index.tail_begins[head]);
+    // The file does not say when tokens were dropped: as far as truncate() may know, last of all.
+    if (index.lengths[head] < index.num_tokens || index.tail_begins[head] > 0) {
+      impl->settled[i / header.num_kv_heads] = static_cast<std::int64_t>(index.num_tokens);
+    }
   }
   for (std::size_t i = 0; i < impl->lists.size(); ++i) {
     const std::size_t layer = i / header.num_kv_heads;

@@ -33,6 +33,18 @@ struct KvList {
   std::int64_t pages_to_append(std::int64_t count) const;
 };
 
+/// What a KvSavepoint goes back to. Stays with the cache, so that a token's savepoint allocates nothing.
+struct KvUndo {
+  struct List {
+    std::int64_t length = 0, tail_begin = 0;
+    KvPage* replaced = nullptr;  // the last page of then, once there is a copy in its place
+  };
+  bool open = false;
+  std::vector<List> lists;
+  std::vector<std::int64_t> num_tokens, settled;
+  std::size_t num_spare = 0;
+};
+
 struct KvCache::Impl {
   Impl(std::shared_ptr<KvPool> kv_pool, const KvShape& kv_shape);
   ~Impl();
@@ -44,15 +56,16 @@ struct KvCache::Impl {
   const KvList& list(std::int32_t layer, std::int32_t kv_head) const;
 
   /// Slots [first, new_length) take over what is in source(slot) > slot, ascending; the list then ends there. Throws
-  /// kOutOfBudget with nothing changed.
+  /// with nothing changed.
   template <class Source>
   void compact(KvList& list, std::int64_t first, std::int64_t new_length, const Source& source);
+  /// The list ends at new_length.
+  void shorten(KvList& list, std::int64_t new_length) noexcept;
 
-  /// Makes room for `count` tokens at a list's end: pages of its own, copied where they were shared (the caller moves
-  /// the copies' content and releases what was replaced). Takes spare pages.
-  void grow(KvList& list, std::int64_t count, std::vector<KvMove>& copies, std::vector<KvPage*>& replaced);
+  /// The i-th list's last page, which others hold too, gives way to a page of its own.
+  void replace_last(std::size_t i, KvPage* page) noexcept;
 
-  /// Makes sure of `count` spare pages; kOutOfBudget with nothing changed.
+  /// Makes sure of `count` spare pages; throws with nothing changed.
   void reserve_spare(std::int64_t count);
   KvPage* take_spare() noexcept;
 
@@ -60,16 +73,18 @@ struct KvCache::Impl {
   KvPages* pages;  // the pool's
   KvShape shape;
   std::vector<std::int64_t> num_tokens;  // [num_layers]
+  std::vector<std::int64_t> settled;     // [num_layers] what num_tokens was when tokens were last thinned or chosen
   std::vector<KvList> lists;             // [num_layers * num_kv_heads]
   std::vector<KvPage*> spare;            // acquired, in no list yet
-  std::unique_ptr<KvMirror> mirror;      // a device's; made when it first needs one
+  KvUndo undo;
+  std::unique_ptr<KvMirror> mirror;  // a device's; made when it first needs one
 };
 
 struct KvCacheAccess {
   using Impl = KvCache::Impl;
   static KvCache::Impl& impl(const KvCache& cache) { return *cache.impl_; }
   /// One more token for every head of every layer, whose K and V somebody else writes into the last slots. Takes
-  /// reserved pages; throws kOutOfBudget with nothing changed when there are none.
+  /// reserved pages; throws with nothing changed.
   static void extend(KvCache& cache);
 };
 

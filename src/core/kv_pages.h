@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -56,7 +57,8 @@ class KvMirror {
 };
 
 /// Gives out and takes back the pages of one pool, and moves tokens into, between and out of them. Thread-safe, as far
-/// as different pages are concerned. Positions lie in host memory always.
+/// as different pages are concerned. Positions lie in host memory always. What throws for want of memory has not
+/// touched a page.
 class KvPages {
  public:
   KvPages(std::size_t budget, std::int32_t head_dim, DType dtype, PageLayout layout);
@@ -72,15 +74,19 @@ class KvPages {
   std::size_t page_bytes = 0;   // what a page takes from the budget
   std::atomic<std::size_t> used{0};
 
-  /// `count` new pages with one owner each, or kOutOfBudget and none.
+  /// `count` new pages with one owner each, or an exception and none.
   std::vector<KvPage*> acquire(std::int64_t count);
   void release(KvPage* page) noexcept;
 
+  /// On which their content is written, moved and given back; none in host memory.
+  virtual std::optional<Stream> stream() const { return std::nullopt; }
   virtual std::int32_t* positions(KvPage* page) const noexcept = 0;  // [kPageTokens]
   /// Addresses in the pool's memory and layout.
   virtual const void* k(const KvPage* page) const noexcept = 0;
   virtual const void* v(const KvPage* page) const noexcept = 0;
 
+  /// Throws kInvalidArgument when k or v lies where write() cannot read it.
+  virtual void check_rows(const TensorView& /*k*/, const TensorView& /*v*/) const {}
   /// Copies rows of k and v [n, num_kv_heads, head_dim], in any dtype; writes[h] is KV head h.
   virtual void write(const TensorView& k, const TensorView& v, std::span<const KvWrite> writes) = 0;
   /// Moves K and V of tokens. Together they are one assignment: every source is read before its slot is written.
@@ -91,7 +97,7 @@ class KvPages {
 
  protected:
   /// A page with one owner, or null when there is no memory.
-  virtual KvPage* allocate() = 0;
+  virtual KvPage* allocate() noexcept = 0;
   virtual void deallocate(KvPage* page) noexcept = 0;
   /// A token's K or V in host memory, converted to the pool's dtype.
   void copy_row(const void* from, DType from_dtype, std::byte* to) const;

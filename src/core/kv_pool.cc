@@ -19,15 +19,15 @@ KvPages::KvPages(std::size_t pool_budget, std::int32_t pool_head_dim, DType pool
 std::vector<KvPage*> KvPages::acquire(std::int64_t count) {
   std::vector<KvPage*> acquired;
   if (count == 0) return acquired;
-  acquired.reserve(static_cast<std::size_t>(count));
   const auto wanted = static_cast<std::size_t>(count);
   std::size_t before = used.load();
   do {
     const std::size_t free_bytes = budget - before;
     if (wanted > free_bytes / page_bytes) {
-      fail(ErrorCategory::kOutOfBudget, text("the KV pool is full: ", wanted, " pages (", wanted * page_bytes,
-                                             " bytes) asked, ", free_bytes, " of ", budget, " bytes free"));
+      fail(ErrorCategory::kOutOfBudget, text("the KV pool is full: ", wanted, " pages of ", page_bytes,
+                                             " bytes asked, ", free_bytes, " of ", budget, " bytes free"));
     }
+    acquired.reserve(wanted);  // not before: any number may be asked for
   } while (!used.compare_exchange_weak(before, before + wanted * page_bytes));
   while (acquired.size() < wanted) {
     KvPage* const page = allocate();
@@ -119,7 +119,7 @@ class HostPages final : public KvPages {
   }
 
  protected:
-  KvPage* allocate() override {
+  KvPage* allocate() noexcept override {
     void* const memory = ::operator new (page_bytes, std::align_val_t{kAlignment}, std::nothrow);
     return memory == nullptr ? nullptr : new (memory) KvPage;
   }
@@ -172,5 +172,6 @@ std::int64_t KvPool::free_pages() const noexcept {
 std::int32_t KvPool::head_dim() const noexcept { return impl_->pages->head_dim; }
 DType KvPool::dtype() const noexcept { return impl_->pages->dtype; }
 PageLayout KvPool::layout() const noexcept { return impl_->pages->layout; }
+std::optional<Stream> KvPool::stream() const noexcept { return impl_->pages->stream(); }
 
 }  // namespace tca

@@ -3,7 +3,7 @@
 
 #include "core/check.h"
 #include "core/kept_set.h"
-#include "core/kv_cache_impl.h"
+#include "core/kv_append.h"
 #include "tca/attention.h"
 
 namespace tca {
@@ -40,38 +40,17 @@ void check_view(const char* name, const TensorView& view, const KvShape& shape) 
 
 }  // namespace
 
-void KvCache::Impl::grow(KvList& list, std::int64_t count, std::vector<KvMove>& copies,
-                         std::vector<KvPage*>& replaced) {
-  if (count == 0) return;
-  if (list.writes_shared()) {
-    KvPage*& last = list.pages.back();
-    KvPage* const old = last;
-    const auto slots = static_cast<std::int32_t>(list.length % kPageTokens);
-    replaced.push_back(old);
-    last = take_spare();
-    std::copy_n(pages->positions(old), slots, pages->positions(last));
-    for (std::int32_t slot = 0; slot < slots; ++slot) copies.push_back({old, last, slot, slot});
-    list.mirrored = std::min(list.mirrored, list.pages.size() - 1);
-  }
-  while (list.pages.size() < static_cast<std::size_t>(pages_for(list.length + count))) {
-    list.pages.push_back(take_spare());
-  }
-}
-
 void KvCacheAccess::extend(KvCache& cache) {
   KvCache::Impl& impl = *cache.impl_;
-  impl.reserve_spare(cache.pages_needed(1));
-  std::vector<KvMove> copies;
-  std::vector<KvPage*> replaced;
+  const std::vector<std::int64_t> one_each(impl.lists.size(), 1);
+  KvAppend append(impl, 0, one_each);
   for (std::size_t i = 0; i < impl.lists.size(); ++i) {
-    KvList& list = impl.lists[i];
-    impl.grow(list, 1, copies, replaced);
     const std::int64_t position = impl.num_tokens[i / static_cast<std::size_t>(impl.shape.num_kv_heads)];
-    impl.pages->positions(list.pages.back())[list.length % kPageTokens] = static_cast<std::int32_t>(position);
-    ++list.length;
+    append.position(i, 0) = static_cast<std::int32_t>(position);
   }
-  if (!copies.empty()) impl.pages->move(copies);
-  for (KvPage* page : replaced) impl.pages->release(page);
+  append.move_shared();
+  // Nothing throws from here on.
+  append.commit();
   for (std::int64_t& seen : impl.num_tokens) ++seen;
 }
 
@@ -85,47 +64,40 @@ void KvCache::store(std::int32_t layer, const TensorView& k, const TensorView& v
   if (n == 0) return;
   check_view("k", k, impl_->shape);
   check_view("v", v, impl_->shape);
+  impl_->pages->check_rows(k, v);
   if (kept != nullptr) {
     check_argument(window >= 0, "store: window is ", window, "; expected 0 or more");
     validate_kept_set(*kept, n, impl_->shape.num_kv_heads, "store: kept");
   }
 
   const Segment segment{k, v, kept, window};
-  const std::int32_t num_kv_heads = impl_->shape.num_kv_heads;
-  std::int64_t needed = 0;
-  for (std::int32_t h = 0; h < num_kv_heads; ++h) {
-    KvList& list = impl_->list(layer, h);
-    const std::int64_t count = segment.held(h).count;
-    needed += list.pages_to_append(count);
-    const auto pages = static_cast<std::size_t>(pages_for(list.length + count));
-    // Doubling, because reserve() alone would copy the list for every page of a long decode.
-    if (pages > list.pages.capacity()) list.pages.reserve(std::max(pages, 2 * list.pages.capacity()));
+  const auto num_kv_heads = static_cast<std::size_t>(impl_->shape.num_kv_heads);
+  const std::size_t first_list = static_cast<std::size_t>(layer) * num_kv_heads;
+  std::vector<std::int64_t> counts;
+  std::vector<KvWrite> writes(num_kv_heads);
+  counts.reserve(num_kv_heads);
+  for (std::size_t h = 0; h < num_kv_heads; ++h) {
+    writes[h].held = segment.held(static_cast<std::int32_t>(h));
+    counts.push_back(writes[h].held.count);
   }
-  impl_->reserve_spare(needed);
-  std::vector<KvMove> copies;     // out of shared pages that are written to
-  std::vector<KvPage*> replaced;  // those pages
-  std::vector<KvWrite> writes;
-  copies.reserve(static_cast<std::size_t>(num_kv_heads) * kPageTokens);
-  replaced.reserve(static_cast<std::size_t>(num_kv_heads));
-  writes.reserve(static_cast<std::size_t>(num_kv_heads));
-  // Nothing throws from here on, but for a device that fails.
-  for (std::int32_t h = 0; h < num_kv_heads; ++h) {
-    KvList& list = impl_->list(layer, h);
-    const HeldTokens held = segment.held(h);
-    impl_->grow(list, held.count, copies, replaced);
-    writes.push_back({.held = held,
-                      .pages = list.pages.data() + list.length / kPageTokens,
-                      .first_slot = list.length % kPageTokens});
-    if (kept != nullptr) list.tail_begin = list.length + held.num_chosen;
-    for (std::int64_t i = 0; i < held.count; ++i, ++list.length) {
-      KvPage* const page = list.pages[static_cast<std::size_t>(list.length / kPageTokens)];
-      impl_->pages->positions(page)[list.length % kPageTokens] = static_cast<std::int32_t>(seen + held[i]);
+  KvAppend append(*impl_, first_list, counts);
+  for (std::size_t h = 0; h < num_kv_heads; ++h) {
+    writes[h].pages = append.pages(h);
+    writes[h].first_slot = append.first_slot(h);
+    for (std::int64_t i = 0; i < counts[h]; ++i) {
+      append.position(h, i) = static_cast<std::int32_t>(seen + writes[h].held[i]);
     }
   }
-  if (!copies.empty()) impl_->pages->move(copies);
-  for (KvPage* page : replaced) impl_->pages->release(page);
+  append.move_shared();
   impl_->pages->write(k, v, writes);
+  // Nothing throws from here on.
+  for (std::size_t h = 0; h < num_kv_heads && kept != nullptr; ++h) {
+    KvList& list = impl_->lists[first_list + h];
+    list.tail_begin = list.length + writes[h].held.num_chosen;
+  }
+  append.commit();
   seen += n;
+  if (kept != nullptr) impl_->settled[static_cast<std::size_t>(layer)] = seen;
 }
 
 }  // namespace tca

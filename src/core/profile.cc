@@ -90,6 +90,10 @@ const ProfileBudget& Profile::pick(double keep, const std::string& objective) co
   return below != nullptr ? *below : *smallest;
 }
 
+double Profile::usual_keep(const std::string& objective) const {
+  return default_keep && default_keep->objective == objective ? default_keep->keep : kUnmeasuredKeep;
+}
+
 BlockShares Profile::richer(const BlockShares& current, std::int32_t layer, std::int32_t kv_head,
                             const std::string& objective) const {
   check_argument(layer >= 0 && layer < model.num_layers, "layer is ", layer, "; the profile has ", model.num_layers);

@@ -180,6 +180,22 @@ ProfileBudget parse_budget(const json& object, const std::string& where, const P
   return budget;
 }
 
+// Something must be kept by it: a default that no budget can hold would be another one in silence.
+MeasuredKeep parse_default(const json& object, const std::string& where, const Profile& profile) {
+  refuse_unknown(object, where, {"objective", "keep", "measured_on"});
+  MeasuredKeep measured;
+  measured.objective = get_string(object, "objective", where);
+  measured.keep = get_number(object, "keep", where, 0, 1);
+  measured.measured_on = get_label(object, "measured_on", where);
+  const auto holds = [&](const ProfileBudget& budget) {
+    return budget.objective == measured.objective && budget.kept_share <= measured.keep;
+  };
+  if (std::none_of(profile.budgets.begin(), profile.budgets.end(), holds)) {
+    fail_field(where, "keep", measured.keep, text("a share that a budget of '", measured.objective, "' stays below"));
+  }
+  return measured;
+}
+
 std::string get_date(const json& object, const std::string& where) {
   const std::string date = get_string(object, "date", where);
   constexpr std::string_view kPattern = "0000-00-00";
@@ -250,9 +266,15 @@ std::string Profile::to_json() const {
                                    {"seed", seed},
                                    {"version", version},
                                    {"date", date}};
-  std::string out =
-      text("{\n \"format\": \"", kProfileFormat, "\",\n \"model\": ", dump(model_json),
-           ",\n \"rule\": ", dump(rule_json(rule)), ",\n \"provenance\": ", dump(provenance), ",\n \"budgets\": [");
+  std::string out = text("{\n \"format\": \"", kProfileFormat, "\",\n \"model\": ", dump(model_json),
+                         ",\n \"rule\": ", dump(rule_json(rule)), ",\n \"provenance\": ", dump(provenance));
+  if (default_keep) {
+    const ordered_json measured = {{"objective", default_keep->objective},
+                                   {"keep", default_keep->keep},
+                                   {"measured_on", default_keep->measured_on}};
+    out += text(",\n \"default\": ", dump(measured));
+  }
+  out += ",\n \"budgets\": [";
   for (std::size_t i = 0; i < budgets.size(); ++i) {
     out += text(i == 0 ? "\n" : ",\n", budget_text(budgets[i]));
   }
@@ -263,10 +285,14 @@ Profile Profile::parse(const std::string& input, const std::string& name_for_err
   const std::string& name = name_for_errors;
   const json document = parse_json(input, name);
   // First, so that a file of another format or version is refused for that and not for what it lacks.
-  if (const std::string format = get_string(document, "format", name); format != kProfileFormat) {
-    fail_field(name, "format", format, text("\"", kProfileFormat, "\""));
+  const std::string format = get_string(document, "format", name);
+  if (format != kProfileFormat && format != kOldProfileFormat) {
+    fail_field(name, "format", format, text("\"", kProfileFormat, "\" or \"", kOldProfileFormat, "\""));
   }
-  refuse_unknown(document, name, {"format", "model", "rule", "provenance", "budgets"});
+  if (format == kOldProfileFormat && document.contains("default")) {
+    fail_field(name, "default", document["default"], text("no such field in ", kOldProfileFormat));
+  }
+  refuse_unknown(document, name, {"format", "model", "rule", "provenance", "default", "budgets"});
   Profile profile;
   profile.model = parse_model(get_object(document, "model", name), name + ": model.");
   profile.rule = parse_rule(get_object(document, "rule", name), name + ": rule.");
@@ -282,6 +308,9 @@ Profile Profile::parse(const std::string& input, const std::string& name_for_err
     if (now.objective < before.objective || (now.objective == before.objective && now.budget <= before.budget)) {
       fail_field(where + ".", "budget", now.budget, "budgets in ascending order of objective, then budget");
     }
+  }
+  if (document.contains("default")) {
+    profile.default_keep = parse_default(get_object(document, "default", name), name + ": default.", profile);
   }
   return profile;
 }

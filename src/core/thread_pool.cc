@@ -161,6 +161,9 @@ ThreadPool::ThreadPool(int num_threads) : state_(std::make_unique<State>()) {
   } catch (const std::system_error& error) {
     state_->join();
     fail(ErrorCategory::kIo, text("cannot start ", total, " threads: ", error.what(), "; ask for fewer"));
+  } catch (...) {
+    state_->join();
+    throw;
   }
 }
 

@@ -110,12 +110,13 @@ KeptSet select(const KernelSet& kernels, ThreadPool& pool, const SelectParams& p
     if (tokens > 0) finish_scores(probe, head_scores);
     positions[h] = kept_tokens(head_scores, params.shares[h], params.rule, sinks);
   });
-  KeptSet kept{.num_tokens = tokens, .offsets = {0}, .positions = {}};
+  std::vector<std::int64_t> offsets = {0};
+  std::vector<std::int32_t> all;
   for (const std::vector<std::int32_t>& head : positions) {
-    kept.positions.insert(kept.positions.end(), head.begin(), head.end());
-    kept.offsets.push_back(static_cast<std::int64_t>(kept.positions.size()));
+    all.insert(all.end(), head.begin(), head.end());
+    offsets.push_back(static_cast<std::int64_t>(all.size()));
   }
-  return kept;
+  return {tokens, std::move(offsets), std::move(all)};
 }
 
 void tail_scores(const KernelSet& kernels, ThreadPool& pool, std::span<const TailScoreParams> batch) {

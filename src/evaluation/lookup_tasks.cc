@@ -103,14 +103,27 @@ std::vector<Fact> LookupGenerator::make_facts(const LookupOptions& options) cons
 
 LookupDocument LookupGenerator::plant(std::vector<Fact> facts, const LookupOptions& options) const {
   check_argument(chat_.has_value(), "a document with questions needs a chat form");
+  LookupDocument document;
+  std::int64_t longest_turn = 0;
+  for (const Fact& fact : facts) {
+    document.questions.push_back(chat_->first_question(fact.question));
+    document.next_questions.push_back(chat_->next_question(fact.question));
+    document.answers.push_back(tokenizer_.encode_plain(fact.answer));
+    const std::int64_t question =
+        std::max(std::ssize(document.questions.back()), std::ssize(document.next_questions.back()));
+    longest_turn = std::max(longest_turn, question + std::ssize(document.answers.back()));
+  }
+  std::int64_t context_tokens = options.context_tokens;
+  if (options.most_tokens > 0) context_tokens = std::min(context_tokens, options.most_tokens - longest_turn);
+
   std::vector<Insertion> insertions = encode_sentences(tokenizer_, facts);
   std::int64_t body_tokens =
-      options.context_tokens - std::ssize(chat_->before_document()) - std::ssize(chat_->after_document());
+      context_tokens - std::ssize(chat_->before_document()) - std::ssize(chat_->after_document());
   for (const Insertion& insertion : insertions) body_tokens -= std::ssize(insertion.ids);
-  check_argument(body_tokens > 0, "context_tokens is ", options.context_tokens, "; ", facts.size(),
-                 " facts and the chat form need ", options.context_tokens - body_tokens + 1, " or more");
+  check_argument(body_tokens > 0, "context_tokens is ", context_tokens, "; ", facts.size(),
+                 " facts and the chat form need ", context_tokens - body_tokens + 1, " or more");
   check_argument(body_tokens <= text_tokens(), "the text has ", text_tokens(), " tokens; a document of ",
-                 options.context_tokens, " needs ", body_tokens, ": give a longer text or a shorter context");
+                 context_tokens, " needs ", body_tokens, ": give a longer text or a shorter context");
 
   Random random(options.seed ^ kPlaceStream);
   std::int64_t begin = options.random_start ? random.below(text_tokens() - body_tokens + 1) : 0;
@@ -120,7 +133,6 @@ LookupDocument LookupGenerator::plant(std::vector<Fact> facts, const LookupOptio
     while (!is_character_boundary(tokenizer_, text_ids_, begin + insertion.place)) --insertion.place;
   }
 
-  LookupDocument document;
   document.context = chat_->before_document();
   const auto append = [&document](auto first, auto last) {
     document.context.insert(document.context.end(), first, last);
@@ -135,11 +147,6 @@ LookupDocument LookupGenerator::plant(std::vector<Fact> facts, const LookupOptio
   append(body + done, body + body_tokens);
   append(chat_->after_document().begin(), chat_->after_document().end());
 
-  for (const Fact& fact : facts) {
-    document.questions.push_back(chat_->first_question(fact.question));
-    document.next_questions.push_back(chat_->next_question(fact.question));
-    document.answers.push_back(tokenizer_.encode_plain(fact.answer));
-  }
   document.facts = std::move(facts);
   return document;
 }

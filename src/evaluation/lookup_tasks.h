@@ -26,7 +26,9 @@ struct Fact {
 
 struct LookupOptions {
   std::int64_t context_tokens = 32768;  // of the document turn, facts and chat form included: exactly
-  std::int32_t num_facts = 8;           // a pass key is planted at most once
+  /// Most tokens of a document with any one of its questions and answers, for which it is made shorter; 0: any.
+  std::int64_t most_tokens = 0;
+  std::int32_t num_facts = 8;  // a pass key is planted at most once
   std::vector<FactKind> kinds = {FactKind::kNumber, FactKind::kRegisterLine, FactKind::kHexRecord,
                                  FactKind::kIngredient, FactKind::kMultiValue};  // in turn, from kinds[seed % size]
   bool random_start = false;  // the document begins at a random token of the text instead of its first

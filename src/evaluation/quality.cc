@@ -2,8 +2,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include "core/check.h"
+#include "evaluation/answers.h"
+#include "runtime/engine/generate.h"
 
 namespace tca::evaluation {
 namespace {
@@ -23,6 +26,11 @@ class ReadCounter {
     return [this, before, num_tokens](std::int64_t done, std::int64_t total) {
       return progress_(before + (total > 0 ? num_tokens * done / total : 0), total_);
     };
+  }
+  /// Between two reads. Throws kCancelled.
+  void check_stop() const {
+    if (progress_ && !progress_(done_, total_))
+      fail(ErrorCategory::kCancelled, "cancelled while answers were generated");
   }
   void finish() const {
     if (progress_) progress_(total_, total_);
@@ -45,6 +53,17 @@ double log_prob(std::span<const float> logits, std::int32_t token) {
   return logits[static_cast<std::size_t>(token)] - log_sum_exp(logits);
 }
 
+// logits: rows [n, vocab] of what comes before each of n tokens. Threads share the rows; the sum is that of one thread.
+double sum_log_probs(std::span<const float> logits, std::span<const std::int32_t> tokens, ThreadPool& pool) {
+  const std::size_t vocab = logits.size() / tokens.size();
+  std::vector<double> of_row(tokens.size());
+  pool.parallel_for(std::ssize(tokens), [&](std::int64_t i, int) {
+    const auto row = static_cast<std::size_t>(i);
+    of_row[row] = log_prob(logits.subspan(row * vocab, vocab), tokens[row]);
+  });
+  return std::accumulate(of_row.begin(), of_row.end(), 0.0);
+}
+
 // logits: rows [n, vocab] of what comes before each of n answer tokens.
 void add_tokens(std::span<const float> logits, std::span<const std::int32_t> answer, Score& score) {
   const std::size_t vocab = logits.size() / answer.size();
@@ -63,24 +82,50 @@ std::vector<std::int32_t> joined(std::span<const std::int32_t> a, std::span<cons
   return ids;
 }
 
+struct Question {
+  const Fact& fact;
+  std::span<const std::int32_t> question, answer;
+};
+
+// Whether the answer is in what the model says by itself after logits, the most likely token at a time.
+bool says_it(const Setup& setup, Session session, std::span<const float> logits, const Question& asked,
+             const ReadCounter& counter) {
+  runtime::GenerateOptions options;
+  options.max_tokens = std::ssize(asked.answer) + kSpareAnswerTokens;
+  options.stop_ids = setup.stop_ids;
+  options.on_text = [&counter](const std::string&) {
+    counter.check_stop();
+    return true;
+  };
+  return answer_found(runtime::generate(session, setup.tokenizer, logits, options).text, asked.fact);
+}
+
 // What the model says to a question, given the right answer so far at every token. The answer's last token is not read:
 // nobody asks what follows it.
-Score ask_later(Session session, std::span<const std::int32_t> question, std::span<const std::int32_t> answer,
-                ReadCounter& counter) {
-  const auto ids = joined(question, answer.first(answer.size() - 1));
+Score ask_later(const Setup& setup, const Session& read, const Question& asked, ReadCounter& counter) {
+  const std::span<const std::int32_t> answer = asked.answer;
+  const auto ids = joined(asked.question, answer.first(answer.size() - 1));
   Score score{.questions = 1};
-  add_tokens(session.read(ids, {.num_logits = std::ssize(answer), .progress = counter.next(std::ssize(ids))}), answer,
+  Session forced = read.fork();
+  add_tokens(forced.read(ids, {.num_logits = std::ssize(answer), .progress = counter.next(std::ssize(ids))}), answer,
              score);
+  Session free = read.fork();
+  const std::span<const float> logits =
+      free.read(asked.question, {.progress = counter.next(std::ssize(asked.question))});
+  score.found = says_it(setup, std::move(free), logits, asked, counter) ? 1 : 0;
   return score;
 }
 
 // The same with the question inside the prompt whose end chooses the tokens.
-Score ask_first(Session& session, const LookupDocument& document, std::size_t index, ReadCounter& counter) {
-  const std::span<const std::int32_t> answer = document.answers[index];
-  const auto prompt = joined(document.context, document.questions[index]);
+Score ask_first(const Setup& setup, Session& session, std::span<const std::int32_t> context, const Question& asked,
+                ReadCounter& counter) {
+  const std::span<const std::int32_t> answer = asked.answer;
+  const auto prompt = joined(context, asked.question);
   Score score{.questions = 1};
-  add_tokens(session.read(prompt, {.num_logits = 1, .progress = counter.next(std::ssize(prompt))}), answer.first(1),
-             score);
+  const std::span<const float> logits =
+      session.read(prompt, {.num_logits = 1, .progress = counter.next(std::ssize(prompt))});
+  add_tokens(logits, answer.first(1), score);
+  score.found = says_it(setup, session.fork(), logits, asked, counter) ? 1 : 0;
   if (answer.size() > 1) {
     const std::int64_t rest = std::ssize(answer) - 1;
     add_tokens(session.read(answer.first(answer.size() - 1), {.num_logits = rest, .progress = counter.next(rest)}),
@@ -117,7 +162,8 @@ std::int64_t tokens_to_read(std::span<const LookupDocument> documents, AskOrder 
   for (const LookupDocument& document : documents) {
     const std::int64_t reads = order == AskOrder::kFirst ? std::ssize(document.questions) : 1;
     total += reads * std::ssize(document.context);
-    for (const auto& question : document.questions) total += std::ssize(question);
+    const std::int64_t times = order == AskOrder::kLater ? 2 : 1;  // once for the forced answer, once for the free one
+    for (const auto& question : document.questions) total += times * std::ssize(question);
     for (const auto& answer : document.answers) total += std::ssize(answer) - 1;
   }
   return total;
@@ -135,6 +181,7 @@ void check_document(const LookupDocument& document) {
 
 Score& Score::operator+=(const Score& other) {
   questions += other.questions;
+  found += other.found;
   exact += other.exact;
   tokens += other.tokens;
   tokens_right += other.tokens_right;
@@ -161,12 +208,13 @@ LookupResult evaluate_lookup(const Setup& setup, const Method& method, std::span
       add_document_read(session);
     }
     for (std::size_t i = 0; i < document.facts.size(); ++i) {
+      const Question asked{document.facts[i], document.questions[i], document.answers[i]};
       Score score;
       if (order == AskOrder::kLater) {
-        score = ask_later(session.fork(), document.questions[i], document.answers[i], counter);
+        score = ask_later(setup, session, asked, counter);
       } else {
         session = Session(setup.model, setup.backend, setup.pool, method.options);
-        score = ask_first(session, document, i, counter);
+        score = ask_first(setup, session, document.context, asked, counter);
         add_document_read(session);
       }
       add_question(result, document.facts[i].kind, score);
@@ -190,11 +238,13 @@ TextResult evaluate_text(const Setup& setup, const Method& method, std::span<con
     Session session(setup.model, setup.backend, setup.pool, method.options);
     const std::int64_t num_read = std::ssize(text) - 1;
     const auto add_rows = [&](std::int64_t first, std::int64_t n, std::span<const float> logits) {
+      const std::int64_t skipped = std::max<std::int64_t>(0, num_read / 2 - first);
+      if (skipped >= n) return;
       const std::size_t vocab = logits.size() / static_cast<std::size_t>(n);
-      for (std::int64_t i = std::max<std::int64_t>(0, num_read / 2 - first); i < n; ++i) {
-        const auto target = text[static_cast<std::size_t>(first + i + 1)];
-        log_prob_sum += log_prob(logits.subspan(static_cast<std::size_t>(i) * vocab, vocab), target);
-      }
+      const auto rows = logits.subspan(static_cast<std::size_t>(skipped) * vocab);
+      const auto targets =
+          std::span(text).subspan(static_cast<std::size_t>(first + skipped + 1), static_cast<std::size_t>(n - skipped));
+      log_prob_sum += sum_log_probs(rows, targets, setup.pool);
     };
     session.read(std::span(text).first(static_cast<std::size_t>(num_read)),
                  {.progress = counter.next(num_read), .all_logits = add_rows});

@@ -17,6 +17,8 @@ struct Setup {
   std::shared_ptr<const runtime::Model> model;
   const Backend& backend;
   ThreadPool& pool;
+  const runtime::Tokenizer& tokenizer;
+  std::vector<std::int32_t> stop_ids;  // end an answer
 };
 
 /// One way to read a prompt, as a row of the table.
@@ -36,10 +38,13 @@ Method parse_method(const std::string& form, const runtime::SessionOptions& base
 enum class AskOrder { kLater, kFirst };
 
 struct Score {
-  std::int64_t questions = 0, exact = 0;      // exact: every answer token right
+  std::int64_t questions = 0;
+  std::int64_t found = 0;                     // the value stands in what the model says by itself
+  std::int64_t exact = 0;                     // every answer token right
   std::int64_t tokens = 0, tokens_right = 0;  // teacher-forced, by the largest logit
   double log_prob_sum = 0;                    // nats, of the answer tokens
 
+  double found_share() const { return questions > 0 ? static_cast<double>(found) / static_cast<double>(questions) : 0; }
   double exact_match() const { return questions > 0 ? static_cast<double>(exact) / static_cast<double>(questions) : 0; }
   double token_accuracy() const {
     return tokens > 0 ? static_cast<double>(tokens_right) / static_cast<double>(tokens) : 0;

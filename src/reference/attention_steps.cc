@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numeric>
 
 #include "core/half.h"
 #include "reference/steps.h"
@@ -147,17 +148,19 @@ double dropped_mass(std::span<const double> q, const HeadTokens& tokens, const s
   return mass;
 }
 
-HeadCertificate summarise(std::span<const double> deltas, double max_value_norm) {
+HeadCertificate summarise(std::span<const double> deltas, std::span<const double> output_norms, double max_value_norm) {
   if (deltas.empty()) return {};
   std::vector<double> sorted(deltas.begin(), deltas.end());
   std::sort(sorted.begin(), sorted.end());
-  double sum = 0;
-  for (const double delta : sorted) sum += delta;
+  const auto mean = [](std::span<const double> values) {
+    return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
+  };
   const std::size_t rank = (95 * sorted.size() + 99) / 100;  // ceil(0.95 n), without rounding 0.95
   const double p95 = sorted[rank - 1];
-  return {.mean_delta = sum / static_cast<double>(sorted.size()),
+  return {.mean_delta = mean(sorted),
           .p95_delta = p95,
           .max_delta = sorted.back(),
+          .output_norm = mean(output_norms),
           .bound = 2 * p95 * max_value_norm};
 }
 

@@ -77,11 +77,9 @@ void score_tail(const TailScoreParams& p) {
   std::transform(scores.begin(), scores.end(), p.out.begin(), [](double s) { return static_cast<float>(s); });
 }
 
-double max_value_norm(const Tensor& v, std::int32_t kv_head) {
+double max_value_norm(const HeadTokens& tokens) {
   double norm = 0;
-  for (std::int64_t j = 0; j < v.num_tokens; ++j) {
-    norm = std::max(norm, std::sqrt(reference::dot(v.row(j, kv_head), v.row(j, kv_head))));
-  }
+  for (const std::vector<double>& v : tokens.v) norm = std::max(norm, std::sqrt(reference::dot(v, v)));
   return norm;
 }
 
@@ -133,6 +131,10 @@ class ReferenceBackend : public Backend {
 
   std::vector<HeadCertificate> certify(const CertifyParams& p, std::span<float> deltas) const override {
     validate_params(p, deltas);
+    if (p.kept == nullptr) {
+      std::fill(deltas.begin(), deltas.end(), 0.0f);
+      return std::vector<HeadCertificate>(static_cast<std::size_t>(p.k.num_heads));
+    }
     const Tensor q = reference::to_double(p.q);
     const Tensor k = reference::to_double(p.k);
     const Tensor v = reference::to_double(p.v);
@@ -141,19 +143,21 @@ class ReferenceBackend : public Backend {
     const std::int32_t sinks = past_tokens(p.past) == 0 ? p.sinks : 0;
     std::vector<HeadCertificate> certificates;
     for (std::int32_t kv_head = 0; kv_head < k.num_heads; ++kv_head) {
-      const HeadTokens tokens = reference::past_and_segment(p.past, k, nullptr, kv_head);
+      const HeadTokens tokens = reference::past_and_segment(p.past, k, &v, kv_head);
       const std::size_t num_past = tokens.size() - static_cast<std::size_t>(k.num_tokens);
-      std::vector<double> head_deltas;
+      std::vector<double> head_deltas, norms;
       for (std::int64_t r = 0; r < q.num_tokens; ++r) {
         const std::int32_t i = p.rows[static_cast<std::size_t>(r)];
         const auto dense = reference::visible_tokens(i, k.num_tokens, num_past, nullptr, kv_head, 0, 0);
         const auto sparse = reference::visible_tokens(i, k.num_tokens, num_past, p.kept, kv_head, p.window, sinks);
         for (std::int32_t head = kv_head * group; head < (kv_head + 1) * group; ++head) {
           head_deltas.push_back(reference::dropped_mass(q.row(r, head), tokens, dense, sparse, scale));
+          const AttentionRow row = reference::attend(q.row(r, head), tokens, dense, scale);
+          norms.push_back(std::sqrt(reference::dot(row.out, row.out)));
           if (!deltas.empty()) deltas[r * q.num_heads + head] = static_cast<float>(head_deltas.back());
         }
       }
-      certificates.push_back(reference::summarise(head_deltas, max_value_norm(v, kv_head)));
+      certificates.push_back(reference::summarise(head_deltas, norms, max_value_norm(tokens)));
     }
     return certificates;
   }

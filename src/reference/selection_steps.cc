@@ -101,7 +101,8 @@ std::vector<std::int32_t> choose_in_block(std::span<const float> scores, std::in
 
 KeptSet kept_from_scores(std::span<const float> scores, std::span<const BlockShares> shares, const SelectionRule& rule,
                          std::int64_t num_tokens) {
-  KeptSet kept{.num_tokens = num_tokens, .offsets = {0}, .positions = {}};
+  std::vector<std::int64_t> offsets = {0};
+  std::vector<std::int32_t> positions;
   const auto size = static_cast<std::size_t>(num_tokens);
   for (std::size_t head = 0; head < shares.size(); ++head) {
     const std::span<const float> head_scores = scores.subspan(head * size, size);
@@ -118,11 +119,11 @@ KeptSet kept_from_scores(std::span<const float> scores, std::span<const BlockSha
       }
     }
     for (std::size_t j = 0; j < size; ++j) {
-      if (chosen[j]) kept.positions.push_back(static_cast<std::int32_t>(j));
+      if (chosen[j]) positions.push_back(static_cast<std::int32_t>(j));
     }
-    kept.offsets.push_back(static_cast<std::int64_t>(kept.positions.size()));
+    offsets.push_back(static_cast<std::int64_t>(positions.size()));
   }
-  return kept;
+  return {num_tokens, std::move(offsets), std::move(positions)};
 }
 
 }  // namespace tca::reference

@@ -103,7 +103,7 @@ std::vector<double> tail_scores(const Tensor& q, std::span<const float> lse, std
 /// Dense attention mass of one query outside the visible tokens. causal: the tokens dense attention sees.
 double dropped_mass(std::span<const double> q, const HeadTokens& tokens, const std::vector<bool>& causal,
                     const std::vector<bool>& visible, double scale);
-/// All zero for no deltas.
-HeadCertificate summarise(std::span<const double> deltas, double max_value_norm);
+/// output_norms: of the same rows. All zero for no rows.
+HeadCertificate summarise(std::span<const double> deltas, std::span<const double> output_norms, double max_value_norm);
 
 }  // namespace tca::reference

@@ -23,8 +23,8 @@ struct Heads {
 constexpr Heads kHeads[] = {{1, 1}, {8, 8}, {4, 2}, {6, 2}, {8, 2}, {5, 1}, {12, 2}, {7, 1}, {28, 4}, {8, 1}};
 
 std::string_view name_of(Values v) {
-  constexpr std::string_view kNames[] = {"normal",     "peaked", "huge",     "equal",
-                                         "dominating", "tiny",   "overflow", "nonfinite"};
+  constexpr std::string_view kNames[] = {"normal", "peaked",   "huge",     "equal",    "dominating",
+                                         "tiny",   "overflow", "loudpast", "nonfinite"};
   return kNames[static_cast<int>(v)];
 }
 std::string_view name_of(Kept kept) {
@@ -170,6 +170,24 @@ void add_pasts(Table& table) {
                .past_tokens = past_tokens,
                .dtype = DType::kBF16,
                .kept = Kept::kWindowOnly});
+  }
+  table.add_all_dtypes({.tokens = 70,
+                        .past = PastKind::kThinned,
+                        .past_tokens = 150,
+                        .kept = Kept::kRagged,
+                        .window = kLargest,
+                        .sinks = kLargest});
+  for (const PastKind past : {PastKind::kDense, PastKind::kThinned, PastKind::kEmptyHeads}) {
+    for (const Kept kept : {Kept::kRagged, Kept::kWindowOnly}) {
+      table.add_all_dtypes({.tokens = 70,
+                            .past = past,
+                            .past_tokens = 150,
+                            .num_heads = 4,
+                            .num_kv_heads = 2,
+                            .kept = kept,
+                            .window = 3,
+                            .values = Values::kLoudPast});
+    }
   }
   table.add({.tokens = 90,
              .queries = 3,

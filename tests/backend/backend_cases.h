@@ -21,6 +21,7 @@ enum class Values {
   kDominating,  // one key in the middle outweighs all others by e^100 and more
   kTiny,        // values of 1e-6: subnormal in fp16
   kOverflow,    // values of 1e6, in inputs that can hold them: beyond fp16 outputs
+  kLoudPast,    // values of the past 100 times those of the segment
   kNonFinite,   // an infinity and a NaN among the first token's values, which every query of dense attention sees
 };
 

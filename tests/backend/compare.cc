@@ -101,6 +101,11 @@ double ErrorModel::bound(double expected) const {
   return 2 * delta() * v_norm_ + head_dim_ * kUnit * expected;  // the norm is a sum of d squares
 }
 
+double ErrorModel::output_norm() const {
+  const double element = (weight() + weight_unit_ + num_tokens_ * kUnit) * v_max_;
+  return std::sqrt(head_dim_) * element + head_dim_ * kUnit * v_norm_;
+}
+
 double ErrorModel::mean_square_error(double power) const {
   const double score_error = 4 * kUnit * scale_ * q_norm_ * k_norm_;
   const double exp_error = std::max(8 * kUnit, weight_unit_ / 256);

@@ -38,6 +38,8 @@ class ErrorModel {
   /// 1 - visible mass, at most 1, or the ratio of two sums of weights.
   double delta() const;
   double bound(double expected) const;
+  /// The norm of an output row in fp32: d elements as in output(), and a sum of d squares.
+  double output_norm() const;
   /// Mean squared error of a whole output whose mean square is `power`. Rounding errors are independent, so they add in
   /// squares: a rounding to unit u has variance u^2 / 3, sums of n terms wander by sqrt(n) u, dot products by
   /// 4 u ||q|| ||k||. A factor 4 (twice the error) covers what is left.

@@ -237,9 +237,7 @@ TEST(Identities, EachKvHeadStandsAlone) {
     Output alone = problem.output();
     for (std::int32_t head = 0; head < 3; ++head) {
       const auto positions = problem.kept()->head(head);
-      const KeptSet kept{.num_tokens = 140,
-                         .offsets = {0, static_cast<std::int64_t>(positions.size())},
-                         .positions = {positions.begin(), positions.end()}};
+      const KeptSet kept(140, {0, static_cast<std::int64_t>(positions.size())}, {positions.begin(), positions.end()});
       PrefillParams params = problem.prefill(alone);
       params.kept = &kept;
       params.lse = {};

@@ -111,21 +111,27 @@ TEST_F(Prefill, Past) {
 }
 
 TEST_F(Prefill, KeptSet) {
-  const auto expect_bad_kept = [&](const std::string& named, const std::function<void(KeptSet&)>& spoil) {
-    KeptSet kept = kept_;
-    spoil(kept);
+  struct Parts {
+    std::int64_t num_tokens;
+    std::vector<std::int64_t> offsets;
+    std::vector<std::int32_t> positions;
+  };
+  const auto expect_bad_kept = [&](const std::string& named, const std::function<void(Parts&)>& spoil) {
+    Parts parts{kept_.num_tokens(), kept_.offsets(), kept_.positions()};
+    spoil(parts);
+    const KeptSet kept(parts.num_tokens, parts.offsets, parts.positions);
     expect_bad(named, [&](PrefillParams& p) { p.kept = &kept; });
   };
-  expect_bad_kept("kept.num_tokens is 21", [](KeptSet& kept) { kept.num_tokens = 21; });
-  expect_bad_kept("kept.offsets has 2", [](KeptSet& kept) { kept.offsets.pop_back(); });
-  expect_bad_kept("kept.offsets has 0", [](KeptSet& kept) { kept.offsets.clear(); });
-  expect_bad_kept("kept.offsets[0] is 1", [](KeptSet& kept) { kept.offsets[0] = 1; });
-  expect_bad_kept("kept.offsets ends", [](KeptSet& kept) { kept.offsets.back() += 1; });
-  expect_bad_kept("kept.offsets falls", [](KeptSet& kept) { kept.offsets[1] = 1000; });
-  expect_bad_kept("kept.positions", [](KeptSet& kept) { kept.positions[0] = -1; });
-  expect_bad_kept("kept.positions", [](KeptSet& kept) { kept.positions[19] = 20; });
-  expect_bad_kept("kept.positions", [](KeptSet& kept) { std::swap(kept.positions[3], kept.positions[4]); });
-  expect_bad_kept("kept.positions", [](KeptSet& kept) { kept.positions[4] = kept.positions[3]; });
+  expect_bad_kept("kept.num_tokens is 21", [](Parts& parts) { parts.num_tokens = 21; });
+  expect_bad_kept("kept.offsets has 2", [](Parts& parts) { parts.offsets.pop_back(); });
+  expect_bad_kept("kept.offsets has 0", [](Parts& parts) { parts.offsets.clear(); });
+  expect_bad_kept("kept.offsets[0] is 1", [](Parts& parts) { parts.offsets[0] = 1; });
+  expect_bad_kept("kept.offsets ends", [](Parts& parts) { parts.offsets.back() += 1; });
+  expect_bad_kept("kept.offsets falls", [](Parts& parts) { parts.offsets[1] = 1000; });
+  expect_bad_kept("kept.positions", [](Parts& parts) { parts.positions[0] = -1; });
+  expect_bad_kept("kept.positions", [](Parts& parts) { parts.positions[19] = 20; });
+  expect_bad_kept("kept.positions", [](Parts& parts) { std::swap(parts.positions[3], parts.positions[4]); });
+  expect_bad_kept("kept.positions", [](Parts& parts) { parts.positions[4] = parts.positions[3]; });
 }
 
 TEST_F(Prefill, ABadItemOfABatchLeavesTheOthersUntouched) {

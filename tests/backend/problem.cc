@@ -45,13 +45,14 @@ void set_all(TensorBuffer& tensor, double value, std::int64_t first = 0) {
 }
 
 KeptSet make_kept(Random& random, const Case& c) {
-  KeptSet kept{.num_tokens = c.tokens, .offsets = {0}, .positions = {}};
+  std::vector<std::int64_t> offsets = {0};
+  std::vector<std::int32_t> all;
   for (std::int32_t head = 0; head < c.num_kv_heads; ++head) {
     const std::vector<std::int32_t> positions = kept_positions(random, c, head);
-    kept.positions.insert(kept.positions.end(), positions.begin(), positions.end());
-    kept.offsets.push_back(static_cast<std::int64_t>(kept.positions.size()));
+    all.insert(all.end(), positions.begin(), positions.end());
+    offsets.push_back(static_cast<std::int64_t>(all.size()));
   }
-  return kept;
+  return {c.tokens, std::move(offsets), std::move(all)};
 }
 
 }  // namespace
@@ -108,6 +109,7 @@ void Problem::fill(TensorBuffer& tensor, Role role) {
         if (role == Role::kKey && case_.values == Values::kEqual) value = 0.5;
         if (role == Role::kValue && case_.values == Values::kTiny) value *= 1e-6;
         if (role == Role::kValue && case_.values == Values::kOverflow) value = 1e6;
+        if (role == Role::kValue && case_.values == Values::kLoudPast && &tensor != &v_) value *= 100;
         const bool dominates = &tensor == &k_ && token == case_.tokens / 2;
         if (dominates && case_.values == Values::kDominating) value = kStrong * sign(i);
         tensor.set(token, head, i, value);

@@ -51,9 +51,9 @@ TEST_P(SelectCases, ChoiceFollowsFromTheScores) {
     SelectionRule own = rule;
     if (c.past_tokens > 0) own.sinks = 0;
     const KeptSet expected = reference::kept_from_scores(scores_of(*backend), shares, own, c.tokens);
-    EXPECT_EQ(actual.num_tokens, c.tokens) << name;
-    EXPECT_EQ(actual.offsets, expected.offsets) << name;
-    EXPECT_EQ(actual.positions, expected.positions) << name;
+    EXPECT_EQ(actual.num_tokens(), c.tokens) << name;
+    EXPECT_EQ(actual.offsets(), expected.offsets()) << name;
+    EXPECT_EQ(actual.positions(), expected.positions()) << name;
   }
 }
 
@@ -77,10 +77,11 @@ TEST(Selection, NaNInputsGiveAValidSet) {
   const std::vector<BlockShares> shares = make_shares(Shares::kLogGaussian, rule.block_size, 1);
   for (const auto& [name, backend] : backends_for(problem.spec())) {
     const KeptSet kept = backend->select(problem.select(shares, rule));
-    ASSERT_EQ(kept.offsets.size(), 2u) << name;
-    EXPECT_EQ(kept.offsets[1], static_cast<std::int64_t>(kept.positions.size())) << name;
-    for (std::size_t i = 1; i < kept.positions.size(); ++i) EXPECT_LT(kept.positions[i - 1], kept.positions[i]) << name;
-    EXPECT_LT(kept.positions.back(), 100) << name;
+    ASSERT_EQ(kept.offsets().size(), 2u) << name;
+    EXPECT_EQ(kept.offsets()[1], static_cast<std::int64_t>(kept.positions().size())) << name;
+    const std::vector<std::int32_t>& positions = kept.positions();
+    for (std::size_t i = 1; i < positions.size(); ++i) EXPECT_LT(positions[i - 1], positions[i]) << name;
+    EXPECT_LT(positions.back(), 100) << name;
   }
 }
 

@@ -84,6 +84,19 @@ TEST_F(Calibrate, TheProfileHoldsEveryObjectiveAndBudget) {
   EXPECT_EQ(steps.back(), last_total);
 }
 
+TEST_F(Calibrate, EveryTokenMayBeASink) {
+  CalibrationOptions all = options();
+  all.rule.sinks = INT32_MAX;
+  all.objectives = {"tail-risk"};
+  const Profile profile = run(all);
+  for (const auto& heads : profile.budgets.at(0).layers) {
+    for (const HeadProfile& head : heads) {
+      EXPECT_TRUE(head.keep.is_window()) << "sinks are all that there is";
+      EXPECT_EQ(head.risk, 0);
+    }
+  }
+}
+
 TEST_F(Calibrate, MoreTokensMeanLessRisk) {
   const Profile profile = run(options());
   const auto total_dropped = [&](std::size_t budget) {

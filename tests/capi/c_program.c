@@ -8,11 +8,12 @@
 
 enum { kTokens = 300, kHeads = 4, kKvHeads = 2, kDim = 64, kWindow = 32, kSinks = 4, kProbes = 8, kShares = 8 };
 
-static float q[kTokens][kHeads][kDim];
-static float k[kTokens][kKvHeads][kDim];
-static float v[kTokens][kKvHeads][kDim];
-static float out[kTokens][kHeads][kDim];
-static float decoded[kHeads][kDim];
+/* bf16, which every backend takes. */
+static uint16_t q[kTokens][kHeads][kDim];
+static uint16_t k[kTokens][kKvHeads][kDim];
+static uint16_t v[kTokens][kKvHeads][kDim];
+static uint16_t out[kTokens][kHeads][kDim];
+static uint16_t decoded[kHeads][kDim];
 static float lse[kHeads];
 
 static char failure[512];
@@ -26,13 +27,20 @@ static char failure[512];
   } while (0)
 #define REQUIRE_OK(call) REQUIRE((call) == TCA_OK)
 
-static void fill(float* values, int count, unsigned seed) {
+/* Numbers in [-1, 1), cut to the upper half of a float. */
+static void fill(uint16_t* values, int count, unsigned seed) {
   int i;
   for (i = 0; i < count; ++i) {
+    float value;
+    uint32_t bits;
     seed = seed * 1664525u + 1013904223u;
-    values[i] = (float)(seed >> 16) / 32768.0f - 1.0f;
+    value = (float)(seed >> 16) / 32768.0f - 1.0f;
+    memcpy(&bits, &value, sizeof(bits));
+    values[i] = (uint16_t)(bits >> 16);
   }
 }
+
+static int is_finite(uint16_t value) { return (value & 0x7f80u) != 0x7f80u; }
 
 /* One head keeps a quarter of each block, the other nothing but sinks and window. */
 static const double shares[kKvHeads][kShares] = {{0, 0, 0, 0, 0, 1, 0, 0}, {1, 0, 0, 0, 0, 0, 0, 0}};
@@ -42,8 +50,8 @@ static const char* prefill(const tca_backend* backend, tca_kept_set** kept) {
   tca_prefill_params params = {0};
   const int32_t* positions = NULL;
   int64_t count = 0;
-  select.k = tca_contiguous(k, TCA_F32, kTokens, kKvHeads, kDim);
-  select.q = tca_contiguous(q[kTokens - kProbes], TCA_F32, kProbes, kHeads, kDim);
+  select.k = tca_contiguous(k, TCA_BF16, kTokens, kKvHeads, kDim);
+  select.q = tca_contiguous(q[kTokens - kProbes], TCA_BF16, kProbes, kHeads, kDim);
   select.shares = shares[0];
   select.num_shares = kShares;
   select.rule = tca_selection_rule_default();
@@ -57,31 +65,31 @@ static const char* prefill(const tca_backend* backend, tca_kept_set** kept) {
   /* 16 tokens of each of 4 whole blocks and of the 44 last tokens, and sinks that were not among them. */
   REQUIRE(count >= 5 * 16 && count <= 5 * 16 + kSinks);
 
-  params.q = tca_contiguous(q, TCA_F32, kTokens, kHeads, kDim);
+  params.q = tca_contiguous(q, TCA_BF16, kTokens, kHeads, kDim);
   params.k = select.k;
-  params.v = tca_contiguous(v, TCA_F32, kTokens, kKvHeads, kDim);
-  params.out = tca_mutable_contiguous(out, TCA_F32, kTokens, kHeads, kDim);
+  params.v = tca_contiguous(v, TCA_BF16, kTokens, kKvHeads, kDim);
+  params.out = tca_mutable_contiguous(out, TCA_BF16, kTokens, kHeads, kDim);
   params.kept = *kept;
   params.window = kWindow;
   params.sinks = kSinks;
   REQUIRE_OK(tca_prefill_attention(backend, &params, 1));
   /* The first query sees itself alone. */
-  REQUIRE(fabsf(out[0][0][5] - v[0][0][5]) < 1e-6f && fabsf(out[0][3][5] - v[0][1][5]) < 1e-6f);
+  REQUIRE(out[0][0][5] == v[0][0][5] && out[0][3][5] == v[0][1][5]);
   return NULL;
 }
 
 static const char* decode(const tca_backend* backend, tca_kv_cache* cache) {
-  const tca_tensor one_k = tca_contiguous(k[7], TCA_F32, 1, kKvHeads, kDim);
-  const tca_tensor one_v = tca_contiguous(v[7], TCA_F32, 1, kKvHeads, kDim);
+  const tca_tensor one_k = tca_contiguous(k[7], TCA_BF16, 1, kKvHeads, kDim);
+  const tca_tensor one_v = tca_contiguous(v[7], TCA_BF16, 1, kKvHeads, kDim);
   tca_decode_params params = {0};
   int h = 0;
   REQUIRE_OK(tca_kv_cache_store(cache, 0, &one_k, &one_v, NULL, 0));
-  params.q = tca_contiguous(q[7], TCA_F32, 1, kHeads, kDim);
-  params.out = tca_mutable_contiguous(decoded, TCA_F32, 1, kHeads, kDim);
+  params.q = tca_contiguous(q[7], TCA_BF16, 1, kHeads, kDim);
+  params.out = tca_mutable_contiguous(decoded, TCA_BF16, 1, kHeads, kDim);
   params.cache = cache;
   params.lse = lse;
   REQUIRE_OK(tca_decode_attention(backend, &params, 1));
-  for (h = 0; h < kHeads; ++h) REQUIRE(isfinite(decoded[h][0]) && isfinite(lse[h]));
+  for (h = 0; h < kHeads; ++h) REQUIRE(is_finite(decoded[h][0]) && isfinite(lse[h]));
   return NULL;
 }
 
@@ -92,9 +100,9 @@ static tca_status accept_shape(const tca_kv_shape* shape, const char* metadata, 
 
 static const char* use_cache(const tca_backend* backend, tca_kv_pool* pool, const tca_kept_set* kept,
                              const char* path) {
-  const tca_kv_shape shape = {1, kKvHeads, kDim, TCA_F32};
-  const tca_tensor all_k = tca_contiguous(k, TCA_F32, kTokens, kKvHeads, kDim);
-  const tca_tensor all_v = tca_contiguous(v, TCA_F32, kTokens, kKvHeads, kDim);
+  const tca_kv_shape shape = {1, kKvHeads, kDim, TCA_BF16};
+  const tca_tensor all_k = tca_contiguous(k, TCA_BF16, kTokens, kKvHeads, kDim);
+  const tca_tensor all_v = tca_contiguous(v, TCA_BF16, kTokens, kKvHeads, kDim);
   const int32_t keep[] = {0, 3};
   tca_kv_cache *cache = NULL, *fork = NULL, *loaded = NULL;
   const char* failed = NULL;
@@ -141,7 +149,7 @@ const char* run_c_program(const char* backend_name, const char* path) {
   REQUIRE_OK(tca_thread_pool_create(2, &threads));
   REQUIRE_OK(tca_backend_create(backend_name, threads, &backend));
   tca_thread_pool_destroy(threads); /* the backend keeps the threads */
-  REQUIRE_OK(tca_kv_pool_create((size_t)1 << 22, kDim, TCA_F32, &pool));
+  REQUIRE_OK(tca_kv_pool_create(backend, (size_t)1 << 22, kDim, TCA_BF16, &pool));
   failed = prefill(backend, &kept);
   if (failed == NULL) failed = use_cache(backend, pool, kept, path);
   REQUIRE_OK(tca_kv_pool_get_info(pool, &info));

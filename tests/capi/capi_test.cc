@@ -51,7 +51,8 @@ TEST_F(CApi, ProbeAndSelectEqualCpp) {
   }
   // The same set made by hand.
   tca_kept_set* copy = nullptr;
-  EXPECT_EQ(tca_kept_set_create(kTokens, kKvHeads, expected.offsets.data(), expected.positions.data(), &copy), TCA_OK);
+  EXPECT_EQ(tca_kept_set_create(kTokens, kKvHeads, expected.offsets().data(), expected.positions().data(), &copy),
+            TCA_OK);
   tca_kept_set_destroy(copy);
   tca_kept_set_destroy(kept);
 }
@@ -59,7 +60,8 @@ TEST_F(CApi, ProbeAndSelectEqualCpp) {
 TEST_F(CApi, AttentionEqualsCpp) {
   const KeptSet cpp_kept = cpp_select();
   tca_kept_set* kept = nullptr;
-  ASSERT_EQ(tca_kept_set_create(kTokens, kKvHeads, cpp_kept.offsets.data(), cpp_kept.positions.data(), &kept), TCA_OK);
+  ASSERT_EQ(tca_kept_set_create(kTokens, kKvHeads, cpp_kept.offsets().data(), cpp_kept.positions().data(), &kept),
+            TCA_OK);
   std::vector<float> out(kTokens * kHeads * kDim), cpp_out(out.size());
   std::vector<float> lse(kTokens * kHeads), cpp_lse(lse.size());
   tca_prefill_params params = {};
@@ -111,6 +113,8 @@ TEST_F(CApi, AttentionEqualsCpp) {
     EXPECT_EQ(certificates[h].mean_delta, cpp_certificates[h].mean_delta);
     EXPECT_EQ(certificates[h].p95_delta, cpp_certificates[h].p95_delta);
     EXPECT_EQ(certificates[h].max_delta, cpp_certificates[h].max_delta);
+    EXPECT_GT(certificates[h].output_norm, 0);
+    EXPECT_EQ(certificates[h].output_norm, cpp_certificates[h].output_norm);
     EXPECT_EQ(certificates[h].bound, cpp_certificates[h].bound);
   }
   tca_kept_set_destroy(kept);
@@ -182,6 +186,13 @@ TEST_F(CApi, CacheAccessors) {
   EXPECT_EQ(info.used_bytes, used);
   EXPECT_EQ(info.budget_bytes, std::size_t{1} << 22);
   EXPECT_EQ(info.free_pages, static_cast<std::int64_t>((info.budget_bytes - used) / info.page_bytes));
+  std::int64_t limit = -1;
+  EXPECT_EQ(tca_kv_cache_truncation_limit(cache_, &limit), TCA_OK);
+  EXPECT_EQ(limit, 0);
+  expect_failure(tca_kv_cache_truncate(cache_, kTokens + 1), TCA_INVALID_ARGUMENT, "has seen");
+  EXPECT_EQ(tca_kv_cache_truncate(cache_, 3), TCA_OK);
+  EXPECT_EQ(tca_kv_cache_num_tokens(cache_, 0, &seen), TCA_OK);
+  EXPECT_EQ(seen, 3);
   EXPECT_EQ(tca_kv_cache_clear(cache_), TCA_OK);
   EXPECT_EQ(tca_kv_cache_bytes_used(cache_, &used), TCA_OK);
   EXPECT_EQ(used, 0u);
@@ -242,13 +253,62 @@ TEST(CApiProfile, LoadPickAndShares) {
   EXPECT_EQ(budget.num_kv_heads, 2);
   ASSERT_EQ(budget.num_shares, 5);
   std::vector<double> shares(10);
-  ASSERT_EQ(tca_profile_shares(profile, 0.6, "tail-risk", 0, TCA_KEEP, shares.data()), TCA_OK);
+  ASSERT_EQ(tca_profile_shares(profile, budget.index, 0, TCA_KEEP, shares.data()), TCA_OK);
   EXPECT_EQ(shares, (std::vector<double>{0, 0, 0, 0, 1, 0.5, 0.25, 0, 0.25, 0}));
-  ASSERT_EQ(tca_profile_shares(profile, 0.6, "tail-risk", 0, TCA_ATTEND, shares.data()), TCA_OK);
+  ASSERT_EQ(tca_profile_shares(profile, budget.index, 0, TCA_ATTEND, shares.data()), TCA_OK);
   EXPECT_EQ(shares, (std::vector<double>{0, 0, 0, 0, 1, 1, 0, 0, 0, 0}));
+
+  EXPECT_STREQ(budget.objective, "tail-risk");
+  EXPECT_EQ(budget.budget, 0.6);
+  std::size_t num_budgets = 0;
+  ASSERT_EQ(tca_profile_num_budgets(profile, &num_budgets), TCA_OK);
+  EXPECT_EQ(num_budgets, 1u);
+  tca_budget same = {};
+  ASSERT_EQ(tca_profile_budget(profile, 0, &same), TCA_OK);
+  EXPECT_EQ(same.kept_share, budget.kept_share);
+  expect_failure(tca_profile_budget(profile, 1, &same), TCA_INVALID_ARGUMENT, "index is 1");
+  tca_head_profile head = {};
+  ASSERT_EQ(tca_profile_head(profile, 0, 0, 1, &head), TCA_OK);
+  EXPECT_EQ(head.risk, 0.03);
+  EXPECT_EQ(head.mean_dropped, 0.01);
+  EXPECT_EQ(head.attends_more, 1);
+  ASSERT_EQ(tca_profile_head(profile, 0, 0, 0, &head), TCA_OK);
+  EXPECT_EQ(head.attends_more, 0);
+  expect_failure(tca_profile_head(profile, 0, 0, 2, &head), TCA_INVALID_ARGUMENT, "kv_head is 2");
+  const std::vector<double> current = {0.5, 0.25, 0, 0.25, 0};
+  std::vector<double> richer(5);
+  ASSERT_EQ(tca_profile_richer(profile, current.data(), 5, 0, 1, "tail-risk", richer.data()), TCA_OK);
+  EXPECT_EQ(richer, (std::vector<double>{0, 0, 0, 0, 1})) << "after the last configuration comes all";
+  expect_failure(tca_profile_richer(profile, current.data(), 4, 0, 1, "tail-risk", richer.data()), TCA_INVALID_ARGUMENT,
+                 "num_shares is 4");
+
+  tca_provenance provenance = {};
+  ASSERT_EQ(tca_profile_provenance(profile, &provenance), TCA_OK);
+  EXPECT_EQ(provenance.calibration_tokens, 1);
+  EXPECT_EQ(provenance.seed, 1u);
+  EXPECT_STREQ(provenance.date, "");
+  std::size_t size = 0;
+  ASSERT_EQ(tca_profile_to_json(profile, nullptr, 0, &size), TCA_OK);
+  std::vector<char> json(size + 1);
+  ASSERT_EQ(tca_profile_to_json(profile, json.data(), json.size(), &size), TCA_OK);
+  EXPECT_EQ(std::string(json.data()), Profile::load(folder.file("p.json")).to_json());
+
+  double keep = 0;
+  const char* measured_on = nullptr;
+  ASSERT_EQ(tca_profile_usual_keep(profile, "tail-risk", &keep, &measured_on), TCA_OK) << tca_last_error();
+  EXPECT_EQ(keep, 0.6);
+  EXPECT_STREQ(measured_on, "a letter");
+  ASSERT_EQ(tca_profile_usual_keep(profile, "paper", &keep, &measured_on), TCA_OK) << tca_last_error();
+  EXPECT_EQ(keep, 0.39);
+  EXPECT_EQ(measured_on, nullptr);
 
   tca_model_fingerprint model = {};
   ASSERT_EQ(tca_profile_model(profile, &model), TCA_OK);
+  const std::string described = Profile::load(folder.file("p.json")).model.describe();
+  std::vector<char> line(10, 'x');
+  ASSERT_EQ(tca_model_fingerprint_describe(&model, line.data(), line.size(), &size), TCA_OK);
+  EXPECT_EQ(size, described.size());
+  EXPECT_EQ(std::string(line.data()), described.substr(0, 9)) << "cut, with its terminating 0";
   EXPECT_STREQ(model.architecture, "A");
   EXPECT_EQ(tca_profile_validate(profile, &model), TCA_OK) << tca_last_error();
   model.num_heads = 6;
@@ -256,14 +316,108 @@ TEST(CApiProfile, LoadPickAndShares) {
   model.rope = nullptr;
   expect_failure(tca_profile_validate(profile, &model), TCA_INVALID_ARGUMENT, "actual->rope is null");
   expect_failure(tca_profile_pick(profile, 0.6, "x", &budget), TCA_INVALID_ARGUMENT, "'x'");
-  expect_failure(tca_profile_shares(profile, 0.6, "tail-risk", 1, TCA_KEEP, shares.data()), TCA_INVALID_ARGUMENT,
+  expect_failure(tca_profile_shares(profile, budget.index, 1, TCA_KEEP, shares.data()), TCA_INVALID_ARGUMENT,
                  "layer is 1");
-  expect_failure(tca_profile_shares(profile, 0.6, "tail-risk", 0, static_cast<tca_share_kind>(5), shares.data()),
+  expect_failure(tca_profile_shares(profile, budget.index, 0, static_cast<tca_share_kind>(5), shares.data()),
                  TCA_INVALID_ARGUMENT, "kind is 5");
   expect_failure(tca_profile_load(folder.file("none").c_str(), &parsed), TCA_IO, "none");
   expect_failure(tca_profile_parse("{}", 2, "p", &parsed), TCA_BAD_FILE, "p: format is missing");
   EXPECT_EQ(parsed, nullptr);
   tca_profile_destroy(profile);
+}
+
+TEST(CApiShares, OfBlocks) {
+  std::vector<double> shares(8);
+  double kept = -1;
+  ASSERT_EQ(tca_block_shares_full(64, shares.data()), TCA_OK);
+  EXPECT_EQ(shares, BlockShares::full(64).share);
+  ASSERT_EQ(tca_block_shares_kept_share(shares.data(), 8, &kept), TCA_OK);
+  EXPECT_EQ(kept, 1);
+  ASSERT_EQ(tca_block_shares_window(64, shares.data()), TCA_OK);
+  EXPECT_EQ(shares, BlockShares::window(64).share);
+  ASSERT_EQ(tca_block_shares_kept_share(shares.data(), 8, &kept), TCA_OK);
+  EXPECT_EQ(kept, 0);
+  expect_failure(tca_block_shares_full(65, shares.data()), TCA_INVALID_ARGUMENT, "block_size is 65");
+  expect_failure(tca_block_shares_kept_share(shares.data(), 11, &kept), TCA_INVALID_ARGUMENT, "num_shares is 11");
+}
+
+TEST(CApiTensors, ViewsOfViews) {
+  EXPECT_EQ(tca_dtype_size(TCA_F32), 4u);
+  EXPECT_EQ(tca_dtype_size(TCA_BF16), 2u);
+  EXPECT_EQ(tca_dtype_size(static_cast<tca_dtype>(9)), 0u);
+  EXPECT_STREQ(tca_dtype_name(TCA_F16), "fp16");
+  EXPECT_STREQ(tca_dtype_name(static_cast<tca_dtype>(9)), "unknown");
+  std::vector<float> values(5 * 3 * 2);
+  const tca_tensor all = tca_contiguous(values.data(), TCA_F32, 5, 3, 2);
+  EXPECT_EQ(tca_tensor_row(all, 4, 2), &values[4 * 6 + 4]);
+  const tca_tensor part = tca_tensor_tokens(all, 2, 3);
+  EXPECT_EQ(part.data, &values[12]);
+  EXPECT_EQ(part.num_tokens, 3);
+  EXPECT_EQ(part.token_stride, 6);
+  const tca_mutable_tensor out = tca_mutable_contiguous(values.data(), TCA_F32, 5, 3, 2);
+  EXPECT_EQ(tca_mutable_tensor_row(out, 1, 1), &values[8]);
+  EXPECT_EQ(tca_mutable_tensor_tokens(out, 4, 1).data, &values[24]);
+}
+
+TEST_F(CApi, ThreadsRunTasks) {
+  std::vector<int> done(100, 0);
+  const auto task = [](std::int64_t index, int worker, void* user) {
+    static_cast<std::vector<int>*>(user)->at(static_cast<std::size_t>(index)) += worker < 2 ? 1 : 100;
+  };
+  ASSERT_EQ(tca_thread_pool_parallel_for(threads_, 100, task, &done), TCA_OK);
+  EXPECT_EQ(done, std::vector<int>(100, 1));
+  expect_failure(tca_thread_pool_parallel_for(threads_, -1, task, &done), TCA_INVALID_ARGUMENT, "count is -1");
+}
+
+TEST_F(CApi, BackendsAndTheirStreams) {
+  std::vector<std::string> names;
+  for (const char* name = "";; names.emplace_back(name)) {
+    ASSERT_EQ(tca_available_backend(names.size(), &name), TCA_OK);
+    if (name == nullptr) break;
+  }
+  EXPECT_EQ(names, available_backends());
+  const char* isa = nullptr;
+  ASSERT_EQ(tca_backend_isa(backend_, &isa), TCA_OK);
+  EXPECT_EQ(isa, cpp_backend_->capabilities().isa);
+  int found = -1;
+  tca_stream stream = {7, &found};
+  ASSERT_EQ(tca_backend_stream(backend_, &found, &stream), TCA_OK);
+  EXPECT_EQ(found, 0);
+  EXPECT_EQ(stream.handle, nullptr);
+  EXPECT_EQ(tca_backend_synchronize(backend_), TCA_OK);
+  tca_backend* none = nullptr;
+  expect_failure(tca_backend_create_on_stream("cpu", threads_, &stream, &none), TCA_INVALID_ARGUMENT, "no streams");
+}
+
+TEST_F(CApi, PoolsAreTheBackends) {
+  tca_kv_pool_info info = {};
+  for (const tca_backend* backend :
+       {static_cast<const tca_backend*>(nullptr), static_cast<const tca_backend*>(backend_)}) {
+    tca_kv_pool* pool = nullptr;
+    ASSERT_EQ(tca_kv_pool_create(backend, 1 << 20, kDim, TCA_BF16, &pool), TCA_OK) << tca_last_error();
+    ASSERT_EQ(tca_kv_pool_get_info(pool, &info), TCA_OK);
+    EXPECT_EQ(info.layout, TCA_PAGE_ROWS);
+    tca_kv_pool_destroy(pool);
+  }
+  tca_kv_pool* again = nullptr;
+  ASSERT_EQ(tca_kv_cache_pool(cache_, &again), TCA_OK);
+  ASSERT_EQ(tca_kv_pool_get_info(again, &info), TCA_OK);
+  EXPECT_EQ(info.budget_bytes, std::size_t{1} << 22);
+  tca_kv_pool_destroy(again);
+}
+
+TEST_F(CApi, ReserveAndPosition) {
+  ASSERT_EQ(tca_kv_cache_reserve(cache_, 65), TCA_OK) << tca_last_error();
+  tca_kv_pool_info info = {};
+  ASSERT_EQ(tca_kv_pool_get_info(kv_pool_, &info), TCA_OK);
+  EXPECT_EQ(info.used_bytes, kKvHeads * 2 * info.page_bytes);
+  expect_failure(tca_kv_cache_reserve(cache_, 1 << 30), TCA_OUT_OF_BUDGET, "bytes free");
+  const tca_tensor k = c_k(), v = c_v();
+  ASSERT_EQ(tca_kv_cache_store(cache_, 0, &k, &v, nullptr, 0), TCA_OK);
+  std::int32_t position = -1;
+  ASSERT_EQ(tca_kv_cache_position(cache_, 0, 1, 77, &position), TCA_OK);
+  EXPECT_EQ(position, 77);
+  expect_failure(tca_kv_cache_position(cache_, 0, 1, kTokens, &position), TCA_INVALID_ARGUMENT, "slot is 200");
 }
 
 TEST_F(CApi, LoadAsksTheCaller) {

@@ -23,6 +23,11 @@ TEST_F(CApi, EveryNullIsAnError) {
   tca_kv_cache* cache = nullptr;
   tca_model_fingerprint model = {};
   tca_budget budget = {};
+  tca_head_profile head = {};
+  tca_provenance provenance = {};
+  tca_stream stream = {};
+  tca_kv_pool* pool = nullptr;
+  double shares[5] = {1, 0, 0, 0, 0};
   tca_kv_pool_info info = {};
   tca_kv_shape found_shape = {};
   tca_kv_page page = {};
@@ -71,14 +76,51 @@ TEST_F(CApi, EveryNullIsAnError) {
       [&] { return tca_profile_pick(nullptr, 0.6, "tail-risk", &budget); },
       [&] { return tca_profile_pick(profile, 0.6, nullptr, &budget); },
       [&] { return tca_profile_pick(profile, 0.6, "tail-risk", nullptr); },
-      [&] { return tca_profile_shares(nullptr, 0.6, "tail-risk", 0, TCA_KEEP, &share); },
-      [&] { return tca_profile_shares(profile, 0.6, "tail-risk", 0, TCA_KEEP, nullptr); },
+      [&] { return tca_profile_shares(nullptr, 0, 0, TCA_KEEP, &share); },
+      [&] { return tca_profile_shares(profile, 0, 0, TCA_KEEP, nullptr); },
+      [&] { return tca_profile_num_budgets(nullptr, &bytes); },
+      [&] { return tca_profile_num_budgets(profile, nullptr); },
+      [&] { return tca_profile_budget(nullptr, 0, &budget); },
+      [&] { return tca_profile_budget(profile, 0, nullptr); },
+      [&] { return tca_profile_head(nullptr, 0, 0, 0, &head); },
+      [&] { return tca_profile_head(profile, 0, 0, 0, nullptr); },
+      [&] { return tca_profile_richer(nullptr, shares, 5, 0, 0, "tail-risk", shares); },
+      [&] { return tca_profile_richer(profile, nullptr, 5, 0, 0, "tail-risk", shares); },
+      [&] { return tca_profile_richer(profile, shares, 5, 0, 0, nullptr, shares); },
+      [&] { return tca_profile_richer(profile, shares, 5, 0, 0, "tail-risk", nullptr); },
+      [&] { return tca_profile_provenance(nullptr, &provenance); },
+      [&] { return tca_profile_provenance(profile, nullptr); },
+      [&] { return tca_profile_to_json(nullptr, nullptr, 0, &bytes); },
+      [&] { return tca_profile_to_json(profile, nullptr, 0, nullptr); },
+      [&] { return tca_profile_to_json(profile, nullptr, 1, &bytes); },
+      [&] { return tca_model_fingerprint_describe(nullptr, nullptr, 0, &bytes); },
+      [&] { return tca_model_fingerprint_describe(&model, nullptr, 0, &bytes); },
+      [&] { return tca_block_shares_full(8, nullptr); },
+      [&] { return tca_block_shares_window(8, nullptr); },
+      [&] { return tca_block_shares_kept_share(nullptr, 5, &share); },
+      [&] { return tca_block_shares_kept_share(shares, 5, nullptr); },
+      [&] {
+        return tca_thread_pool_parallel_for(
+            nullptr, 1, [](std::int64_t, int, void*) {}, nullptr);
+      },
+      [&] { return tca_thread_pool_parallel_for(threads_, 1, nullptr, nullptr); },
+      [&] { return tca_available_backend(0, nullptr); },
+      [&] { return tca_backend_create_on_stream(nullptr, threads_, &stream, &backend); },
+      [&] { return tca_backend_create_on_stream("cuda", nullptr, &stream, &backend); },
+      [&] { return tca_backend_create_on_stream("cuda", threads_, nullptr, &backend); },
+      [&] { return tca_backend_create_on_stream("cuda", threads_, &stream, nullptr); },
+      [&] { return tca_backend_stream(nullptr, &number, &stream); },
+      [&] { return tca_backend_stream(backend_, nullptr, &stream); },
+      [&] { return tca_backend_stream(backend_, &number, nullptr); },
+      [&] { return tca_backend_synchronize(nullptr); },
+      [&] { return tca_backend_isa(nullptr, &name); },
+      [&] { return tca_backend_isa(backend_, nullptr); },
       [&] { return tca_kept_set_create(5, 2, nullptr, nullptr, &set); },
       [&] { return tca_kept_set_create(5, 2, offsets, nullptr, &set); },
       [&] { return tca_kept_set_num_tokens(nullptr, &wide); },
       [&] { return tca_kept_set_num_kv_heads(nullptr, &narrow); },
       [&] { return tca_kept_set_head(nullptr, 0, &positions, &wide); },
-      [&] { return tca_kv_pool_create(1, 64, TCA_F32, nullptr); },
+      [&] { return tca_kv_pool_create(nullptr, 1, 64, TCA_F32, nullptr); },
       [&] { return tca_kv_pool_get_info(nullptr, &info); },
       [&] { return tca_kv_pool_get_info(kv_pool_, nullptr); },
       [&] { return tca_kv_cache_create(nullptr, &shape, &cache); },
@@ -87,6 +129,10 @@ TEST_F(CApi, EveryNullIsAnError) {
       [&] { return tca_kv_cache_fork(nullptr, &cache); },
       [&] { return tca_kv_cache_fork(cache_, nullptr); },
       [&] { return tca_kv_cache_shape(nullptr, &found_shape); },
+      [&] { return tca_kv_cache_pool(nullptr, &pool); },
+      [&] { return tca_kv_cache_pool(cache_, nullptr); },
+      [&] { return tca_kv_cache_position(nullptr, 0, 0, 0, &narrow); },
+      [&] { return tca_kv_cache_reserve(nullptr, 1); },
       [&] { return tca_kv_cache_num_tokens(nullptr, 0, &wide); },
       [&] { return tca_kv_cache_num_tokens(cache_, 0, nullptr); },
       [&] { return tca_kv_cache_length(nullptr, 0, 0, &wide); },
@@ -100,6 +146,9 @@ TEST_F(CApi, EveryNullIsAnError) {
       [&] { return tca_kv_cache_store(cache_, 0, &k, nullptr, nullptr, 0); },
       [&] { return tca_kv_cache_thin(nullptr, 0, 0, 0, nullptr, 0); },
       [&] { return tca_kv_cache_thin(cache_, 0, 0, 0, nullptr, 1); },
+      [&] { return tca_kv_cache_truncate(nullptr, 0); },
+      [&] { return tca_kv_cache_truncation_limit(nullptr, &wide); },
+      [&] { return tca_kv_cache_truncation_limit(cache_, nullptr); },
       [&] { return tca_kv_cache_clear(nullptr); },
       [&] { return tca_kv_cache_save(nullptr, "p", nullptr, 0); },
       [&] { return tca_kv_cache_save(cache_, nullptr, nullptr, 0); },
@@ -160,12 +209,13 @@ TEST_F(CApi, BadValuesAreNamed) {
   expect_failure(tca_kept_set_create(5, 0, offsets, positions, &set), TCA_INVALID_ARGUMENT, "num_kv_heads is 0");
 
   tca_kv_pool* pool = nullptr;
-  expect_failure(tca_kv_pool_create(1, 64, static_cast<tca_dtype>(-1), &pool), TCA_INVALID_ARGUMENT, "dtype is -1");
+  expect_failure(tca_kv_pool_create(nullptr, 1, 64, static_cast<tca_dtype>(-1), &pool), TCA_INVALID_ARGUMENT,
+                 "dtype is -1");
   tca_tail_score_params tail = {};
   tail.count = -1;
   expect_failure(tca_tail_scores(backend_, &tail, 1), TCA_INVALID_ARGUMENT, "count is -1");
 
-  ASSERT_EQ(tca_kv_pool_create(100, kDim, TCA_F32, &pool), TCA_OK);
+  ASSERT_EQ(tca_kv_pool_create(nullptr, 100, kDim, TCA_F32, &pool), TCA_OK);
   const tca_kv_shape shape = {1, kKvHeads, kDim, TCA_F32};
   tca_kv_cache* cache = nullptr;
   ASSERT_EQ(tca_kv_cache_create(pool, &shape, &cache), TCA_OK);

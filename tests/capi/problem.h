@@ -30,7 +30,7 @@ class CApi : public ::testing::Test {
   CApi() : cpp_backend_(create_backend("cpu", cpp_pool_)) {
     EXPECT_EQ(tca_thread_pool_create(2, &threads_), TCA_OK);
     EXPECT_EQ(tca_backend_create("cpu", threads_, &backend_), TCA_OK) << tca_last_error();
-    EXPECT_EQ(tca_kv_pool_create(1 << 22, kDim, TCA_F32, &kv_pool_), TCA_OK);
+    EXPECT_EQ(tca_kv_pool_create(backend_, 1 << 22, kDim, TCA_F32, &kv_pool_), TCA_OK);
     const tca_kv_shape shape = {1, kKvHeads, kDim, TCA_F32};
     EXPECT_EQ(tca_kv_cache_create(kv_pool_, &shape, &cache_), TCA_OK) << tca_last_error();
   }
@@ -85,11 +85,12 @@ inline void expect_failure(tca_status status, tca_status expected, const std::st
       << "'" << tca_last_error() << "' does not name '" << named << "'";
 }
 
-inline constexpr char kProfile[] = R"({"format": "tca-profile/1",
+inline constexpr char kProfile[] = R"({"format": "tca-profile/2",
  "model": {"architecture": "A", "num_layers": 1, "num_heads": 4, "num_kv_heads": 2, "head_dim": 64, "rope": "r",
            "vocab_size": 9, "weights_sha256": "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"},
  "rule": {"block_size": 8, "window": 7, "sinks": 4, "probe_queries": 32, "pool_width": 7, "order": "simpson"},
  "provenance": {"text_sha256": "", "calibration_tokens": 1, "seed": 1, "version": "", "date": ""},
+ "default": {"objective": "tail-risk", "keep": 0.6, "measured_on": "a letter"},
  "budgets": [{"objective": "tail-risk", "budget": 0.6, "kept_share": 0.578125, "layers": [[
    {"keep": [0, 0, 0, 0, 1], "risk_p95": 0, "mean_dropped": 0, "kept_share": 1},
    {"keep": [0.5, 0.25, 0, 0.25, 0], "attend": [1, 0, 0, 0, 0], "risk_p95": 0.03, "mean_dropped": 0.01,

@@ -16,6 +16,29 @@ TEST(Terminal, WidthCountsCodePoints) {
   EXPECT_EQ(display_width("\xE2\x82"), 2u);       // a character cut off
 }
 
+TEST(Terminal, WideCharactersTakeTwoColumns) {
+  EXPECT_EQ(display_width("日本"), 4u);
+  EXPECT_EQ(display_width("\xF0\x9F\x8D\x8E"), 2u);  // an apple
+  EXPECT_EQ(clip("日本語", 5), "日本…");
+  EXPECT_EQ(clip("日本語", 4), "日…");
+}
+
+TEST(Terminal, PlainAsciiWhereTheTerminalOrTheLocaleAsksForIt) {
+  EXPECT_EQ(choose_glyphs("xterm", nullptr).rule, "─");
+  EXPECT_EQ(choose_glyphs(nullptr, nullptr).rule, "─");
+  EXPECT_EQ(choose_glyphs("xterm", "en_US.UTF-8").rule, "─");
+  EXPECT_EQ(choose_glyphs("xterm", "C.utf8").rule, "─");
+  for (const Glyphs& plain : {choose_glyphs("dumb", "en_US.UTF-8"), choose_glyphs("xterm", "C"),
+                              choose_glyphs("xterm", "de_DE.ISO-8859-1")}) {
+    EXPECT_EQ(plain.rule, "-");
+    EXPECT_EQ(plain.ellipsis, "...");
+    EXPECT_EQ(plain.bar, "#");
+    EXPECT_EQ(plain.groove, ".");
+  }
+  EXPECT_EQ(clip("abcdef", 5, "..."), "ab...");
+  EXPECT_EQ(clip("abcdef", 2, "..."), "..");
+}
+
 TEST(Terminal, ClipKeepsCharactersWhole) {
   EXPECT_EQ(clip("abcdef", 6), "abcdef");
   EXPECT_EQ(clip("abcdef", 5), "abcd…");

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <csignal>
@@ -67,6 +68,18 @@ TEST(File, MissingFilesAndFoldersAreNamed) {
   expect_error(ErrorCategory::kIo, "missing/a", [&] { write_file_atomically(missing + "/a", "x"); });
 }
 
+TEST(File, LinksThatLeadNowhereAreThereAndNamed) {
+  const TemporaryFolder folder;
+  const std::string link = folder.file("config.json");
+  EXPECT_FALSE(has_entry(link));
+  ASSERT_EQ(::symlink("elsewhere", link.c_str()), 0);
+  EXPECT_TRUE(has_entry(link));
+  expect_error(ErrorCategory::kIo, "it is a link to 'elsewhere'", [&] { read_file(link, kPlenty); });
+  ASSERT_EQ(::unlink(link.c_str()), 0);
+  ASSERT_EQ(::symlink("../../blobs/4d7a", link.c_str()), 0);
+  expect_error(ErrorCategory::kIo, "download into the Hugging Face cache did not end", [&] { MappedFile file(link); });
+}
+
 TEST(AtomicFileWriter, WithoutCommitTheOldFileStays) {
   const TemporaryFolder folder;
   const std::string path = folder.file("a");
@@ -78,6 +91,29 @@ TEST(AtomicFileWriter, WithoutCommitTheOldFileStays) {
   }
   EXPECT_EQ(read_file(path, kPlenty), "old");
   EXPECT_EQ(folder.num_entries(), 1u);
+}
+
+TEST(AtomicFileWriter, RemovesWhatKilledWritersLeft) {
+  const TemporaryFolder folder;
+  const std::string path = folder.file("a");
+  const pid_t killed = ::fork();
+  if (killed == 0) {
+    AtomicFileWriter writer(path);
+    writer.write("half");
+    ::kill(::getpid(), SIGKILL);
+  }
+  int status = 0;
+  ASSERT_EQ(::waitpid(killed, &status, 0), killed);
+  ASSERT_TRUE(WIFSIGNALED(status));
+  ASSERT_EQ(folder.num_entries(), 1u);  // the temporary file
+
+  const AtomicFileWriter other(folder.file("b"));  // alive: its temporary file stays
+  EXPECT_EQ(folder.num_entries(), 1u);
+  write_file_atomically(folder.file(".tca-notes.tmp"), "not of this kind");
+  write_file_atomically(path, "whole");
+  EXPECT_EQ(folder.num_entries(), 3u);
+  EXPECT_EQ(read_file(path, kPlenty), "whole");
+  EXPECT_EQ(read_file(folder.file(".tca-notes.tmp"), kPlenty), "not of this kind");
 }
 
 TEST(AtomicFileWriter, KeepsModeAndLink) {

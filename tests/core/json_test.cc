@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+#include <limits>
+
 #include "core/check.h"
 #include "core/expect_error.h"
 
@@ -24,11 +27,50 @@ TEST(Json, ParsesEveryType) {
 }
 
 TEST(Json, MalformedTextIsNamedWithItsOffset) {
-  for (const char* bad : {"", "{", "[1,]", "{\"a\" 1}", "nul", "1 2", "\"\\ud800\"", "\"\xff\"", "1e999", "[1}", "'a'",
+  for (const char* bad : {" ", "{", "[1,]", "{\"a\" 1}", "nul", "1 2", "\"\\ud800\"", "\"\xff\"", "1e999", "[1}", "'a'",
                           "{1: 2}", "01", "// comment"}) {
     expect_error(ErrorCategory::kBadFile, "f.json: not valid JSON at byte ", [&] { parse_json(bad, "f.json"); });
   }
   expect_error(ErrorCategory::kBadFile, "at byte 4", [] { parse_json("[1,x]", "f.json"); });
+}
+
+TEST(Json, AnotherKindOfFileIsNamed) {
+  expect_error(ErrorCategory::kBadFile, "f.json: is a Git LFS pointer", [] {
+    parse_json("version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 9085657\n", "f.json");
+  });
+  expect_error(ErrorCategory::kBadFile, "f.json: is a web page (HTML)",
+               [] { parse_json("\n<!DOCTYPE html><html>", "f.json"); });
+  expect_error(ErrorCategory::kBadFile, "f.json: is a GGUF file",
+               [] { parse_python_json("GGUF\x03\x00\x00\x00", "f.json"); });
+  expect_error(ErrorCategory::kBadFile, "f.json: is empty", [] { parse_json("", "f.json"); });
+}
+
+TEST(PythonJson, HasThreeMoreNumbers) {
+  const auto json = parse_python_json(R"({"a": NaN, "b": [Infinity,-Infinity, 1.5], "NaN": "NaN \" Infinity"})", "f");
+  EXPECT_TRUE(std::isnan(json["a"].get<double>()));
+  EXPECT_EQ(json["b"][0].get<double>(), std::numeric_limits<double>::infinity());
+  EXPECT_EQ(json["b"][1].get<double>(), -std::numeric_limits<double>::infinity());
+  EXPECT_EQ(json["b"][2].get<double>(), 1.5);
+  EXPECT_EQ(json["NaN"], "NaN \" Infinity");
+  expect_error(ErrorCategory::kBadFile, "f: not valid JSON", [] { parse_json("[NaN]", "f"); });
+  for (const char* bad :
+       {"[1NaN]", "[NaN1]", "[-NaN]", "[Infinity.5]", "[nan]", "[- Infinity]", "NaN NaN", "[\"a\"NaN]"}) {
+    expect_error(ErrorCategory::kBadFile, "f: not valid JSON", [&] { parse_python_json(bad, "f"); });
+  }
+  // Offsets are those of the text, whatever stood for its constants.
+  expect_error(ErrorCategory::kBadFile, "at byte 16", [] { parse_python_json("[NaN, Infinity,x]", "f"); });
+  // Where a number in a range is asked for, none of them is one.
+  for (const char* number : {"NaN", "Infinity", "-Infinity"}) {
+    const auto object = parse_python_json(text("{\"n\": ", number, "}"), "f");
+    expect_error(ErrorCategory::kBadFile, "f: n is ", [&] { get_number(object, "n", "f", -1e300, 1e300); });
+    expect_error(ErrorCategory::kBadFile, "expected an integer",
+                 [&] { get_int(object, "n", "f", INT64_MIN, INT64_MAX); });
+  }
+}
+
+TEST(PythonJson, OfAKeyThatOccursTwiceTheLastValueCounts) {
+  EXPECT_EQ(parse_python_json(R"({"a": {"x": 1}, "b": 2, "a": [3]})", "f").dump(), R"({"a":[3],"b":2})");
+  EXPECT_EQ(parse_python_json(R"({"a": 1, "a": {"c": 4}})", "f").dump(), R"({"a":{"c":4}})");
 }
 
 TEST(Json, RawBytesOfTheFileStayOutOfMessages) {
@@ -65,11 +107,13 @@ TEST(JsonGetters, ReturnWhatIsThere) {
   EXPECT_EQ(get_optional_number(json, "n", "f", 0, 1), 0.5);
   EXPECT_EQ(get_optional_string(json, "s", "f"), "x");
   EXPECT_EQ(get_optional_bool(json, "b", "f"), true);
+  EXPECT_EQ(get_optional_object(json, "o", "f"), &json["o"]);
   for (const char* absent : {"z", "missing"}) {
     EXPECT_EQ(get_optional_int(json, absent, "f", 0, 1), std::nullopt);
     EXPECT_EQ(get_optional_number(json, absent, "f", 0, 1), std::nullopt);
     EXPECT_EQ(get_optional_string(json, absent, "f"), std::nullopt);
     EXPECT_EQ(get_optional_bool(json, absent, "f"), std::nullopt);
+    EXPECT_EQ(get_optional_object(json, absent, "f"), nullptr);
   }
 }
 
@@ -88,6 +132,7 @@ TEST(JsonGetters, NameFileFieldAndValue) {
   refuse("i is 7; expected an array", [&] { get_array(json, "i", "f.json"); });
   refuse("i is 7; expected an object", [&] { get_object(json, "i", "f.json"); });
   refuse("i is 7; expected a string", [&] { get_optional_string(json, "i", "f.json"); });
+  refuse("i is 7; expected an object", [&] { get_optional_object(json, "i", "f.json"); });
   refuse("f.json: missing is missing or null", [&] { get_field(json, "missing", "f.json"); });
   refuse("f.json: z is missing or null", [&] { get_int(json, "z", "f.json", 0, 1); });
   refuse("not an object", [&] { get_int(nlohmann::json::array(), "i", "f.json", 0, 1); });

@@ -180,6 +180,38 @@ TEST_F(KvCacheFile, HugeCountsAreRefusedBeforeMemoryIsTaken) {
   forge("position 70 follows -1; expected ascending positions below 70", kDataAt, std::int32_t{70});
 }
 
+TEST_F(KvCacheFile, AnIndexWhoseBytesWrapAroundIsRefused) {
+  // The fewest tokens of the largest rows whose bytes pass 2^64; what is left of them then is what the file has.
+  constexpr std::uint64_t kTokenBytes = 4 + 2 * 65536 * sizeof(float);
+  constexpr std::uint32_t kLayers = 5, kHeads = 4096;
+  std::uint64_t tokens = UINT64_MAX / kTokenBytes + 1;
+  const std::uint64_t data_bytes = tokens * kTokenBytes;  // mod 2^64: below kTokenBytes
+  std::string forged = good_.substr(0, kMetadataAt);
+  const auto append = [&](std::uint64_t value) {
+    forged.append(8, '\0');
+    put(forged, forged.size() - 8, value);
+  };
+  for (std::uint32_t l = 0; l < kLayers; ++l) {
+    append(INT32_MAX);
+    for (std::uint32_t h = 0; h < kHeads; ++h) {
+      const std::uint64_t length = std::min<std::uint64_t>(tokens, INT32_MAX);
+      append(length);
+      append(0);
+      tokens -= length;
+    }
+  }
+  ASSERT_EQ(tokens, 0u);
+  put(forged, kDTypeAt, 0u);
+  put(forged, kLayersAt, kLayers);
+  put(forged, kHeadsAt, kHeads);
+  put(forged, kDimAt, 65536u);
+  put(forged, kMetadataBytesAt, std::uint64_t{0});
+  put(forged, kFileBytesAt, forged.size() + 16 + data_bytes);
+  append(checksum_of(forged));
+  forged.append(data_bytes + 8, '\0');
+  refuse(forged, "which do not make");
+}
+
 TEST_F(KvCacheFile, AHugeButConsistentIndexIsOverBudgetAtOnce) {
   // A sparse file of the size that the forged index asks for.
   const std::uint64_t tokens = 100'000'000;

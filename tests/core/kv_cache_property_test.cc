@@ -33,6 +33,7 @@ class Player {
     }
     caches_.clear();
     EXPECT_EQ(pool_->used_bytes(), 0u);
+    EXPECT_GT(truncations_, 0);
     EXPECT_GT(refusals_, 0) << "the budget was never hit: the test covers less than it says";
   }
 
@@ -47,7 +48,7 @@ class Player {
 
   std::string one_step() {
     Pair& pair = caches_[pick(static_cast<std::uint32_t>(caches_.size()))];
-    const std::uint32_t dice = pick(24);
+    const std::uint32_t dice = pick(27);
     if (dice < 4) return store(pair, 1 + pick(150), false);
     if (dice < 8) return store(pair, 1 + pick(150), true);
     if (dice < 12) return store(pair, 1, false);
@@ -55,6 +56,7 @@ class Player {
     if (dice < 19) return thin(pair);
     if (dice < 21) return fork(pair);
     if (dice < 23) return drop(pair);
+    if (dice < 26) return truncate(pair);
     return save_and_load(pair);
   }
 
@@ -129,6 +131,22 @@ class Player {
     return "clear";
   }
 
+  // Near the end, anywhere, or nothing left.
+  std::string truncate(Pair& pair) {
+    const auto seen = static_cast<std::uint32_t>(std::min(pair.cache.num_tokens(0), pair.cache.num_tokens(1)));
+    const std::uint32_t kind = pick(8);
+    const std::int64_t n = kind == 0 ? 0 : kind < 4 ? pick(seen + 1) : seen - std::min(seen, pick(70));
+    EXPECT_EQ(pair.cache.truncation_limit(), pair.model.truncation_limit());
+    if (n != 0 && n < pair.model.truncation_limit()) {
+      EXPECT_THROW(pair.cache.truncate(n), Error);
+      return text("truncate to ", n, ", refused");
+    }
+    pair.cache.truncate(n);
+    pair.model.truncate(n);
+    ++truncations_;
+    return text("truncate to ", n);
+  }
+
   std::string save_and_load(Pair& pair) {
     const std::string path = folder_.file("cache");
     const std::string metadata = text("metadata ", pick(1000));
@@ -140,6 +158,7 @@ class Player {
       });
       pair.cache = std::move(loaded);
     });
+    if (fits) pair.model.forget_when_dropped();
     EXPECT_EQ(folder_.num_entries(), 1u);
     return text("save and load", fits ? "" : ", over budget");
   }
@@ -171,7 +190,7 @@ class Player {
   std::shared_ptr<KvPool> pool_;
   TemporaryFolder folder_;
   std::vector<Pair> caches_;
-  int refusals_ = 0;
+  int refusals_ = 0, truncations_ = 0;
 };
 
 class KvCacheProperty : public ::testing::TestWithParam<DType> {};

@@ -100,7 +100,7 @@ TEST(KvCache, KeptStoreMergesChosenTokensWithTheWindow) {
   KvCache cache(KvPool::create(kPlenty, kDim, DType::kBF16), kShape);
   store(cache, 3);
   // Of 10 tokens head 0 chooses 1, 4, 8 (8 is in the window of 3), head 1 nothing.
-  const KeptSet kept{.num_tokens = 10, .offsets = {0, 3, 3}, .positions = {1, 4, 8}};
+  const KeptSet kept(10, {0, 3, 3}, {1, 4, 8});
   store(cache, 10, &kept, 3);
   EXPECT_EQ(positions(cache, 0), (std::vector<std::int32_t>{0, 1, 2, 4, 7, 10, 11, 12}));
   EXPECT_EQ(cache.tail_begin(0, 0), 5);
@@ -117,7 +117,7 @@ TEST(KvCache, KeptStoreMergesChosenTokensWithTheWindow) {
 }
 
 TEST(KvCache, WindowEdges) {
-  const KeptSet kept{.num_tokens = 5, .offsets = {0, 1, 3}, .positions = {2, 0, 4}};
+  const KeptSet kept(5, {0, 1, 3}, {2, 0, 4});
   for (const std::int32_t window : {0, 5, 100}) {
     KvCache cache(KvPool::create(kPlenty, kDim, DType::kBF16), kShape);
     store(cache, 5, &kept, window);
@@ -184,6 +184,70 @@ TEST(KvCache, ForksShareUntilOneWrites) {
   EXPECT_EQ(fork.length(0, 0), 0);
   EXPECT_EQ(fork.num_tokens(0), 0);
   EXPECT_EQ(pool->used_bytes(), 4 * pool->page_bytes());
+}
+
+TEST(KvCache, TruncateTakesTheNewestBack) {
+  const auto pool = KvPool::create(kPlenty, kDim, DType::kBF16);
+  KvCache cache(pool, kShape);
+  store(cache, 150);
+  KvCache fork = cache.fork();
+  cache.truncate(70);
+  EXPECT_EQ(cache.num_tokens(0), 70);
+  EXPECT_EQ(positions(cache, 1), range(0, 70));
+  EXPECT_EQ(cache.bytes_used(), 4 * pool->page_bytes());
+  store(cache, 2);
+  EXPECT_EQ(positions(cache, 0), range(0, 72));
+  EXPECT_EQ(load_element(cache.page(0, 1, 1).k, DType::kBF16, std::int64_t{7} * kDim), 101) << "token 1 of the second";
+  EXPECT_EQ(positions(fork, 1), range(0, 150));
+  EXPECT_EQ(load_element(fork.page(0, 1, 1).k, DType::kBF16, std::int64_t{7} * kDim), 171) << "the fork has its page";
+  fork.truncate(128);
+  EXPECT_EQ(fork.num_pages(0, 0), 2);
+  fork.truncate(128);
+  fork.truncate(0);
+  cache.truncate(0);
+  EXPECT_EQ(cache.num_tokens(0), 0);
+  EXPECT_EQ(pool->used_bytes(), 0u);
+  store(cache, 1);
+  EXPECT_EQ(positions(cache, 0), range(0, 1));
+}
+
+TEST(KvCache, TruncateRefusesWhatItCannotBringBack) {
+  const auto pool = KvPool::create(kPlenty, kDim, DType::kBF16);
+  KvCache cache(pool, kShape);
+  const auto refuse = [&](const char* named, std::int64_t n) {
+    expect_error(ErrorCategory::kInvalidArgument, named, [&] { cache.truncate(n); });
+  };
+  store(cache, 10);
+  EXPECT_EQ(cache.truncation_limit(), 0);
+  refuse("num_tokens is 11, but layer 0 has seen 10", 11);
+  refuse("num_tokens is -1", -1);
+  cache.thin(0, 1, 4, std::vector<std::int32_t>{0});
+  store(cache, 5);
+  EXPECT_EQ(cache.truncation_limit(), 10);
+  refuse("num_tokens is 9, but at 10 tokens layer 0 dropped some, which do not come back; expected 0, or 10 to 15", 9);
+  EXPECT_EQ(positions(cache, 1), (std::vector<std::int32_t>{0, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14}));
+  EXPECT_EQ(cache.fork().truncation_limit(), 10);
+  cache.truncate(10);
+  EXPECT_EQ(positions(cache, 1), (std::vector<std::int32_t>{0, 4, 5, 6, 7, 8, 9}));
+  EXPECT_EQ(positions(cache, 0), range(0, 10));
+  EXPECT_EQ(cache.tail_begin(0, 1), 1);
+  // A segment of which some was chosen is there whole or not at all.
+  const KeptSet kept(10, {0, 1, 1}, {2});
+  store(cache, 10, &kept, 3);
+  refuse("expected 0, or 20 to 20", 10);
+  cache.truncate(0);
+  EXPECT_EQ(cache.truncation_limit(), 0);
+  EXPECT_EQ(cache.tail_begin(0, 0), 0);
+  EXPECT_EQ(pool->used_bytes(), 0u);
+}
+
+TEST(KvCache, ClearGivesBackWhatWasReserved) {
+  const auto pool = KvPool::create(kPlenty, kDim, DType::kBF16);
+  KvCache cache(pool, kShape);
+  store(cache, 10);
+  cache.reserve(100);
+  cache.clear();
+  EXPECT_EQ(pool->used_bytes(), 0u);
 }
 
 TEST(KvCache, OverBudgetChangesNothing) {

@@ -43,18 +43,20 @@ std::vector<std::int32_t> random_positions(std::mt19937& random, std::int64_t co
 }
 
 KeptSet random_kept(std::mt19937& random, std::int64_t num_tokens, std::int32_t num_heads, double chance) {
-  KeptSet kept{.num_tokens = num_tokens, .offsets = {0}, .positions = {}};
+  std::vector<std::int64_t> offsets = {0};
+  std::vector<std::int32_t> all;
   for (std::int32_t h = 0; h < num_heads; ++h) {
     const auto positions = random_positions(random, num_tokens, chance);
-    kept.positions.insert(kept.positions.end(), positions.begin(), positions.end());
-    kept.offsets.push_back(static_cast<std::int64_t>(kept.positions.size()));
+    all.insert(all.end(), positions.begin(), positions.end());
+    offsets.push_back(static_cast<std::int64_t>(all.size()));
   }
-  return kept;
+  return {num_tokens, std::move(offsets), std::move(all)};
 }
 
 KvModel::KvModel(const KvShape& shape)
     : shape_(shape),
       num_tokens_(static_cast<std::size_t>(shape.num_layers)),
+      dropped_at_(num_tokens_.size()),
       lists_(num_tokens_.size() * static_cast<std::size_t>(shape.num_kv_heads)) {}
 
 void KvModel::store(std::int32_t layer, const Rows& k, const Rows& v, const KeptSet* kept, std::int32_t window) {
@@ -76,6 +78,7 @@ void KvModel::store(std::int32_t layer, const Rows& k, const Rows& v, const Kept
     if (kept != nullptr && !in_window) list.tail_begin = static_cast<std::int64_t>(list.tokens.size());
   }
   seen += n;
+  if (kept != nullptr) dropped_at_[static_cast<std::size_t>(layer)] = seen;
 }
 
 void KvModel::thin(std::int32_t layer, std::int32_t head, std::int64_t count, std::span<const std::int32_t> keep) {
@@ -87,6 +90,28 @@ void KvModel::thin(std::int32_t layer, std::int32_t head, std::int64_t count, st
   const auto tail_begin = static_cast<std::int64_t>(left.size());
   left.insert(left.end(), list.tokens.begin() + list.tail_begin + count, list.tokens.end());
   list = {std::move(left), tail_begin};
+  const auto at = static_cast<std::size_t>(layer);
+  if (count > 0) dropped_at_[at] = num_tokens_[at];
+}
+
+void KvModel::truncate(std::int64_t num_tokens) {
+  for (ModelList& list : lists_) {
+    std::erase_if(list.tokens, [&](const ModelToken& token) { return token.position >= num_tokens; });
+    list.tail_begin = std::min(list.tail_begin, static_cast<std::int64_t>(list.tokens.size()));
+  }
+  for (std::int64_t& seen : num_tokens_) seen = num_tokens;
+  for (std::int64_t& at : dropped_at_) at = std::min(at, num_tokens);
+}
+
+std::int64_t KvModel::truncation_limit() const { return std::ranges::max(dropped_at_); }
+
+void KvModel::forget_when_dropped() {
+  for (std::size_t i = 0; i < lists_.size(); ++i) {
+    const std::size_t layer = i / static_cast<std::size_t>(shape_.num_kv_heads);
+    const bool whole = std::ssize(lists_[i].tokens) == num_tokens_[layer] && lists_[i].tail_begin == 0;
+    if (i % static_cast<std::size_t>(shape_.num_kv_heads) == 0) dropped_at_[layer] = 0;
+    if (!whole) dropped_at_[layer] = num_tokens_[layer];
+  }
 }
 
 std::optional<std::string> KvModel::list_difference(const KvCache& cache, std::int32_t layer, std::int32_t head) const {

@@ -48,6 +48,11 @@ class KvModel {
 
   void store(std::int32_t layer, const Rows& k, const Rows& v, const KeptSet* kept, std::int32_t window);
   void thin(std::int32_t layer, std::int32_t head, std::int64_t count, std::span<const std::int32_t> keep);
+  void truncate(std::int64_t num_tokens);
+  /// Tokens seen when a layer last dropped or chose some.
+  std::int64_t truncation_limit() const;
+  /// A file does not hold that; what is not whole counts as dropped now.
+  void forget_when_dropped();
   const ModelList& list(std::int32_t layer, std::int32_t head) const { return lists_[index(layer, head)]; }
 
   /// Compares everything that can be asked of the cache; the first difference in words, or nothing.
@@ -61,6 +66,7 @@ class KvModel {
 
   KvShape shape_;
   std::vector<std::int64_t> num_tokens_;
+  std::vector<std::int64_t> dropped_at_;  // [num_layers]
   std::vector<ModelList> lists_;
 };
 

@@ -58,6 +58,12 @@ void expect_equal(const Profile& a, const Profile& b) {
   EXPECT_EQ(a.seed, b.seed);
   EXPECT_EQ(a.version, b.version);
   EXPECT_EQ(a.date, b.date);
+  ASSERT_EQ(a.default_keep.has_value(), b.default_keep.has_value());
+  if (a.default_keep) {
+    EXPECT_EQ(a.default_keep->objective, b.default_keep->objective);
+    EXPECT_EQ(a.default_keep->keep, b.default_keep->keep);
+    EXPECT_EQ(a.default_keep->measured_on, b.default_keep->measured_on);
+  }
   ASSERT_EQ(a.budgets.size(), b.budgets.size());
   for (std::size_t i = 0; i < a.budgets.size(); ++i) {
     EXPECT_EQ(a.budgets[i].objective, b.budgets[i].objective);
@@ -102,6 +108,32 @@ TEST(Profile, SavedIsLoaded) {
   const Profile loaded = Profile::load(path);
   expect_equal(loaded, example());
   EXPECT_EQ(loaded.to_json(), read_file(path, 1 << 20));
+}
+
+TEST(Profile, ADefaultIsOfOneObjective) {
+  Profile profile = example();
+  EXPECT_EQ(profile.usual_keep(), kUnmeasuredKeep);
+  profile.default_keep = {"tail-risk", 0.2, "ten questions about a letter"};
+  expect_equal(Profile::parse(profile.to_json(), "p"), profile);
+  EXPECT_EQ(profile.usual_keep(), 0.2);
+  EXPECT_EQ(profile.usual_keep("paper"), kUnmeasuredKeep);
+}
+
+TEST(Profile, ADefaultThatNoBudgetHoldsIsRefused) {
+  Profile profile = example();
+  profile.default_keep = {"paper", 0.2, "ten questions"};  // its budget keeps 0.25
+  expect_error(ErrorCategory::kBadFile, "default.keep is 0.2", [&] { Profile::parse(profile.to_json(), "p"); });
+  profile.default_keep = {"tail-risk", 0.2, "two\nlines"};
+  expect_error(ErrorCategory::kBadFile, "default.measured_on", [&] { Profile::parse(profile.to_json(), "p"); });
+}
+
+TEST(Profile, TheFormatBeforeHasNoDefault) {
+  json document = json::parse(example().to_json());
+  EXPECT_EQ(document["format"], "tca-profile/2");
+  document["format"] = "tca-profile/1";
+  expect_equal(Profile::parse(document.dump(), "p"), example());
+  document["default"] = {{"objective", "tail-risk"}, {"keep", 0.5}, {"measured_on", "nothing"}};
+  expect_error(ErrorCategory::kBadFile, "default", [&] { Profile::parse(document.dump(), "p"); });
 }
 
 TEST(Profile, SharesSurviveTheDecimalForm) {
@@ -189,7 +221,7 @@ struct BadField {
 };
 
 const BadField kBadFields[] = {
-    {"/format", "tca-profile/2", "format is \"tca-profile/2\"; expected \"tca-profile/1\""},
+    {"/format", "tca-profile/3", "format is \"tca-profile/3\"; expected \"tca-profile/2\" or \"tca-profile/1\""},
     {"/format", nullptr, "format is missing"},
     {"/extra", 1, "extra is 1; expected no such field"},
     {"/model", 1, "model is 1; expected an object"},

@@ -1,6 +1,7 @@
 #include "tca/thread_pool.h"
 
 #include <gtest/gtest.h>
+#include <pthread.h>
 #include <sched.h>
 
 #include <atomic>
@@ -146,6 +147,19 @@ TEST(ThreadPool, ManySmallJobsInARow) {
     pool.parallel_for(3, [&](std::int64_t i, int) { sum.fetch_add(i); });
   }
   EXPECT_EQ(sum.load(), 20000 * 3);
+}
+
+TEST(ThreadPool, AThreadThatCannotStart) {
+  pthread_attr_t before, huge;
+  ASSERT_EQ(pthread_getattr_default_np(&before), 0);
+  ASSERT_EQ(pthread_attr_init(&huge), 0);
+  // More address space than there is for a stack.
+  ASSERT_EQ(pthread_attr_setstacksize(&huge, std::size_t{1} << 50), 0);
+  ASSERT_EQ(pthread_setattr_default_np(&huge), 0);
+  testing::expect_error(ErrorCategory::kIo, "cannot start 3 threads", [] { ThreadPool pool(3); });
+  EXPECT_EQ(pthread_setattr_default_np(&before), 0);
+  pthread_attr_destroy(&huge);
+  pthread_attr_destroy(&before);
 }
 
 TEST(ThreadPool, RefusesNonsense) {

@@ -66,7 +66,7 @@ TEST_F(DevicePagesTest, KeptTokensThinningAndForksMoveRows) {
   const auto pool = backend->create_kv_pool(std::size_t{16} << 20, 128, DType::kBF16);
   HostTensor k = HostTensor::random(3, DType::kBF16, 200, 1, 128), v = HostTensor::random(4, DType::kBF16, 200, 1, 128);
   KvCache cache(pool, {.num_layers = 1, .num_kv_heads = 1, .head_dim = 128, .dtype = DType::kBF16});
-  const KeptSet kept{.num_tokens = 200, .offsets = {0, 3}, .positions = {2, 70, 199}};
+  const KeptSet kept(200, {0, 3}, {2, 70, 199});
   cache.store(0, k.view(), v.view(), &kept, 100);
   ASSERT_EQ(cache.length(0, 0), 102);  // 2, 70, and 100 to 199
   expect_row(cache, 0, 1, k, v, 70);
@@ -85,7 +85,7 @@ TEST_F(DevicePagesTest, KeptTokensThinningAndForksMoveRows) {
 
 TEST_F(DevicePagesTest, RowsSurviveReadingAndWriting) {
   for (const std::int32_t d : kHeadDims) {
-    cuda::DevicePages pages(std::size_t{1} << 20, d, DType::kF16);
+    cuda::DevicePages pages(cuda::Device::get(), std::size_t{1} << 20, d, DType::kF16);
     KvPage* const page = pages.acquire(1).front();
     const HostTensor k = HostTensor::random(5, DType::kF16, 64, 1, d), v = HostTensor::random(6, DType::kF16, 64, 1, d);
     pages.write_rows(page, 64, k.bytes.data(), v.bytes.data());
@@ -98,7 +98,7 @@ TEST_F(DevicePagesTest, RowsSurviveReadingAndWriting) {
 }
 
 TEST_F(DevicePagesTest, MemoryComesAndGoes) {
-  cuda::DevicePages pages(std::size_t{256} << 20, 128, DType::kBF16);
+  cuda::DevicePages pages(cuda::Device::get(), std::size_t{256} << 20, 128, DType::kBF16);
   EXPECT_EQ(pages.mapped_bytes(), 0u);
   const std::vector<KvPage*> all = pages.acquire(static_cast<std::int64_t>(pages.budget / pages.page_bytes));
   EXPECT_GE(pages.mapped_bytes(), pages.budget);

@@ -63,13 +63,13 @@ struct HostTensor {
 
 /// A copy of host memory on the GPU.
 struct GpuBytes {
-  explicit GpuBytes(const std::vector<std::byte>& from) : block(cuda::Device::get().memory()), size(from.size()) {
+  explicit GpuBytes(const std::vector<std::byte>& from) : block(cuda::Device::get()->memory()), size(from.size()) {
     block.reserve(size + 64);
-    if (size > 0) cuda::Device::get().memory().copy(block.data(), from.data(), size);
+    if (size > 0) cuda::Device::get()->memory().copy(block.data(), from.data(), size);
   }
   std::vector<std::byte> read() const {
     std::vector<std::byte> to(size);
-    cuda::Device::get().memory().copy(to.data(), block.data(), size);
+    cuda::Device::get()->memory().copy(to.data(), block.data(), size);
     return to;
   }
   MutableTensorView view(MutableTensorView shape) const {

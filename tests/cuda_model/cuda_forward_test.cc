@@ -68,6 +68,28 @@ TEST_F(CudaForwardTest, OtherStoredTypesBecomeBf16) {
   }
 }
 
+TEST_F(CudaForwardTest, StoredEmbeddingsDecideNotTheTieFlag) {
+  const std::vector<std::int32_t> ids = random_ids(40, 97);
+  for (const auto& [input, output] : {std::pair{true, false}, std::pair{false, true}, std::pair{true, true}}) {
+    std::vector<std::size_t> bytes;
+    for (const bool tied : {false, true}) {
+      SCOPED_TRACE(::testing::Message() << input << output << tied);
+      const TinyModel files(TinyModelOptions{.tied = tied, .store_embedding = input, .store_lm_head = output});
+      const auto model = load_on_gpu(files.dir(), pool_);
+      bytes.push_back(model->weight_bytes());
+      EXPECT_LE(relative_difference(Reader(model, *gpu_, pool_).read(ids), cpu_reader(files).read(ids)), kBound);
+    }
+    EXPECT_EQ(bytes[0], bytes[1]);
+  }
+}
+
+TEST_F(CudaForwardTest, ItsContentIsTheCpus) {
+  const TinyModel files, others(TinyModelOptions{.seed = 2});
+  const std::string hash = load_on_gpu(files.dir(), pool_)->content_hash();
+  EXPECT_EQ(hash, Model::load(files.dir(), pool_)->content_hash());
+  EXPECT_NE(hash, load_on_gpu(others.dir(), pool_)->content_hash());
+}
+
 TEST_F(CudaForwardTest, SegmentsAndChunksChangeNothing) {
   const TinyModel files(TinyModelOptions{.tied = false});
   const std::vector<std::int32_t> ids = random_ids(150, 97);
@@ -210,7 +232,7 @@ TEST_F(CudaForwardTest, RandomModelsRepeat) {
   EXPECT_EQ(logits(7), once);
   EXPECT_GT(relative_difference(logits(8), once), 0.5);
   const auto model = random_model(config, 7);
-  EXPECT_TRUE(model->fingerprint().weights_sha256.empty());
+  EXPECT_TRUE(model->fingerprint().weights_sha256.empty() && model->content_hash().empty());
   EXPECT_EQ(model->weight_bytes(), load_on_gpu(files.dir(), pool_)->weight_bytes());
 }
 

@@ -62,7 +62,7 @@ class Reader {
         forward(runtime::create_forward(*model_, threads, chunk_tokens)) {}
 
   static std::shared_ptr<KvPool> make_pool(const runtime::Model& model, const Backend& backend) {
-    const DType dtype = model.compute() == runtime::ComputeType::kF32 ? DType::kF32 : DType::kBF16;
+    const DType dtype = model.precision().kv;
     return backend.create_kv_pool(kBudget, model.config().head_dim, dtype);
   }
 

@@ -1,4 +1,5 @@
 // Sessions of models on a GPU against sessions of the same models on the CPU. Skipped where there is no GPU.
+#include <cuda_runtime.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
 
@@ -119,7 +120,7 @@ TEST_F(CudaSession, SavedOnOneDeviceItGoesOnOnTheOther) {
   gpu.save(path);
   Session again = Session::load(path, model_, *backend_, cpu_->pool, tca());
   EXPECT_EQ(held_positions(again.cache()), held_positions(gpu.cache()));
-  if (cpu_->model->compute() == ComputeType::kBF16) {  // a cache in fp32 is another file
+  if (cpu_->model->precision().kv == DType::kBF16) {  // a cache in fp32 is another file
     Session cpu = Session::load(path, cpu_->model, cpu_->backend, cpu_->pool, tca());
     EXPECT_EQ(cpu.tokens(), gpu.tokens());
     EXPECT_EQ(held_positions(cpu.cache()), held_positions(gpu.cache()));
@@ -190,6 +191,58 @@ TEST_F(CudaSession, FourThreadsReadWhatOneDoes) {
     for (std::thread& thread : threads) thread.join();
     for (std::size_t t = 0; t < 4; ++t) ASSERT_EQ(together[t], alone[t]) << "thread " << t << ", round " << round;
   }
+}
+
+/// A backend on a stream of the caller's.
+struct OwnStream {
+  explicit OwnStream(ThreadPool& pool) {
+    cuda::check(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), "making a stream");
+    backend = create_backend("cuda", pool, Stream{.device = 0, .handle = stream});
+  }
+  ~OwnStream() {
+    backend.reset();
+    (void)cudaStreamDestroy(stream);
+  }
+  OwnStream(const OwnStream&) = delete;
+  OwnStream& operator=(const OwnStream&) = delete;
+  cudaStream_t stream = nullptr;
+  std::unique_ptr<Backend> backend;
+};
+
+TEST_F(CudaSession, SessionsOnStreamsOfTheirOwnReadWhatOneDoes) {
+  const auto expected = conversation(gpu_session(tca()), *cpu_, 200);
+  const OwnStream streams[2] = {OwnStream(cpu_->pool), OwnStream(cpu_->pool)};
+  std::vector<std::vector<std::vector<float>>> actual(4);
+  std::vector<std::thread> threads;
+  for (std::size_t t = 0; t < 4; ++t) {  // two on each stream
+    threads.emplace_back(
+        [&, t] { actual[t] = conversation(Session(model_, *streams[t % 2].backend, cpu_->pool, tca()), *cpu_, 200); });
+  }
+  for (std::thread& thread : threads) thread.join();
+  for (const auto& each : actual) EXPECT_EQ(each, expected);
+}
+
+TEST_F(CudaSession, APoolOfAnotherStreamIsRefused) {
+  const OwnStream own(cpu_->pool);
+  SessionOptions options;
+  options.kv_pool = own.backend->create_kv_pool(std::size_t{64} << 20, 64, DType::kBF16);
+  try {
+    (void)gpu_session(options);
+    ADD_FAILURE() << "taken";
+  } catch (const Error& error) {
+    EXPECT_NE(std::string(error.what()).find("another stream"), std::string::npos) << error.what();
+  }
+}
+
+TEST_F(CudaSession, TwoGpusReadAlike) {
+  if (!cuda::Device::available(1)) GTEST_SKIP() << "needs two NVIDIA GPUs";
+  const auto backend = create_backend("cuda:1", cpu_->pool);
+  const auto model = load_on_gpu(cpu_->files.dir(), cpu_->pool, {.device = 1});
+  const auto first = conversation(gpu_session(), *cpu_, 200);
+  const auto second = conversation(Session(model, *backend, cpu_->pool, {}), *cpu_, 200);
+  ASSERT_EQ(first.size(), second.size());
+  for (std::size_t i = 0; i < first.size(); ++i) expect_close(second[i], first[i]);
+  EXPECT_THROW(Session(model, *backend_, cpu_->pool, {}), Error);
 }
 
 TEST_F(CudaSession, ToleranceAndCertificate) {

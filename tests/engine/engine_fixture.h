@@ -15,7 +15,7 @@
 
 namespace tca::test {
 
-/// Passes everything on; break_even and before_attention are for tests to set.
+/// Passes everything on; break_even, before_attention and before_certify are for tests to set.
 class SpyBackend : public Backend {
  public:
   explicit SpyBackend(const Backend& inner) : inner_(inner) {}
@@ -36,12 +36,14 @@ class SpyBackend : public Backend {
   void decode_attention(std::span<const DecodeParams> batch) const override { inner_.decode_attention(batch); }
   void tail_scores(std::span<const TailScoreParams> batch) const override { inner_.tail_scores(batch); }
   std::vector<HeadCertificate> certify(const CertifyParams& p, std::span<float> deltas) const override {
+    if (before_certify) before_certify(p);
     return inner_.certify(p, deltas);
   }
   std::int64_t break_even_tokens(double, std::int32_t) const override { return break_even; }
 
   std::int64_t break_even = 0;
   std::function<void(const PrefillParams&)> before_attention;
+  std::function<void(const CertifyParams&)> before_certify;
   mutable int num_selections = 0;
 
  private:

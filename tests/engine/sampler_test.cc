@@ -14,10 +14,11 @@ namespace {
 constexpr float kInf = std::numeric_limits<float>::infinity();
 
 std::map<std::int32_t, double> frequencies(const SamplingOptions& options, const std::vector<float>& logits,
-                                           const std::vector<std::int32_t>& recent = {}, int draws = 20000) {
+                                           const std::vector<std::int32_t>& noted = {}, int draws = 20000) {
   Sampler sampler(options);
+  sampler.note(noted);
   std::map<std::int32_t, double> counts;
-  for (int i = 0; i < draws; ++i) counts[sampler.sample(logits, recent)] += 1.0 / draws;
+  for (int i = 0; i < draws; ++i) counts[sampler.sample(logits)] += 1.0 / draws;
   return counts;
 }
 
@@ -26,8 +27,8 @@ double spread(double p) { return 5 * std::sqrt(p * (1 - p) / 20000); }
 
 TEST(Sampler, GreedyTakesTheLargestAndTheLowerIdOfEquals) {
   Sampler sampler({});
-  EXPECT_EQ(sampler.sample(std::vector<float>{1, 3, 2, 3}, {}), 1);
-  EXPECT_EQ(sampler.sample(std::vector<float>{-kInf, -5, -kInf}, {}), 1);
+  EXPECT_EQ(sampler.sample(std::vector<float>{1, 3, 2, 3}), 1);
+  EXPECT_EQ(sampler.sample(std::vector<float>{-kInf, -5, -kInf}), 1);
 }
 
 TEST(Sampler, DrawsFollowTheProbabilities) {
@@ -81,10 +82,28 @@ TEST(Sampler, FiltersApplyAfterTheTemperature) {
 }
 
 TEST(Sampler, RepetitionIsPenalisedOnceAToken) {
+  const auto sample = [](const std::vector<float>& logits, const std::vector<std::int32_t>& noted) {
+    Sampler sampler({.repetition_penalty = 2});
+    sampler.note(noted);
+    return sampler.sample(logits);
+  };
+  EXPECT_EQ(sample({3, 2}, {0}), 1);  // 3 / 2 < 2
+  EXPECT_EQ(sample({5, 2}, {0, 0, 0}), 0);
+  EXPECT_EQ(sample({-1, -1.5f}, {0}), 1);  // -1 * 2 < -1.5
+  EXPECT_EQ(sample({3, 2}, {7}), 0);       // no token of these logits
+  EXPECT_EQ(sample({3, 2}, {}), 0);
+}
+
+TEST(Sampler, NotedTokensStayNoted) {
   Sampler sampler({.repetition_penalty = 2});
-  EXPECT_EQ(sampler.sample(std::vector<float>{3, 2}, std::vector<std::int32_t>{0}), 1);  // 3 / 2 < 2
-  EXPECT_EQ(sampler.sample(std::vector<float>{5, 2}, std::vector<std::int32_t>{0, 0, 0}), 0);
-  EXPECT_EQ(sampler.sample(std::vector<float>{-1, -1.5f}, std::vector<std::int32_t>{0}), 1);  // -1 * 2 < -1.5
+  const std::vector<float> logits = {3, 2, 1.75f};
+  EXPECT_EQ(sampler.sample(logits), 0);
+  EXPECT_EQ(sampler.sample(logits), 0) << "a sampled token counts when it is noted";
+  sampler.note(std::vector<std::int32_t>{0});
+  EXPECT_EQ(sampler.sample(logits), 1);
+  sampler.note(std::vector<std::int32_t>{1});
+  EXPECT_EQ(sampler.sample(logits), 2);  // 1.5, 1, 1.75
+  EXPECT_THROW(sampler.note(std::vector<std::int32_t>{-1}), Error);
 }
 
 TEST(Sampler, TheSeedDecides) {
@@ -93,7 +112,7 @@ TEST(Sampler, TheSeedDecides) {
   const auto draw = [&](std::uint64_t seed) {
     Sampler sampler({.temperature = 1, .top_p = 0.9, .seed = seed});
     std::vector<std::int32_t> ids;
-    for (int i = 0; i < 20; ++i) ids.push_back(sampler.sample(logits, {}));
+    for (int i = 0; i < 20; ++i) ids.push_back(sampler.sample(logits));
     return ids;
   };
   EXPECT_EQ(draw(1), draw(1));
@@ -102,16 +121,16 @@ TEST(Sampler, TheSeedDecides) {
   Sampler sampler({.temperature = 1, .seed = 42});
   const std::vector<float> flat(1000, 0);
   std::vector<std::int32_t> first;
-  for (int i = 0; i < 4; ++i) first.push_back(sampler.sample(flat, {}));
+  for (int i = 0; i < 4; ++i) first.push_back(sampler.sample(flat));
   EXPECT_EQ(first, (std::vector<std::int32_t>{755, 639, 752, 136}));
 }
 
 TEST(Sampler, LogitsWithoutAnyTokenAreRefused) {
   Sampler sampler({});
-  EXPECT_THROW(sampler.sample(std::vector<float>{1, NAN}, {}), Error);
-  EXPECT_THROW(sampler.sample(std::vector<float>{1, kInf}, {}), Error);
-  EXPECT_THROW(sampler.sample(std::vector<float>{-kInf, -kInf}, {}), Error);
-  EXPECT_THROW(sampler.sample({}, {}), Error);
+  EXPECT_THROW(sampler.sample(std::vector<float>{1, NAN}), Error);
+  EXPECT_THROW(sampler.sample(std::vector<float>{1, kInf}), Error);
+  EXPECT_THROW(sampler.sample(std::vector<float>{-kInf, -kInf}), Error);
+  EXPECT_THROW(sampler.sample({}), Error);
 }
 
 TEST(Sampler, OptionsOutOfRangeAreRefusedByName) {

@@ -113,6 +113,28 @@ TEST_F(SessionFileTest, AnotherModelIsRefusedWithBothFingerprints) {
   EXPECT_NE(message.find(engine_.model->fingerprint().weights_sha256.substr(0, 8)), std::string::npos) << message;
 }
 
+TEST_F(SessionFileTest, WeightsAreKnownByTheirContent) {
+  for (const bool sharded : {false, true}) {
+    const Engine other(TinyModelOptions{.seed = 2, .sharded = sharded});
+    ASSERT_EQ(other.model->fingerprint() == engine_.model->fingerprint(), !sharded);  // of one shape and header
+    Session session = other.session();
+    read(session, other.prompt(20));
+    session.save(path_);
+    const std::string message = refusal({}, ErrorCategory::kInvalidArgument);
+    EXPECT_NE(message.find("other weights of this shape"), std::string::npos) << message;
+    EXPECT_NE(message.find(other.model->content_hash()), std::string::npos) << message;
+    EXPECT_NE(message.find(engine_.model->content_hash()), std::string::npos) << message;
+  }
+  // The same weights in other files are the same model.
+  const Engine resharded(TinyModelOptions{.sharded = true});
+  Session session = resharded.session(), here = engine_.session();
+  read(session, engine_.prompt(70));
+  read(here, engine_.prompt(70));
+  session.save(path_);
+  Session loaded = load({});
+  EXPECT_EQ(read(loaded, {1}), read(here, {1}));
+}
+
 TEST_F(SessionFileTest, WhatDoesNotFitIsRefused) {
   Session session = engine_.session();
   read(session, engine_.prompt(200));
@@ -141,6 +163,7 @@ TEST_F(SessionFileTest, EveryFieldIsChecked) {
   refused("format", [](json& j) { j["format"] = "tca-session/9"; });
   refused("format", [](json& j) { j = json::array(); });
   refused("model", [](json& j) { j.erase("model"); });
+  refused("content_hash", [](json& j) { j["model"].erase("content_hash"); });
   refused("num_layers", [](json& j) { j["model"]["num_layers"] = -1; });
   refused("tokens", [](json& j) { j["tokens"] = "none"; });
   refused("tokens[3]", [](json& j) { j["tokens"][3] = 97; });

@@ -8,7 +8,6 @@
 #include <thread>
 
 #include "engine/engine_fixture.h"
-#include "runtime/model/linear.h"
 
 namespace tca::runtime {
 namespace {
@@ -58,9 +57,7 @@ TEST(Session, SegmentsAndSingleTokensReadLikeOnePrompt) {
   EXPECT_GT(largest_difference(read(changed, other), expected), 10 * kLogitBound);
 }
 
-std::vector<ComputeType> compute_types() {
-  return has_bf16_products() ? std::vector{ComputeType::kF32, ComputeType::kBF16} : std::vector{ComputeType::kF32};
-}
+std::vector<ComputeType> compute_types() { return {ComputeType::kF32, ComputeType::kBF16, ComputeType::kAuto}; }
 
 TEST(Session, ThreadsMakeNoBitOfDifference) {
   for (const ComputeType compute : compute_types()) {
@@ -315,6 +312,66 @@ TEST(Session, AForkGoesItsOwnWay) {
   EXPECT_EQ(read(again, engine.prompt(30, 2)), first);
   read(other, engine.prompt(30, 3));
   EXPECT_EQ(read(other, engine.prompt(30, 4)), second);
+}
+
+// ---- Taking tokens back ----
+
+TEST(Session, TruncateTakesTheNewestTokensBack) {
+  const Engine engine;
+  Session session = engine.session(), undisturbed = engine.session();
+  read(session, engine.prompt(100));
+  read(undisturbed, engine.prompt(100));
+  read(session, engine.prompt(40, 2));
+  read(session, {8});
+  session.truncate(100);
+  EXPECT_TRUE(Snapshot(session).tokens == undisturbed.tokens());
+  EXPECT_EQ(held_positions(session.cache()), held_positions(undisturbed.cache()));
+  EXPECT_EQ(read(session, engine.prompt(30, 3)), read(undisturbed, engine.prompt(30, 3)));
+  EXPECT_EQ(read(session, {5}), read(undisturbed, {5}));
+  session.truncate(0);
+  Session fresh = engine.session();
+  EXPECT_EQ(read(session, engine.prompt(70)), read(fresh, engine.prompt(70)));
+}
+
+TEST(Session, TruncateTakesProbesBack) {
+  const Engine engine;
+  const SessionOptions options = {.attention = AttentionMode::kTca, .profile = engine.ragged_profile()};
+  Session session = engine.session(options), undisturbed = engine.session(options);
+  for (Session* each : {&session, &undisturbed}) read(*each, engine.prompt(20));
+  // Nothing was thinned yet. Six probes are all that is kept, and ten new tokens replace them.
+  read(session, {1, 2, 3, 4});
+  read(session, {9});
+  session.truncate(14);
+  undisturbed.truncate(14);
+  for (Session* each : {&session, &undisturbed}) {
+    for (std::int32_t i = 0; i < 40; ++i) read(*each, {i});
+  }
+  EXPECT_LT(session.kept_share(), 0.9);
+  EXPECT_EQ(held_positions(session.cache()), held_positions(undisturbed.cache()));
+  EXPECT_EQ(read(session, {5}), read(undisturbed, {5}));
+}
+
+TEST(Session, TruncateRefusesWhatWasDropped) {
+  const Engine engine;
+  Session session = engine.session({.attention = AttentionMode::kTca, .profile = engine.ragged_profile()});
+  read(session, engine.prompt(300));
+  read(session, {1});
+  read(session, {2});
+  EXPECT_EQ(session.truncation_limit(), 300);
+  const Snapshot before(session);
+  for (const std::int64_t n : {-1, 303}) {
+    EXPECT_EQ(category_of([&] { session.truncate(n); }), ErrorCategory::kInvalidArgument);
+  }
+  std::string message;
+  EXPECT_EQ(category_of([&] { session.truncate(299); }, &message), ErrorCategory::kInvalidArgument);
+  EXPECT_NE(message.find("do not come back; expected 0, or 300 to 302"), std::string::npos) << message;
+  EXPECT_TRUE(Snapshot(session) == before);
+  session.truncate(300);
+  EXPECT_EQ(session.num_tokens(), 300);
+  // From the beginning with the profile's shares, whatever --tolerance had made of them.
+  session.truncate(0);
+  Session fresh = engine.session({.attention = AttentionMode::kTca, .profile = engine.ragged_profile()});
+  EXPECT_EQ(read(session, engine.prompt(200)), read(fresh, engine.prompt(200)));
 }
 
 // ---- Limits ----

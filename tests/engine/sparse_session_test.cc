@@ -217,6 +217,24 @@ TEST(SparseSession, AutoWithoutAProfileIsFull) {
   EXPECT_FALSE(automatic.last_read().sparse);
 }
 
+// A window may be as long as the profile format allows, 2^31 - 1: everything is in it, so nothing is chosen or thinned.
+TEST(SparseSession, TheLongestWindowKeepsEverything) {
+  const Engine engine;
+  Profile longest = *engine.ragged_profile();
+  longest.rule.window = INT32_MAX;
+  longest.rule.sinks = INT32_MAX;
+  for (const AttentionMode mode : {AttentionMode::kTca, AttentionMode::kAuto}) {
+    SessionOptions options = tca_options(std::make_shared<const Profile>(longest));
+    options.attention = mode;
+    Session session = engine.session(options), full = engine.session();
+    for (const std::int64_t n : {300, 1, 40}) {
+      EXPECT_LE(largest_difference(read(session, engine.prompt(n, 3)), read(full, engine.prompt(n, 3))), kLogitBound);
+      EXPECT_FALSE(session.last_read().sparse);
+      EXPECT_EQ(session.kept_share(), 1);
+    }
+  }
+}
+
 // ---- Certificate and tolerance ----
 
 TEST(SparseSession, ACertificateCoversEveryHead) {
@@ -239,6 +257,32 @@ TEST(SparseSession, ACertificateCoversEveryHead) {
       EXPECT_LE(head.mean_delta, head.max_delta);
       EXPECT_LE(head.p95_delta, head.max_delta);
       EXPECT_LE(head.max_delta, 1);
+    }
+  }
+}
+
+TEST(SparseSession, ALaterCertificateCoversThePast) {
+  Engine engine;
+  SessionOptions options = tca_options(engine.ragged_profile());
+  options.certify = true;
+  options.certify_rows = 20;
+  Session session = engine.session(options);
+  read(session, engine.prompt(300));
+  const std::unique_ptr<Backend> oracle = create_backend("reference", engine.pool);
+  std::vector<std::vector<HeadCertificate>> expected;
+  engine.backend.before_certify = [&](const CertifyParams& params) {
+    ASSERT_NE(params.past.cache, nullptr);
+    EXPECT_EQ(params.past.cache->num_tokens(params.past.layer), 300);
+    expected.push_back(oracle->certify(params));
+  };
+  read(session, engine.prompt(120, 2));
+  const SessionCertificate& certificate = session.certificate().value();
+  ASSERT_EQ(certificate.layers.size(), expected.size());
+  for (std::size_t l = 0; l < expected.size(); ++l) {
+    for (std::size_t h = 0; h < expected[l].size(); ++h) {
+      EXPECT_NEAR(certificate.layers[l][h].bound, expected[l][h].bound, 1e-4);
+      EXPECT_NEAR(certificate.layers[l][h].output_norm, expected[l][h].output_norm, 1e-4);
+      EXPECT_GT(certificate.layers[l][h].output_norm, 0);
     }
   }
 }

@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <fstream>
 #include <iostream>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <span>
 #include <string>
@@ -20,7 +21,7 @@ using namespace tca;
 using namespace tca::runtime;
 
 constexpr const char* kUsage =
-    "usage: tca_logits MODEL_DIR fp32|bf16 IDS_FILE MODE\n"
+    "usage: tca_logits MODEL_DIR auto|bf16|fp32 IDS_FILE MODE\n"
     "IDS_FILE holds token ids separated by white space. MODE, one of\n"
     "  logits FILE   writes the logits of every token as rows of fp32\n"
     "  greedy N      prints {\"ids\": [...]}: the N tokens that follow\n"
@@ -71,7 +72,7 @@ void print_nll(Session& session, const std::vector<std::int32_t>& ids) {
 }
 
 int run(const std::vector<std::string>& args) {
-  const bool known = args.size() >= 4 && (args[1] == "fp32" || args[1] == "bf16") &&
+  const bool known = args.size() >= 4 && (args[1] == "fp32" || args[1] == "bf16" || args[1] == "auto") &&
                      (args[3] == "nll" || ((args[3] == "logits" || args[3] == "greedy") && args.size() == 5));
   if (!known) {
     std::cerr << kUsage;
@@ -79,8 +80,9 @@ int run(const std::vector<std::string>& args) {
   }
   ThreadPool pool;
   const auto backend = create_backend("cpu", pool);
-  const auto model =
-      Model::load(args[0], pool, {.compute = args[1] == "fp32" ? ComputeType::kF32 : ComputeType::kBF16});
+  const std::map<std::string, ComputeType> types = {
+      {"auto", ComputeType::kAuto}, {"bf16", ComputeType::kBF16}, {"fp32", ComputeType::kF32}};
+  const auto model = Model::load(args[0], pool, {.compute = types.at(args[1])});
   Session session(model, *backend, pool, {.attention = AttentionMode::kFull});
   const std::vector<std::int32_t> ids = read_ids(args[2]);
   if (args[3] == "logits") write_logits(session, ids, args[4]);

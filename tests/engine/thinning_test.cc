@@ -187,6 +187,29 @@ TEST_F(ProbeRingsTest, GoRoundTheEnd) {
   EXPECT_EQ(ring.lse(1)[0], 6);
 }
 
+TEST_F(ProbeRingsTest, TheNewestLeaveAndTheOthersStay) {
+  ProbeRings ring = rings();
+  put(ring, 0, 2);
+  EXPECT_EQ(ring.without_newest(5).place().size, 0);
+  ProbeRings one = ring.without_newest(1);
+  EXPECT_EQ(one.place().size, 1);
+  EXPECT_EQ(first_of(one, 1, 0), first_of(ring, 1, 0));
+  put(ring, 2, 2);  // tokens 1, 2, 3, of which 3 is where 0 was
+  ProbeRings two = ring.without_newest(1);
+  EXPECT_EQ(two.place().size, 2);
+  put(two, 5, 1);
+  ProbeRings expected = rings();
+  put(expected, 1, 2);
+  put(expected, 5, 1);
+  for (const std::int32_t layer : {0, 1}) {
+    for (std::int64_t slot = 0; slot < 3; ++slot) {
+      EXPECT_EQ(first_of(two, layer, slot), first_of(expected, layer, slot)) << layer << ", " << slot;
+      EXPECT_EQ(two.lse(layer)[static_cast<std::size_t>(2 * slot)],
+                expected.lse(layer)[static_cast<std::size_t>(2 * slot)]);
+    }
+  }
+}
+
 TEST_F(ProbeRingsTest, ACopyAndADownloadHoldTheSame) {
   ProbeRings ring = rings();
   put(ring, 0, 2);

@@ -239,6 +239,25 @@ TEST(LookupGenerator, PlainTextBeginsAsTheTokenizerBegins) {
   EXPECT_TRUE(std::equal(ids.begin() + 11, ids.end(), later.begin() + 1));
 }
 
+TEST(LookupGenerator, ADocumentLeavesRoomForItsQuestions) {
+  const auto longest_turn = [](const LookupDocument& document) {
+    std::size_t longest = 0;
+    for (std::size_t i = 0; i < document.facts.size(); ++i) {
+      longest = std::max(longest, document.questions[i].size() + document.answers[i].size());
+    }
+    return longest;
+  };
+  const LookupOptions options = {.context_tokens = 2048, .num_facts = 5, .seed = 3};
+  const LookupDocument whole = generator().make(options);
+  LookupOptions bounded = options;
+  bounded.most_tokens = 2048;
+  const LookupDocument document = generator().make(bounded);
+  EXPECT_EQ(document.context.size() + longest_turn(document), 2048u);
+  EXPECT_EQ(document.questions, whole.questions);
+  bounded.most_tokens = static_cast<std::int64_t>(2048 + longest_turn(whole));
+  EXPECT_EQ(generator().make(bounded).context, whole.context);
+}
+
 TEST(LookupGenerator, WhatDoesNotFitIsRefused) {
   const auto message = [](const LookupOptions& options) {
     try {

@@ -5,8 +5,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 
 #include "core/file.h"
+#include "evaluation/answers.h"
+#include "runtime/engine/generate.h"
 #include "tca/error.h"
 
 namespace tca::evaluation {
@@ -30,14 +33,20 @@ class Quality : public testing::Test {
   static const evaluation::Setup& setup() {
     static const auto backend = create_backend("cpu", pool());
     static const evaluation::Setup instance{Model::load(TCA_SOURCE_DIR "/models/lookback-28m", pool()), *backend,
-                                            pool()};
+                                            pool(), tokenizer(), form().stop_ids()};
+    return instance;
+  }
+  static const Tokenizer& tokenizer() {
+    static const Tokenizer instance = Tokenizer::load(TCA_SOURCE_DIR "/models/lookback-28m");
+    return instance;
+  }
+  static const ChatTemplate& form() {
+    static const ChatTemplate instance = ChatTemplate::load(TCA_SOURCE_DIR "/models/lookback-28m", tokenizer());
     return instance;
   }
   static const LookupGenerator& generator() {
-    static const Tokenizer tokenizer = Tokenizer::load(TCA_SOURCE_DIR "/models/lookback-28m");
-    static const LookupGenerator instance(
-        tokenizer, ChatFrames(ChatTemplate::load(TCA_SOURCE_DIR "/models/lookback-28m", tokenizer)),
-        read_file(TCA_SOURCE_DIR "/examples/data/michael-armstrong.txt", 4 << 20));
+    static const LookupGenerator instance(tokenizer(), ChatFrames(form()),
+                                          read_file(TCA_SOURCE_DIR "/examples/data/michael-armstrong.txt", 4 << 20));
     return instance;
   }
   static std::vector<LookupDocument> documents(int count) {
@@ -104,6 +113,40 @@ TEST_F(Quality, ScoresAreTheModelsOwnLogits) {
   }
 }
 
+TEST_F(Quality, AnswersAreFoundInWhatTheModelSays) {
+  const auto documents = Quality::documents(2);
+  for (const AskOrder order : {AskOrder::kLater, AskOrder::kFirst}) {
+    const LookupResult result = evaluate_lookup(setup(), method("full"), documents, order);
+    std::int64_t expected = 0;
+    for (const LookupDocument& document : documents) {
+      for (std::size_t i = 0; i < document.facts.size(); ++i) {
+        Session session(setup().model, setup().backend, setup().pool, method("full").options);
+        session.read(document.context);
+        const auto logits = session.read(document.questions[i]);
+        runtime::GenerateOptions options;
+        options.max_tokens = 100;
+        options.stop_ids = setup().stop_ids;
+        const std::string said = runtime::generate(session, tokenizer(), logits, options).text;
+        expected += answer_found(said, document.facts[i]) ? 1 : 0;
+      }
+    }
+    // One read there, two here: in bf16 one answer may differ.
+    EXPECT_NEAR(static_cast<double>(result.total.found), static_cast<double>(expected), 1);
+    EXPECT_GE(result.total.found, 8);  // of 10, at a short context
+  }
+}
+
+TEST_F(Quality, ASentenceInFrontOfTheAnswerCosts) {
+  // The teacher-forced figure of a model that is made to begin otherwise: another first answer token is right.
+  std::vector<LookupDocument> documents = Quality::documents(1);
+  for (std::size_t i = 0; i < documents[0].facts.size(); ++i) {
+    documents[0].answers[i] = tokenizer().encode_plain("The answer is: " + documents[0].facts[i].answer);
+  }
+  const LookupResult result = evaluate_lookup(setup(), method("full"), documents);
+  EXPECT_EQ(result.total.exact, 0);
+  EXPECT_GE(result.total.found, 4);  // of 5
+}
+
 TEST_F(Quality, KindsAddUpToTheTotal) {
   const LookupResult result = evaluate_lookup(setup(), method("full"), documents(2));
   ASSERT_EQ(result.kinds.size(), 5u);
@@ -113,12 +156,14 @@ TEST_F(Quality, KindsAddUpToTheTotal) {
       EXPECT_LT(result.kinds[i - 1].kind, result.kinds[i].kind);
     }
     EXPECT_EQ(result.kinds[i].score.questions, 2);
+    EXPECT_LE(result.kinds[i].score.found, 2);
     sum += result.kinds[i].score;
   }
   EXPECT_EQ(sum.questions, result.total.questions);
   EXPECT_EQ(sum.tokens, result.total.tokens);
   EXPECT_EQ(sum.tokens_right, result.total.tokens_right);
   EXPECT_EQ(sum.exact, result.total.exact);
+  EXPECT_EQ(sum.found, result.total.found);
   EXPECT_NEAR(sum.log_prob_sum, result.total.log_prob_sum, 1e-9);
   // The model was trained for this: far above chance at a short context.
   EXPECT_GT(result.total.token_accuracy(), 0.8);
@@ -167,6 +212,17 @@ TEST_F(Quality, PlainTextLoss) {
   EXPECT_NEAR(full.nll, sum / 800, 0.01);
   EXPECT_GT(full.nll, 2.0);  // nats: prose the model has not learnt by heart
   EXPECT_LT(full.nll, 4.5);
+}
+
+TEST_F(Quality, TheLossIsTheSameForAnyNumberOfThreads) {
+  const std::vector<std::vector<std::int32_t>> texts = {generator().plain_text(100, 301)};
+  std::set<double> losses;
+  for (const int threads : {1, 2, 5}) {
+    ThreadPool threads_of_one_run(threads);
+    const evaluation::Setup run{setup().model, setup().backend, threads_of_one_run};
+    losses.insert(evaluate_text(run, method("full"), texts).nll);
+  }
+  EXPECT_EQ(losses.size(), 1u);
 }
 
 TEST_F(Quality, ProgressCountsEveryTokenAndCancels) {

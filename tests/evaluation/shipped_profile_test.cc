@@ -18,9 +18,10 @@ TEST(ShippedProfile, AFifthOfTheCacheAnswersAsFullAttentionDoes) {
   const std::string dir = TCA_SOURCE_DIR "/models/lookback-28m";
   ThreadPool pool;
   const auto backend = create_backend("cpu", pool);
-  const evaluation::Setup setup{Model::load(dir, pool), *backend, pool};
   const Tokenizer tokenizer = Tokenizer::load(dir);
-  const LookupGenerator generator(tokenizer, ChatFrames(ChatTemplate::load(dir, tokenizer)),
+  const ChatTemplate chat = ChatTemplate::load(dir, tokenizer);
+  const evaluation::Setup setup{Model::load(dir, pool), *backend, pool, tokenizer, chat.stop_ids()};
+  const LookupGenerator generator(tokenizer, ChatFrames(chat),
                                   read_file(TCA_SOURCE_DIR "/examples/data/michael-armstrong.txt", 4 << 20));
   const std::vector<LookupDocument> documents = {
       generator.make({.context_tokens = kContext, .num_facts = 20, .random_start = true, .seed = 100}),

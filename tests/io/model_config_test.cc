@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "core/expect_error.h"
@@ -25,7 +26,6 @@ const json kLlama = {{"architectures", {"LlamaForCausalLM"}},
                      {"max_position_embeddings", 8192},
                      {"rms_norm_eps", 1e-5},
                      {"rope_theta", 500000.0},
-                     {"torch_dtype", "float16"},
                      {"bos_token_id", 1},
                      {"eos_token_id", 2}};
 
@@ -72,8 +72,6 @@ TEST_F(ModelConfigTest, ReadsEveryField) {
   EXPECT_EQ(config.vocab_size, 1000);
   EXPECT_EQ(config.max_position, 8192);
   EXPECT_EQ(config.rms_norm_eps, 1e-5);
-  EXPECT_EQ(config.dtype, DType::kF16);
-  EXPECT_EQ(config.bos_token, 1);
   EXPECT_EQ(config.eos_tokens, std::vector<std::int32_t>{2});
   EXPECT_EQ(config.rope.theta, 500000.0);
   EXPECT_EQ(config.rope.scaling, RopeScaling::kNone);
@@ -131,18 +129,56 @@ TEST_F(ModelConfigTest, NumbersOutOfRangeAreRefused) {
   expect_bad({{"hidden_size", 513}}, "no multiple of num_attention_heads");
   expect_bad({{"max_position_embeddings", 0}}, "max_position_embeddings");
   expect_bad({{"rms_norm_eps", -1}}, "rms_norm_eps");
-  expect_bad({{"tie_word_embeddings", "yes"}}, "tie_word_embeddings");
-  expect_bad({{"eos_token_id", 1000}}, "eos_token_id");
-  expect_bad({{"eos_token_id", {2, -1}}}, "eos_token_id");
+  for (const json& id : {json("2"), json(1.5), json(true), json::array({2, "x"})}) {
+    expect_bad({{"eos_token_id", id}}, "eos_token_id");
+  }
   expect_bad({{"rope_theta", 0}}, "rope_theta");
 }
 
 TEST_F(ModelConfigTest, WhatIsNotComputedIsRefusedByName) {
   expect_unsupported({{"quantization_config", {{"quant_method", "gptq"}}}}, "quantization_config (quant_method gptq)");
   expect_unsupported({{"hidden_act", "gelu"}}, "hidden_act is \"gelu\"; supported: silu");
-  expect_unsupported({{"partial_rotary_factor", 0.5}}, "partial_rotary_factor is 0.5");
-  expect_unsupported({{"torch_dtype", "float8_e4m3fn"}}, "torch_dtype is \"float8_e4m3fn\"");
-  EXPECT_EQ(load({{"quantization_config", nullptr}, {"dtype", "float32"}}).dtype, DType::kF32);
+  EXPECT_EQ(load({{"quantization_config", nullptr}}).num_layers, 3);
+}
+
+TEST_F(ModelConfigTest, FieldsThatAreNotUsedMayBeAnything) {
+  const json junk = {{"torch_dtype", "float8_e4m3fn"},
+                     {"tie_word_embeddings", "yes"},
+                     {"bos_token_id", -1},
+                     {"pad_token_id", "none"},
+                     {"partial_rotary_factor", 0.5},  // the architectures' own rope does not look at it
+                     {"sliding_window", "none"},
+                     {"layer_types", 3},
+                     {"max_window_layers", {1, 2}},
+                     {"transformers_version", json::object()}};
+  EXPECT_EQ(load(junk).rope.describe(), "default theta=500000");
+  EXPECT_FALSE(load(junk).sliding_window);
+  for (const char* architecture : {"Qwen2ForCausalLM", "Qwen3ForCausalLM"}) {
+    json changes = junk;
+    changes["use_sliding_window"] = false;
+    changes["mlp_bias"] = "x";
+    EXPECT_FALSE(load_for(architecture, changes).sliding_window) << architecture;
+  }
+  EXPECT_TRUE(load_for("Qwen2ForCausalLM", {{"attention_bias", "x"}}).qkv_bias);
+  const ModelConfig mistral = load_for("MistralForCausalLM", {{"attention_bias", "x"}, {"use_sliding_window", 7}});
+  EXPECT_FALSE(mistral.qkv_bias);
+}
+
+TEST_F(ModelConfigTest, PythonsJsonIsRead) {
+  std::string config = kLlama.dump();
+  config.insert(1, R"("rms_norm_eps":7,"loss":NaN,"best":[Infinity,-Infinity],)");
+  EXPECT_EQ(load_text(config).rms_norm_eps, 1e-5);  // of two the last counts
+  config.insert(1, R"("rope_scaling":{"type":"linear","factor":NaN},)");
+  expect_error(ErrorCategory::kBadFile, "rope_scaling.factor is nan", [&] { load_text(config); });
+}
+
+TEST_F(ModelConfigTest, IdsThatAreNoTokensStopNothing) {
+  EXPECT_TRUE(load({{"eos_token_id", -1}}).eos_tokens.empty());
+  EXPECT_TRUE(load({{"eos_token_id", -1}}).warnings.empty());  // "none"
+  const ModelConfig config = load({{"eos_token_id", {2, -1, 1000}}});
+  EXPECT_EQ(config.eos_tokens, std::vector<std::int32_t>{2});
+  ASSERT_EQ(config.warnings.size(), 1u);
+  EXPECT_NE(config.warnings[0].find("config.json: eos_token_id has 1000, but ids go up to 999"), std::string::npos);
 }
 
 TEST_F(ModelConfigTest, SlidingWindows) {
@@ -150,6 +186,8 @@ TEST_F(ModelConfigTest, SlidingWindows) {
   EXPECT_EQ(load_for("MistralForCausalLM", {{"sliding_window", 512}}).sliding_window, 512);
   EXPECT_FALSE(load_for("MistralForCausalLM", {{"sliding_window", nullptr}}).sliding_window);
   EXPECT_EQ(load_for("MistralForCausalLM").sliding_window, 4096);  // the class's default
+  const json all_full = {"full_attention", "full_attention", "full_attention"};
+  EXPECT_FALSE(load_for("MistralForCausalLM", {{"sliding_window", 512}, {"layer_types", all_full}}).sliding_window);
 
   const char* const qwen = "Qwen2ForCausalLM";
   EXPECT_FALSE(load_for(qwen, {{"sliding_window", 512}, {"use_sliding_window", false}}).sliding_window);
@@ -231,6 +269,42 @@ TEST_F(ModelConfigTest, Yarn) {
   EXPECT_EQ(load({{"rope_scaling", {{"type", "yarn"}, {"factor", 4.0}}}}).rope.original_max_position, 8192);
 }
 
+TEST_F(ModelConfigTest, TheContextIsWhatYarnReaches) {
+  const auto longest = [&](json rope, json changes = json::object()) {
+    changes["rope_scaling"] = std::move(rope);
+    return load(changes).max_position;
+  };
+  const json yarn = {{"rope_type", "yarn"}, {"factor", 4.0}, {"original_max_position_embeddings", 2048}};
+  EXPECT_EQ(longest(yarn, {{"max_position_embeddings", 2048}}), 8192);  // as Qwen's documentation adds it
+  EXPECT_EQ(longest(yarn, {{"max_position_embeddings", 8192}}), 8192);
+  EXPECT_EQ(longest(yarn, {{"max_position_embeddings", 2560}}), 8192);
+  // Beside the object it counts before the one inside, and without any the model's own length is scaled.
+  EXPECT_EQ(longest(yarn, {{"original_max_position_embeddings", 4096}}), 16384);
+  EXPECT_EQ(longest({{"type", "yarn"}, {"factor", 2.5}}), 20480);
+  EXPECT_EQ(longest({{"type", "yarn"}, {"factor", nullptr}, {"original_max_position_embeddings", 1000}}), 8192);
+  EXPECT_EQ(longest({{"type", "yarn"}, {"factor", 1e6}, {"original_max_position_embeddings", 1000000000}}),
+            std::int64_t{1} << 31);
+  json parameters = yarn;
+  parameters["rope_theta"] = 1e6;
+  EXPECT_EQ(load({{"rope_parameters", parameters}, {"max_position_embeddings", 2048}}).max_position, 8192);
+  // The others say with max_position_embeddings how far they were trained.
+  EXPECT_EQ(longest({{"type", "linear"}, {"factor", 4.0}}), 8192);
+  EXPECT_EQ(longest({{"rope_type", "llama3"},
+                     {"factor", 8.0},
+                     {"low_freq_factor", 1.0},
+                     {"high_freq_factor", 4.0},
+                     {"original_max_position_embeddings", 512}}),
+            8192);
+}
+
+TEST_F(ModelConfigTest, WhatPythonTakesForFalseIsNoScaling) {
+  for (const json& nothing : {json(nullptr), json(false), json(0), json(""), json::array(), json::object()}) {
+    const json linear = {{"rope_type", "linear"}, {"factor", 2}};
+    EXPECT_EQ(load({{"rope_scaling", nothing}}).rope.scaling, RopeScaling::kNone) << nothing;
+    EXPECT_EQ(load({{"rope_scaling", nothing}, {"rope_parameters", linear}}).rope.scaling, RopeScaling::kLinear);
+  }
+}
+
 TEST_F(ModelConfigTest, OtherRopeScalingIsRefusedByName) {
   for (const char* type : {"dynamic", "longrope", "su", "mrope", "proportional"}) {
     expect_unsupported({{"rope_scaling", {{"type", type}, {"factor", 2}}}},
@@ -238,8 +312,10 @@ TEST_F(ModelConfigTest, OtherRopeScalingIsRefusedByName) {
   }
   expect_unsupported({{"rope_parameters", {{"full_attention", {{"rope_theta", 1e4}}}}}},
                      "rope_parameters.full_attention");
-  expect_unsupported({{"rope_parameters", {{"rope_type", "default"}, {"partial_rotary_factor", 0.25}}}},
-                     "partial_rotary_factor");
+  expect_unsupported({{"rope_parameters", {{"rope_type", "linear"}, {"factor", 2}, {"partial_rotary_factor", 0.25}}}},
+                     "rope_parameters.partial_rotary_factor is 0.25");
+  expect_unsupported({{"rope_scaling", {{"type", "linear"}, {"factor", 2}}}, {"partial_rotary_factor", 0.5}},
+                     "config.json: partial_rotary_factor is 0.5");
   expect_bad({{"rope_scaling", 3}}, "rope_scaling");
   expect_bad({{"rope_scaling", {{"type", "linear"}}}}, "rope_scaling.factor is missing");
   expect_bad({{"rope_scaling", {{"type", "linear"}, {"factor", 0.5}}}}, "rope_scaling.factor is 0.5");
@@ -250,19 +326,28 @@ TEST_F(ModelConfigTest, OtherRopeScalingIsRefusedByName) {
 }
 
 TEST_F(ModelConfigTest, GenerationConfigAddsStopTokens) {
-  write_file(folder_.file("generation_config.json"), R"({"eos_token_id":[2,7,9],"bos_token_id":5})");
-  const ModelConfig config = load({{"bos_token_id", nullptr}});
+  write_file(folder_.file("generation_config.json"), R"({"eos_token_id":[2,7,9],"bos_token_id":-1,"top_p":NaN})");
+  const ModelConfig config = load();
   EXPECT_EQ(config.eos_tokens, (std::vector<std::int32_t>{2, 7, 9}));
-  EXPECT_EQ(config.bos_token, 5);
-  EXPECT_EQ(load().bos_token, 1);
-  write_file(folder_.file("generation_config.json"), R"({"eos_token_id":"two"})");
-  expect_error(ErrorCategory::kBadFile, "generation_config.json: eos_token_id", [&] { load(); });
-  write_file(folder_.file("generation_config.json"), "{");
-  expect_error(ErrorCategory::kBadFile, "generation_config.json", [&] { load(); });
+  EXPECT_TRUE(config.warnings.empty());
+}
+
+TEST_F(ModelConfigTest, ABrokenGenerationConfigIsAWarning) {
+  for (const char* broken : {"{", "[]", "", R"({"eos_token_id":"two"})", R"({"eos_token_id":[7,"two"]})",
+                             "version https://git-lfs.github.com/spec/v1\n"}) {
+    write_file(folder_.file("generation_config.json"), broken);
+    const ModelConfig config = load();
+    EXPECT_EQ(config.eos_tokens, std::vector<std::int32_t>{2}) << broken;
+    ASSERT_EQ(config.warnings.size(), 1u) << broken;
+    EXPECT_NE(config.warnings[0].find("generation_config.json"), std::string::npos) << config.warnings[0];
+  }
+  std::filesystem::remove(folder_.file("generation_config.json"));
+  std::filesystem::create_symlink("../../blobs/0", folder_.file("generation_config.json"));
+  EXPECT_EQ(load().warnings.size(), 1u);
 }
 
 TEST_F(ModelConfigTest, BrokenFilesAreNamed) {
-  expect_error(ErrorCategory::kIo, "config.json", [&] { ModelConfig::load("/nowhere"); });
+  expect_error(ErrorCategory::kIo, "/nowhere: no such folder", [&] { ModelConfig::load("/nowhere"); });
   expect_error(ErrorCategory::kBadFile, "config.json: not valid JSON", [&] { load_text("{"); });
   expect_error(ErrorCategory::kBadFile, "expected a JSON object", [&] { load_text("[]"); });
   expect_error(ErrorCategory::kBadFile, "model_type is missing", [&] { load_text("{}"); });

@@ -4,8 +4,12 @@
 
 #include <cstdint>
 #include <cstring>
+#include <filesystem>
 #include <limits>
+#include <map>
 #include <random>
+#include <set>
+#include <tuple>
 
 #include "core/expect_error.h"
 #include "core/half.h"
@@ -66,6 +70,35 @@ TEST_F(SafetensorsTest, ReadsValuesShapesAndTypes) {
   EXPECT_EQ(checkpoint.fingerprint(), sha256_hex(kHeader));
   EXPECT_TRUE(checkpoint.has("a"));
   EXPECT_FALSE(checkpoint.has("__metadata__"));
+}
+
+TEST_F(SafetensorsTest, TheMainTypeIsThatOfMostBytes) {
+  write_model(safetensors(kHeader, data_of_header()));
+  EXPECT_EQ(Checkpoint::open(dir()).main_dtype(), DType::kF32);
+}
+
+TEST_F(SafetensorsTest, OneStoredEmbeddingServesBothAndTwoAreUsedEach) {
+  const auto names = [&](bool input, bool output, const char* output_value, bool says_tied) {
+    const std::string description = R"({"dtype":"F32","shape":[1],"data_offsets":)";
+    std::string header = "{", data;
+    for (const auto& [stored, name, value] :
+         {std::tuple{input, "model.embed_tokens", "1234"}, std::tuple{output, "lm_head", output_value}}) {
+      if (!stored) continue;
+      header += (data.empty() ? "\"" : ",\"") + std::string(name) + ".weight\":" + description + "[" +
+                std::to_string(data.size()) + "," + std::to_string(data.size() + 4) + "]}";
+      data += value;
+    }
+    write_model(safetensors(header + "}", data));
+    const EmbeddingNames found = find_embeddings(Checkpoint::open(dir()), says_tied);
+    return found.input + " " + found.output;
+  };
+  for (const bool tied : {false, true}) {
+    EXPECT_EQ(names(true, false, "", tied), "model.embed_tokens model.embed_tokens");
+    EXPECT_EQ(names(false, true, "5678", tied), "lm_head lm_head");
+    EXPECT_EQ(names(true, true, "5678", tied), "model.embed_tokens lm_head");
+  }
+  EXPECT_EQ(names(true, true, "1234", false), "model.embed_tokens lm_head");
+  EXPECT_EQ(names(true, true, "1234", true), "model.embed_tokens model.embed_tokens");  // one copy of the same
 }
 
 TEST_F(SafetensorsTest, SpacesAfterTheHeaderAndScalarsAndEmptyTensorsAreFine) {
@@ -248,24 +281,141 @@ TEST_F(ShardedTest, NamesThatLeaveTheFolderAreRefused) {
 }
 
 TEST_F(ShardedTest, MissingFilesAndTensorsAreNamed) {
-  expect_error(ErrorCategory::kIo, "holds neither model.safetensors nor", [&] { Checkpoint::open(dir()); });
-  expect_error(ErrorCategory::kIo, "/nowhere", [&] { Checkpoint::open("/nowhere"); });
+  expect_error(ErrorCategory::kIo, "holds no model.safetensors or", [&] { Checkpoint::open(dir()); });
+  expect_error(ErrorCategory::kIo, "/nowhere: no such folder", [&] { Checkpoint::open("/nowhere"); });
   write_index(R"({"a":"gone.safetensors"})");
   expect_error(ErrorCategory::kIo, R"("gone.safetensors": missing)", [&] { Checkpoint::open(dir()); });
   write_shards();
   write_index(R"({"a":"one.safetensors","c":"two.safetensors"})");
-  expect_error(ErrorCategory::kBadFile, R"(two.safetensors: tensor "c": not in this shard)",
-               [&] { Checkpoint::open(dir()); });
+  const Checkpoint checkpoint = Checkpoint::open(dir());  // nobody may need "c"
+  EXPECT_TRUE(checkpoint.has("a") && checkpoint.has("b"));
+  expect_error(ErrorCategory::kBadFile,
+               R"("c" is missing from the checkpoint, though model.safetensors.index.json says that two.safetensors)",
+               [&] { checkpoint.get("c", {1}); });
   write_index("{}");
   expect_error(ErrorCategory::kBadFile, "names no tensor", [&] { Checkpoint::open(dir()); });
   write("model.safetensors.index.json", "{}");
   expect_error(ErrorCategory::kBadFile, "weight_map is missing", [&] { Checkpoint::open(dir()); });
 }
 
-TEST_F(ShardedTest, ATensorInTwoShardsIsRefused) {
-  write_shards(kShard1, kShard1);
+TEST_F(ShardedTest, OfATensorInTwoShardsTheLastIsRead) {
+  write("one.safetensors", safetensors(kShard1, "old!"));
+  write("two.safetensors", safetensors(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},)"
+                                       R"("b":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}})",
+                                       "new!1234"));
+  const auto a_of = [&](const std::string& weight_map, std::size_t num_warnings) {
+    write_index(weight_map);
+    const Checkpoint checkpoint = Checkpoint::open(dir());
+    EXPECT_EQ(checkpoint.warnings().size(), num_warnings) << weight_map;
+    for (const std::string& warning : checkpoint.warnings()) {
+      EXPECT_NE(warning.find(R"(tensor "a" is another one in one.safetensors)"), std::string::npos) << warning;
+    }
+    return std::string(static_cast<const char*>(checkpoint.get("a", {1}).data), 4);
+  };
+  EXPECT_EQ(a_of(R"({"a":"two.safetensors","b":"one.safetensors"})", 0), "new!");
+  EXPECT_EQ(a_of(R"({"x":"one.safetensors","b":"two.safetensors"})", 0), "new!");
+  EXPECT_EQ(a_of(R"({"a":"one.safetensors","b":"two.safetensors"})", 1), "new!");
+  write("one.safetensors", safetensors(kShard1, "new!"));
+  EXPECT_EQ(a_of(R"({"a":"one.safetensors","b":"two.safetensors"})", 0), "new!");
+}
+
+TEST_F(ShardedTest, OtherKindsOfFilesAreNamed) {
+  write_shards();
+  write("two.safetensors", "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 4\n");
   write_index(R"({"a":"one.safetensors","b":"two.safetensors"})");
-  expect_error(ErrorCategory::kBadFile, R"(tensor "a": another shard holds it too)", [&] { Checkpoint::open(dir()); });
+  expect_error(ErrorCategory::kBadFile, "two.safetensors: is a Git LFS pointer", [&] { Checkpoint::open(dir()); });
+  std::filesystem::remove(dir() + "/two.safetensors");
+  std::filesystem::create_symlink("../../blobs/0", dir() + "/two.safetensors");
+  expect_error(ErrorCategory::kIo, "download into the Hugging Face cache", [&] { Checkpoint::open(dir()); });
+  write("model.safetensors.index.json", "<html>");
+  expect_error(ErrorCategory::kBadFile, "index.json: is a web page", [&] { Checkpoint::open(dir()); });
+  write_model("<!DOCTYPE html><html lang=\"en\">");
+  expect_error(ErrorCategory::kBadFile, "model.safetensors: is a web page", [&] { Checkpoint::open(dir()); });
+}
+
+TEST_F(ShardedTest, ABaseModelsNamesGetTheirPrefix) {
+  write_model(safetensors(R"({"norm.weight":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},)"
+                          R"("layers.0.x":{"dtype":"F32","shape":[1],"data_offsets":[4,8]},)"
+                          R"("lm_head.weight":{"dtype":"F32","shape":[1],"data_offsets":[8,12]}})",
+                          "123412341234"));
+  const Checkpoint checkpoint = Checkpoint::open(dir());
+  EXPECT_TRUE(checkpoint.has("model.norm.weight") && checkpoint.has("model.layers.0.x"));
+  EXPECT_TRUE(checkpoint.has("lm_head.weight"));
+  EXPECT_EQ(checkpoint.tensors().size(), 3u);
+}
+
+// --- content ---
+
+// `count` fp32 tensors "t0", "t1", ... of 20,000 values each, larger than what is hashed whole; some values changed.
+class ContentHashTest : public SafetensorsTest {
+ protected:
+  using Changes = std::map<std::pair<int, std::size_t>, float>;
+  static constexpr std::size_t kValues = 20000;
+  static constexpr int kTensors = 3;
+
+  static std::string values_of(int tensor, const Changes& changes) {
+    std::vector<float> values(kValues);
+    for (std::size_t i = 0; i < kValues; ++i) values[i] = static_cast<float>(tensor * 7 + static_cast<int>(i % 1013));
+    for (const auto& [place, value] : changes) {
+      if (place.first == tensor) values[place.second] = value;
+    }
+    return {reinterpret_cast<const char*>(values.data()), kValues * sizeof(float)};
+  }
+  static std::string file_of(const std::vector<int>& tensors, const Changes& changes) {
+    std::string header = "{", data;
+    for (const int tensor : tensors) {
+      const std::size_t begin = data.size();
+      data += values_of(tensor, changes);
+      header += (begin == 0 ? "\"t" : ",\"t") + std::to_string(tensor) + R"(":{"dtype":"F32","shape":[)" +
+                std::to_string(kValues) + R"(],"data_offsets":[)" + std::to_string(begin) + "," +
+                std::to_string(data.size()) + "]}";
+    }
+    return safetensors(header + "}", data);
+  }
+  std::string hash_of(const std::vector<int>& order, const Changes& changes = {}) {
+    write_model(file_of(order, changes));
+    return Checkpoint::open(dir()).content_hash();
+  }
+};
+
+TEST_F(ContentHashTest, IsThatOfTheWeightsHoweverTheyLie) {
+  const std::string hash = hash_of({0, 1, 2});
+  EXPECT_EQ(hash.size(), 16u);
+  EXPECT_EQ(hash_of({2, 0, 1}), hash);
+  std::filesystem::remove(dir() + "/model.safetensors");
+  write("a.safetensors", file_of({1}, {}));
+  write("b.safetensors", file_of({2, 0}, {}));
+  write("model.safetensors.index.json",
+        R"({"weight_map":{"t0":"b.safetensors","t1":"a.safetensors","t2":"b.safetensors"}})");
+  EXPECT_EQ(Checkpoint::open(dir()).content_hash(), hash);
+}
+
+TEST_F(ContentHashTest, ChangesWithTheWeights) {
+  std::set<std::string> hashes = {hash_of({0, 1, 2}), hash_of({0, 1})};
+  for (int tensor = 0; tensor < kTensors; ++tensor) {
+    hashes.insert(hash_of({0, 1, 2}, {{{tensor, 0}, -1.f}}));
+    hashes.insert(hash_of({0, 1, 2}, {{{tensor, kValues - 1}, -1.f}}));
+    Changes spread;  // one value in a hundred; fine-tuning changes more
+    for (std::size_t i = 300; i < kValues - 300; i += 97) spread[{tensor, i}] = -2;
+    hashes.insert(hash_of({0, 1, 2}, spread));
+  }
+  EXPECT_EQ(hashes.size(), 2u + 3 * kTensors);
+}
+
+TEST_F(ContentHashTest, SmallTensorsCountWhole) {
+  const auto hash = [&](const std::string& data, const char* shape) {
+    write_model(
+        safetensors(R"({"t":{"dtype":"BF16","shape":)" + std::string(shape) + R"(,"data_offsets":[0,2000]}})", data));
+    return Checkpoint::open(dir()).content_hash();
+  };
+  const std::string data(2000, 'x');
+  std::set<std::string> hashes = {hash(data, "[1000]"), hash(data, "[10,100]")};
+  for (std::size_t i = 0; i < data.size(); i += 37) {
+    std::string changed = data;
+    changed[i] = 'y';
+    hashes.insert(hash(changed, "[1000]"));
+  }
+  EXPECT_EQ(hashes.size(), 2u + (2000 + 36) / 37);
 }
 
 TEST_F(ShardedTest, TheDefaultModelIsRead) {

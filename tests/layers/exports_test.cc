@@ -31,7 +31,7 @@ bool is_public(const std::string& name) {
       "tca_[a-z_0-9]+"
       "|tca::(create_backend|available_backends)\\b.*"
       "|((vtable|typeinfo|typeinfo name) for )?"
-      "tca::(Error|Backend|ThreadPool|KvPool|KvCache|Profile|ModelFingerprint|BlockShares)\\b.*");
+      "tca::(Error|Backend|ThreadPool|KvPool|KvCache|KeptSet|Profile|ModelFingerprint|BlockShares)\\b.*");
   static const std::regex kStandard("(.* for |[^(]* )?(std|__gnu_cxx)::.*");
   return std::regex_match(name, kPublic) || std::regex_match(name, kStandard);
 }

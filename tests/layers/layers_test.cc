@@ -52,7 +52,7 @@ const std::map<std::string, std::set<std::string>> kThirdParty = {
     {"oneapi/", {"runtime/model"}},
     {"dnnl", {"runtime/model"}},
     {"pcre2", {"runtime/tokenizer"}},
-    {"utf8proc", {"runtime/jinja", "runtime/tokenizer"}},
+    {"utf8proc", {"runtime/jinja", "runtime/tokenizer", "cli"}},
     {"CLI/", {"cli"}},
     {"fmt/", {"cli"}},
 };

@@ -21,16 +21,26 @@ using test::roundoff;
 class KernelsTest : public test::OnEveryTarget {};
 INSTANTIATE_TEST_SUITE_P(Targets, KernelsTest, test::every_target(), test::target_name);
 
-void check_multiply(DType dtype, DType out_dtype, std::int64_t rows, std::int64_t in, std::int64_t columns, bool add,
-                    bool with_bias) {
-  SCOPED_TRACE(testing::Message() << dtype_name(dtype) << " to " << dtype_name(out_dtype) << " [" << rows << ", " << in
-                                  << "] x " << columns << " add " << add << " bias " << with_bias);
-  const Elements x(random_floats(rows * in, 1), dtype), weight(random_floats(columns * in, 2), dtype);
+/// x in the order in which multiply_rows() reads it.
+Elements in_read_order(const Elements& x, DType weight_dtype, std::int64_t rows, std::int64_t in) {
+  if (reads_as_it_is(x.dtype, weight_dtype)) return x;
+  Elements ready(std::vector<float>(static_cast<std::size_t>(rows * in)), DType::kF32);
+  read_order(x.data(), x.dtype, weight_dtype, rows, in, static_cast<float*>(ready.data()));
+  return ready;
+}
+
+void check_multiply(DType dtype, DType weight_dtype, DType out_dtype, std::int64_t rows, std::int64_t in,
+                    std::int64_t columns, bool add, bool with_bias) {
+  SCOPED_TRACE(testing::Message() << dtype_name(dtype) << " by " << dtype_name(weight_dtype) << " to "
+                                  << dtype_name(out_dtype) << " [" << rows << ", " << in << "] x " << columns << " add "
+                                  << add << " bias " << with_bias);
+  const Elements x(random_floats(rows * in, 1), dtype), weight(random_floats(columns * in, 2), weight_dtype);
+  const Elements ready = in_read_order(x, weight_dtype, rows, in);
   const std::vector<float> bias = random_floats(columns, 3);
   const std::int64_t stride = columns + 3;
   Elements out(random_floats(rows * stride, 4), out_dtype);
   const Elements before = out;
-  multiply_rows({.x = x.data(),
+  multiply_rows({.x = ready.data(),
                  .weight = weight.data(),
                  .bias = with_bias ? bias.data() : nullptr,
                  .out = out.data(),
@@ -38,7 +48,8 @@ void check_multiply(DType dtype, DType out_dtype, std::int64_t rows, std::int64_
                  .in = in,
                  .columns = columns,
                  .out_stride = stride,
-                 .dtype = dtype,
+                 .dtype = ready.dtype,
+                 .weight_dtype = weight_dtype,
                  .out_dtype = out_dtype,
                  .add = add});
   for (std::int64_t r = 0; r < rows; ++r) {
@@ -68,18 +79,21 @@ TEST_P(KernelsTest, MultiplyRowsIsTheProduct) {
   for (const std::int64_t rows : {1, 2, 3, 8}) {
     for (const std::int64_t in : {1, 31, 32, 33, 64, 100, 4129}) {
       for (const std::int64_t columns : {1, 4, 7, 13}) {
-        check_multiply(DType::kF32, DType::kF32, rows, in, columns, false, false);
-        check_multiply(DType::kBF16, DType::kBF16, rows, in, columns, false, true);
-        check_multiply(DType::kBF16, DType::kF32, rows, in, columns, true, true);
-        check_multiply(DType::kF32, DType::kF32, rows, in, columns, true, false);
+        for (const DType dtype : {DType::kF32, DType::kBF16}) {
+          for (const DType weight_dtype : {DType::kF32, DType::kBF16}) {
+            check_multiply(dtype, weight_dtype, DType::kF32, rows, in, columns, false, false);
+            check_multiply(dtype, weight_dtype, DType::kBF16, rows, in, columns, false, true);
+            check_multiply(dtype, weight_dtype, DType::kF32, rows, in, columns, true, true);
+          }
+        }
       }
     }
   }
 }
 
-void check_rows_alone(DType dtype, std::int64_t in) {
+void check_rows_alone(DType dtype, DType weight_dtype, std::int64_t in) {
   const std::int64_t rows = 7, columns = 13;
-  const Elements x(random_floats(rows * in, 5), dtype), weight(random_floats(columns * in, 6), dtype);
+  const Elements x(random_floats(rows * in, 5), dtype), weight(random_floats(columns * in, 6), weight_dtype);
   std::vector<float> together(static_cast<std::size_t>(rows * columns)), alone(static_cast<std::size_t>(columns));
   MultiplyRows params{.x = x.data(),
                       .weight = weight.data(),
@@ -88,7 +102,8 @@ void check_rows_alone(DType dtype, std::int64_t in) {
                       .in = in,
                       .columns = columns,
                       .out_stride = columns,
-                      .dtype = dtype};
+                      .dtype = dtype,
+                      .weight_dtype = weight_dtype};
   multiply_rows(params);
   for (std::int64_t r = 0; r < rows; ++r) {
     params.x = x.bytes.data() + r * in * static_cast<std::int64_t>(dtype_size(dtype));
@@ -104,7 +119,10 @@ void check_rows_alone(DType dtype, std::int64_t in) {
 
 TEST_P(KernelsTest, ARowsProductDoesNotDependOnTheOtherRows) {
   for (const DType dtype : {DType::kF32, DType::kBF16}) {
-    for (const std::int64_t in : {83, 4130}) check_rows_alone(dtype, in);  // x in the first cache level, and beyond
+    for (const std::int64_t in : {83, 4130}) {  // x in the first cache level, and beyond
+      check_rows_alone(dtype, dtype, in);
+      check_rows_alone(DType::kF32, dtype, in);
+    }
   }
 }
 
@@ -139,8 +157,10 @@ TEST_P(KernelsTest, RmsNorm) {
   }
 }
 
-void check_rotation(DType dtype, std::int32_t head_dim, bool with_norm) {
-  SCOPED_TRACE(testing::Message() << dtype_name(dtype) << " head_dim " << head_dim << " norm " << with_norm);
+/// In place, or from fp32 to bf16.
+void check_rotation(DType dtype, DType out_dtype, std::int32_t head_dim, bool with_norm) {
+  SCOPED_TRACE(testing::Message() << dtype_name(dtype) << " to " << dtype_name(out_dtype) << " head_dim " << head_dim
+                                  << " norm " << with_norm);
   const std::int64_t rows = 3, heads = 2, half = head_dim / 2;
   const std::vector<float> angles = random_floats(rows * half, 9, 3), norm = random_floats(head_dim, 10);
   std::vector<float> cos, sin;
@@ -150,8 +170,11 @@ void check_rotation(DType dtype, std::int32_t head_dim, bool with_norm) {
   }
   Elements x(random_floats(rows * heads * head_dim, 11), dtype);
   const Elements before = x;
+  Elements apart(std::vector<float>(static_cast<std::size_t>(rows * heads * head_dim)), out_dtype);
+  Elements& out = dtype == out_dtype ? x : apart;
   const float eps = 1e-6f;
   norm_and_rotate({.x = x.data(),
+                   .out = out.data(),
                    .norm = with_norm ? norm.data() : nullptr,
                    .cos = cos.data(),
                    .sin = sin.data(),
@@ -159,7 +182,8 @@ void check_rotation(DType dtype, std::int32_t head_dim, bool with_norm) {
                    .heads = heads,
                    .head_dim = head_dim,
                    .eps = eps,
-                   .dtype = dtype});
+                   .dtype = dtype,
+                   .out_dtype = out_dtype});
   for (std::int64_t head = 0; head < rows * heads; ++head) {
     double squares = 0;
     for (std::int64_t i = 0; i < head_dim; ++i) squares += std::pow(before[head * head_dim + i], 2);
@@ -173,8 +197,8 @@ void check_rotation(DType dtype, std::int32_t head_dim, bool with_norm) {
       const double first = a * cos[at] - b * sin[at], second = b * cos[at] + a * sin[at];
       const double magnitude = std::abs(a) + std::abs(b);
       const double bound = magnitude * (head_dim / 2.0 + 10) * kFloatRoundoff;
-      ASSERT_NEAR(x[head * head_dim + i], first, bound + roundoff(dtype) * std::abs(first) * 1.01);
-      ASSERT_NEAR(x[head * head_dim + half + i], second, bound + roundoff(dtype) * std::abs(second) * 1.01);
+      ASSERT_NEAR(out[head * head_dim + i], first, bound + roundoff(out_dtype) * std::abs(first) * 1.01);
+      ASSERT_NEAR(out[head * head_dim + half + i], second, bound + roundoff(out_dtype) * std::abs(second) * 1.01);
     }
   }
 }
@@ -182,8 +206,10 @@ void check_rotation(DType dtype, std::int32_t head_dim, bool with_norm) {
 TEST_P(KernelsTest, NormAndRotate) {
   for (const DType dtype : {DType::kF32, DType::kBF16}) {
     for (const std::int32_t head_dim : {2, 10, 32, 64, 96, 128}) {
-      check_rotation(dtype, head_dim, false);
-      check_rotation(dtype, head_dim, true);
+      for (const bool with_norm : {false, true}) {
+        check_rotation(dtype, dtype, head_dim, with_norm);
+        check_rotation(DType::kF32, dtype, head_dim, with_norm);
+      }
     }
   }
 }

@@ -1,4 +1,4 @@
-// oneDNN products cut into pieces: right, and the same bits for any number of threads and any place in a segment.
+// Products cut into pieces: right for all types, the same bits for any number of threads and any place in a segment.
 #include "runtime/model/linear.h"
 
 #include <gtest/gtest.h>
@@ -23,7 +23,7 @@ using test::roundoff;
 
 struct Case {
   std::int64_t rows, in, out;
-  DType dtype, out_dtype;
+  DType dtype, weight_dtype, out_dtype;
   bool add, bias;
 };
 
@@ -33,13 +33,18 @@ struct Data {
 
   explicit Data(const Case& c)
       : x(random_floats(c.rows * c.in, 1), c.dtype),
-        weight(random_floats(c.in * c.out, 2), c.dtype),
+        weight(random_floats(c.in * c.out, 2), c.weight_dtype),
         result(random_floats(c.rows * c.out, 3), c.out_dtype) {
-    linear = {.weight = weight.data(), .dtype = c.dtype, .in = c.in, .out = c.out, .bias = {}};
+    linear = {.weight = weight.data(), .dtype = c.weight_dtype, .in = c.in, .out = c.out, .bias = {}};
     if (c.bias) linear.bias = random_floats(c.out, 4);
   }
   Product product(const Case& c) {
-    return {.linear = &linear, .x = x.data(), .out = result.data(), .out_dtype = c.out_dtype, .add = c.add};
+    return {.linear = &linear,
+            .x = x.data(),
+            .x_dtype = c.dtype,
+            .out = result.data(),
+            .out_dtype = c.out_dtype,
+            .add = c.add};
   }
 };
 
@@ -53,13 +58,14 @@ Elements multiply(const Case& c, int threads) {
 
 std::vector<Case> cases() {
   std::vector<Case> all;
-  for (const std::int64_t rows : {1, 8, 9, 255, 300, 513}) {
+  for (const std::int64_t rows : {1, 8, 9, 255, 300, 513, 1543}) {
     for (const auto& [in, out] : {std::pair<std::int64_t, std::int64_t>{48, 40}, {96, 1100}, {33, 7}}) {
-      all.push_back({rows, in, out, DType::kF32, DType::kF32, false, false});
-      all.push_back({rows, in, out, DType::kF32, DType::kF32, true, true});
-      if (!has_bf16_products()) continue;
-      all.push_back({rows, in, out, DType::kBF16, DType::kBF16, false, true});
-      all.push_back({rows, in, out, DType::kBF16, DType::kF32, true, false});
+      all.push_back({rows, in, out, DType::kF32, DType::kF32, DType::kF32, false, false});
+      all.push_back({rows, in, out, DType::kF32, DType::kBF16, DType::kF32, true, true});
+      all.push_back({rows, in, out, DType::kF32, DType::kBF16, DType::kBF16, false, false});
+      all.push_back({rows, in, out, DType::kBF16, DType::kF32, DType::kF32, true, false});
+      all.push_back({rows, in, out, DType::kBF16, DType::kBF16, DType::kBF16, false, true});
+      all.push_back({rows, in, out, DType::kBF16, DType::kBF16, DType::kF32, true, false});
     }
   }
   return all;
@@ -81,8 +87,8 @@ TEST(Linear, IsTheProduct) {
         const double bound =
             static_cast<double>(c.in + 3) * kFloatRoundoff * magnitude + roundoff(c.out_dtype) * std::abs(sum) * 1.01;
         ASSERT_NEAR(result[r * c.out + o], sum, bound)
-            << c.rows << " rows, " << c.in << " in, " << c.out << " out, " << dtype_name(c.dtype) << " to "
-            << dtype_name(c.out_dtype) << ", row " << r << " column " << o;
+            << c.rows << " rows, " << c.in << " in, " << c.out << " out, " << dtype_name(c.dtype) << " by "
+            << dtype_name(c.weight_dtype) << " to " << dtype_name(c.out_dtype) << ", row " << r << " column " << o;
       }
     }
   }
@@ -97,10 +103,11 @@ TEST(Linear, ThreadsMakeNoBitOfDifference) {
 
 TEST(Linear, ABlocksBitsDoNotDependOnHowManyFollow) {
   for (const DType dtype : {DType::kF32, DType::kBF16}) {
-    if (dtype == DType::kBF16 && !has_bf16_products()) continue;
     for (const std::int64_t out : {40, 1100}) {
       // As many blocks as a piece can have and one more, on one thread; then the first alone.
-      const Case many{9 * 256, 96, out, dtype, dtype, false, true}, one{256, 96, out, dtype, dtype, false, true};
+      const Case many{9 * 256, 96, out, dtype, DType::kBF16, dtype, false, true};
+      Case one = many;
+      one.rows = 256;
       const Elements all = multiply(many, 1), first = multiply(one, 1);
       ASSERT_TRUE(std::equal(first.bytes.begin(), first.bytes.end(), all.bytes.begin()));
       for (const int threads : {2, 3, 16}) ASSERT_EQ(multiply(many, threads).bytes, all.bytes);
@@ -109,8 +116,8 @@ TEST(Linear, ABlocksBitsDoNotDependOnHowManyFollow) {
 }
 
 TEST(Linear, SeveralProductsAtOnceAreEachTheSame) {
-  const Case first{300, 96, 40, DType::kF32, DType::kF32, false, true},
-      second{300, 48, 700, DType::kF32, DType::kF32, true, false};
+  const Case first{300, 96, 40, DType::kF32, DType::kF32, DType::kF32, false, true},
+      second{300, 48, 700, DType::kF32, DType::kBF16, DType::kF32, true, false};
   Data a(first), b(second);
   ThreadPool pool(2);
   MatrixProducts products;
@@ -119,8 +126,24 @@ TEST(Linear, SeveralProductsAtOnceAreEachTheSame) {
   EXPECT_EQ(b.result.bytes, multiply(second, 1).bytes);
 }
 
+TEST(Linear, FewRowsThatShareXEachReadIt) {
+  // x is brought into the weights' order once for both products, and anew for the next run with another x.
+  const Case first{3, 96, 40, DType::kF32, DType::kBF16, DType::kF32, false, true},
+      second{3, 96, 700, DType::kF32, DType::kBF16, DType::kBF16, false, false};
+  Data a(first), b(second);
+  ThreadPool pool(2);
+  MatrixProducts products;
+  products.run(3, std::array{a.product(first), b.product(second)}, pool);
+  EXPECT_EQ(a.result.bytes, multiply(first, 1).bytes);
+  EXPECT_EQ(b.result.bytes, multiply(second, 1).bytes);
+  static_cast<float*>(a.x.data())[5] += 1;
+  const Elements before = a.result;
+  products.run(3, std::array{a.product(first)}, pool);
+  EXPECT_NE(a.result.bytes, before.bytes);
+}
+
 TEST(Linear, ACancelledRunLeavesTheRestOut) {
-  const Case c{300, 48, 40, DType::kF32, DType::kF32, false, false};
+  const Case c{300, 48, 40, DType::kF32, DType::kBF16, DType::kF32, false, false};
   Data data(c);
   const Elements before = data.result;
   ThreadPool pool(2);
@@ -133,7 +156,7 @@ TEST(Linear, ACancelledRunLeavesTheRestOut) {
 #ifdef TCA_WITH_ONEDNN
 TEST(Linear, TheApplicationsOpenMpSettingComesBack) {
   omp_set_num_threads(3);
-  multiply({300, 48, 40, DType::kF32, DType::kF32, false, false}, 2);
+  multiply({300, 48, 40, DType::kBF16, DType::kBF16, DType::kF32, false, false}, 2);
   EXPECT_EQ(omp_get_max_threads(), 3);
 }
 #endif

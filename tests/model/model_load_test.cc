@@ -9,7 +9,6 @@
 #include "core/file.h"
 #include "core/half.h"
 #include "model/tiny_model.h"
-#include "runtime/model/linear.h"
 #include "runtime/model/model.h"
 #include "runtime/model/weights.h"
 #include "tca/error.h"
@@ -41,26 +40,88 @@ TEST(ModelLoad, EveryArchitecture) {
   }
 }
 
-TEST(ModelLoad, WeightsOfTheComputeTypeAreNotCopied) {
-  const TinyModel files(TinyModelOptions{.dtype = DType::kF32});
-  const auto model = load(files, ComputeType::kF32);
-  EXPECT_TRUE(model->weights().converted.empty());
-  EXPECT_EQ(model->weights().lm_head.weight, model->weights().embedding.data);  // tied
-  // Everything is in memory once: the sum of the checkpoint's tensors.
-  EXPECT_EQ(model->weight_bytes(), model->weights().checkpoint->total_bytes());
+TEST(ModelLoad, WeightsThatProductsTakeAreNotCopied) {
+  const std::pair<DType, ComputeType> kept[] = {{DType::kF32, ComputeType::kF32},
+                                                {DType::kBF16, ComputeType::kBF16},
+                                                {DType::kBF16, ComputeType::kF32},  // widened on the way
+                                                {DType::kBF16, ComputeType::kAuto}};
+  for (const auto& [dtype, compute] : kept) {
+    const TinyModel files(TinyModelOptions{.dtype = dtype});
+    const auto model = load(files, compute);
+    EXPECT_EQ(model->weights().layers[0].gate.dtype, dtype);
+    EXPECT_TRUE(model->weights().converted.empty());
+    EXPECT_EQ(model->weights().lm_head.weight, model->weights().embedding.data);  // tied
+    // Every matrix is in memory once: the checkpoint's tensors, norms in fp32.
+    const std::size_t norms = 2 * (32 + 32 + 64 + 64) + 32;
+    EXPECT_EQ(model->weight_bytes(),
+              model->weights().checkpoint->total_bytes() + norms * (sizeof(float) - dtype_size(dtype)));
+  }
+}
+
+TEST(ModelLoad, EmbeddingsAreWhatIsStoredWhateverTheTieFlagSays) {
+  struct Stored {
+    bool input, output;
+    const char *embedding, *lm_head;
+  };
+  const char *const input = "model.embed_tokens.weight", *const output = "lm_head.weight";
+  for (const Stored& stored :
+       {Stored{true, false, input, input}, Stored{false, true, output, output}, Stored{true, true, input, output}}) {
+    for (const bool tied : {false, true}) {
+      const TinyModel files(TinyModelOptions{
+          .tied = tied, .store_embedding = stored.input, .store_lm_head = stored.output, .dtype = DType::kF32});
+      const auto model = load(files, ComputeType::kF32);
+      const Checkpoint& checkpoint = *model->weights().checkpoint;
+      EXPECT_EQ(model->weights().embedding.data, checkpoint.get(stored.embedding, {97, 32}).data) << tied;
+      EXPECT_EQ(model->weights().lm_head.weight, checkpoint.get(stored.lm_head, {97, 32}).data) << tied;
+      EXPECT_EQ(model->weight_bytes(), checkpoint.total_bytes());
+    }
+  }
+}
+
+TEST(ModelLoad, AModelKnowsItsWeightsAgain) {
+  const TinyModel files, others(TinyModelOptions{.seed = 2}), sharded(TinyModelOptions{.sharded = true});
+  const auto model = load(files, ComputeType::kF32), other = load(others, ComputeType::kF32);
+  EXPECT_EQ(model->fingerprint(), other->fingerprint());  // one header for both
+  EXPECT_NE(model->content_hash(), other->content_hash());
+  EXPECT_EQ(load(sharded, ComputeType::kF32)->content_hash(), model->content_hash());
+  // It is that of what is stored, not of what it is computed with.
+  ThreadPool pool(2);
+  EXPECT_EQ(Model::load(files.dir(), pool, {.weights = WeightType::kInt8})->content_hash(), model->content_hash());
+}
+
+TEST(ModelLoad, WarningsOfEveryFileReachTheModel) {
+  const TinyModel files(TinyModelOptions{.sharded = true});
+  std::ofstream(files.file("generation_config.json")) << "{";
+  std::string index = read_file(files.file("model.safetensors.index.json"), 1 << 20);
+  const std::size_t first = index.find("model-0.safetensors");
+  std::filesystem::copy_file(files.file("model-0.safetensors"), files.file("model-2.safetensors"));
+  std::string copy = read_file(files.file("model-2.safetensors"), 1 << 20);
+  copy.back() = static_cast<char>(copy.back() ^ 1);
+  std::ofstream(files.file("model-2.safetensors"), std::ios::binary) << copy;
+  index.insert(first - 1, "\"model-2.safetensors\", \"unused\": ");  // one tensor of the copy is named, the last is not
+  std::ofstream(files.file("model.safetensors.index.json")) << index;
+  const std::vector<std::string> warnings = load(files, ComputeType::kF32)->config().warnings;
+  ASSERT_EQ(warnings.size(), 2u);
+  EXPECT_NE(warnings[0].find("generation_config.json"), std::string::npos);
+  EXPECT_NE(warnings[1].find("model-0.safetensors"), std::string::npos);
 }
 
 TEST(ModelLoad, OtherTypesAreConvertedOnce) {
-  for (const DType dtype : {DType::kBF16, DType::kF16}) {
+  const std::pair<DType, ComputeType> converted[] = {
+      {DType::kF16, ComputeType::kF32}, {DType::kF16, ComputeType::kBF16}, {DType::kF32, ComputeType::kBF16}};
+  for (const auto& [dtype, compute] : converted) {
     const TinyModel files(TinyModelOptions{.tied = false, .dtype = dtype});
-    const auto model = load(files, ComputeType::kF32);
-    EXPECT_EQ(model->compute(), ComputeType::kF32);
-    EXPECT_EQ(model->weights().layers[0].gate.dtype, DType::kF32);
+    const auto model = load(files, compute);
+    const DType wanted = compute == ComputeType::kF32 ? DType::kF32 : DType::kBF16;
+    const Linear& gate = model->weights().layers[0].gate;
+    EXPECT_EQ(model->precision().activations, wanted);
+    EXPECT_EQ(gate.dtype, wanted);
     EXPECT_FALSE(model->weights().converted.empty());
     const auto& stored = model->weights().checkpoint->get("model.layers.0.mlp.gate_proj.weight", {48, 32});
-    const float* converted = static_cast<const float*>(model->weights().layers[0].gate.weight);
     for (std::int64_t i = 0; i < stored.num_elements(); ++i) {
-      ASSERT_EQ(converted[i], load_element(stored.data, dtype, i));
+      const float value = load_element(stored.data, dtype, i);
+      ASSERT_EQ(load_element(gate.weight, wanted, i),
+                wanted == DType::kF32 ? value : bf16_to_float(float_to_bf16(value)));
     }
   }
 }
@@ -113,14 +174,14 @@ TEST(ModelLoad, Int8RefusesWeightsThatAreNotFiniteByName) {
                         [&] { Model::load(files.dir(), pool, {.weights = WeightType::kInt8}); });
 }
 
-TEST(ModelLoad, AutoTakesBf16WhereTheCpuMultipliesIt) {
+TEST(ModelLoad, AutoTakesWhatIsFastestOnThisCpu) {
   const TinyModel files;
-  EXPECT_EQ(load(files, ComputeType::kAuto)->compute(), has_bf16_products() ? ComputeType::kBF16 : ComputeType::kF32);
+  EXPECT_EQ(load(files, ComputeType::kAuto)->precision(), choose_precision(ComputeType::kAuto, has_bf16_products()));
 }
 
 TEST(ModelLoad, AMissingOrMisshapenTensorIsNamed) {
   const TinyModel untied(TinyModelOptions{.tied = false}), tied(TinyModelOptions{.tied = true}),
-      wide(TinyModelOptions{.inner = 64});
+      none(TinyModelOptions{.store_embedding = false}), wide(TinyModelOptions{.inner = 64});
   const auto message = [](const TinyModel& config, const TinyModel& weights) -> std::string {
     std::filesystem::copy_file(weights.file("model.safetensors"), config.file("model.safetensors"),
                                std::filesystem::copy_options::overwrite_existing);
@@ -132,7 +193,7 @@ TEST(ModelLoad, AMissingOrMisshapenTensorIsNamed) {
     }
     return "loaded";
   };
-  EXPECT_NE(message(untied, tied).find("lm_head.weight"), std::string::npos);
+  EXPECT_NE(message(untied, none).find("model.embed_tokens.weight"), std::string::npos);
   EXPECT_NE(message(tied, wide).find("gate_proj.weight"), std::string::npos);
 }
 

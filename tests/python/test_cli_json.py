@@ -96,6 +96,8 @@ def test_run(profile):
     assert len(result["certificate"]["layers"]) == 8 and len(result["certificate"]["layers"][0]) == 4
     for head in result["certificate"]["layers"][0]:
         assert 0 <= head["mean_delta"] <= head["max_delta"] <= 1 and head["p95_delta"] <= head["max_delta"]
+        assert head["output_norm"] > 0
+        assert head["bound_share"] == pytest.approx(head["bound"] / head["output_norm"])
     assert result["memory"]["peak_bytes"] > result["memory"]["weight_bytes"] / 2 > 0
     assert result["stop"] in ("stop_token", "max_tokens")
 
@@ -124,7 +126,7 @@ def test_chat(tmp_path):
     document.write_text(novel(4000))
     result = tca_json("chat", "-d", document, "--save", tmp_path / "talk.chat", "-n", "3",
                       stdin=b"Who is he?\nWhere is he?\n")
-    check(result, TABLES["tca chat"], optional=["turns[].error"])
+    check(result, TABLES["tca chat"], optional=["turns[].error", "error."])
     assert [turn["message"] for turn in result["turns"]] == ["Who is he?", "Where is he?"]
     assert result["saved"] == str(tmp_path / "talk.chat")
 
@@ -183,6 +185,16 @@ def test_inspect_session(profile, tmp_path):
     assert result["objective"] == "tail-risk" and 0 < result["kept_share"] < 1
     assert len(result["tokens_kept"]) == 8 and len(result["tokens_kept"][0]) == 4
     assert max(map(max, result["tokens_kept"])) <= result["tokens"]
+
+
+def test_inspect_session_saved_without_a_profile(tmp_path):
+    for name, arguments in (("full", ["--attention", "full"]), ("all", ["--keep", "1"])):
+        saved = tmp_path / name
+        tca_json("chat", "--save", saved, "-n", "3", *arguments, stdin=b"Hello\n")
+        result = tca_json("inspect", saved)
+        check(result, TABLES["JSON of a saved session"])
+        assert result["objective"] is None and result["kept_share"] == 1
+        assert b"full, everything kept" in tca("inspect", saved).stdout
 
 
 def test_eval(profile):

@@ -1,19 +1,13 @@
 """tca run and tca chat as a user meets them: streams, terminals, conversations, Ctrl-C."""
-import fcntl
 import json
-import os
-import pty
 import re
-import select
 import signal
-import struct
 import subprocess
-import termios
 import time
 
 import pytest
 
-from cli_program import PROGRAM, environment, error_line, novel, tca, tca_json
+from cli_program import MODEL, PROGRAM, environment, error_line, novel, on_terminal, tca, tca_json
 
 PROMPT = "It was a dark and stormy night, and the old man"
 
@@ -77,48 +71,83 @@ def test_keep_picks_the_configuration(profile):
     assert shares == sorted(shares) and shares[0] < shares[2]
 
 
+def attention(*arguments):
+    return tca_json("run", "-p", novel(6000), "-n", "1", *arguments)["attention"]
+
+
+def test_keep_defaults_to_what_the_profile_says_was_measured(profile):
+    shipped = attention("--attention", "tca")
+    assert shipped["keep"] == shipped["budget"] == 0.2 and "questions" in shipped["measured_on"]
+    # What calibration writes was measured on nothing; neither is the paper's objective.
+    own = attention("--attention", "tca", "--profile", profile)
+    assert own["keep"] == 0.39 and own["measured_on"] is None
+    assert attention("--attention", "tca", "--objective", "paper")["keep"] == 0.39
+    assert attention("--attention", "tca", "--keep", "0.1")["measured_on"] is None
+
+
+@pytest.mark.parametrize("command", [["run", "-p", novel(6000)], ["chat"]], ids=["run", "chat"])
+def test_the_default_keep_is_said_with_what_it_was_measured_on(command, profile):
+    message = b"" if command[0] == "run" else novel(6000).replace("\n", " ").encode() + b"\nHello\n"
+    arguments = [*command, "-n", "1", "--attention", "tca"]
+    shipped = tca(*arguments, stdin=message).stderr.decode()
+    assert shipped.count("0.2, the profile's default, measured on 72 questions") == 1
+    own = tca(*arguments, "--profile", profile, stdin=message).stderr.decode()
+    assert "0.39" in own and "not measured on this model" in own and "tca eval" in own
+    assert "measured" not in tca(*arguments, "--keep", "0.2", stdin=message).stderr.decode()
+
+
+def test_keep_that_the_profile_does_not_hold_is_said():
+    arguments = ["run", "-p", novel(6000), "-n", "1", "--attention", "tca", "--quiet"]
+    for asked, used in (("0.6", 0.39), ("0.25", 0.2)):
+        done = tca(*arguments, "--keep", asked, "--json")
+        line = done.stderr.decode()
+        assert line.startswith(f"tca: note: --keep {asked}: ") and f"is {used} (" in line and line.count("\n") == 1
+        told = json.loads(done.stdout)["attention"]
+        assert told["keep"] == float(asked) and told["budget"] == used
+    assert tca(*arguments, "--keep", "0.3").stderr == b""
+    inspected = tca("inspect", MODEL / "profile.json", "--keep", "0.6")
+    assert inspected.returncode == 0 and b"note: --keep 0.6: " in inspected.stderr
+
+
+def test_keep_less_than_the_profile_can_is_refused():
+    for command in (["run", "-p", "x", "--keep", "0.01"], ["inspect", MODEL / "profile.json", "--keep", "0.01"],
+                    ["eval", "--ctx", "600", "--methods", "tca:0.01"]):
+        line = error_line(tca(*command), 1)
+        assert "0.01" in line and "--budgets" in line and "0.05" in line
+
+
+def test_keep_1_is_full_attention(profile):
+    result = tca_json("run", "-p", novel(20000), "-n", "1", "--keep", "1", "--profile", profile)
+    assert result["attention"]["mode"] == "full" and result["kv"]["kept_share"] == 1 and not result["read"]["sparse"]
+
+
+def test_without_a_profile_full_attention_is_said_once(tmp_path):
+    model = tmp_path / "model"
+    model.mkdir()
+    for file in MODEL.iterdir():
+        if file.is_file() and file.name != "profile.json":
+            (model / file.name).symlink_to(file)
+    for done in (tca("run", "-m", model, "-p", PROMPT, "-n", "1"), tca("chat", "-m", model, "-n", "1", stdin=b"a\nb\n")):
+        text = done.stderr.decode()
+        assert text.count("full; `tca calibrate") == 1 and f"-m {model}" in text
+    for quiet in (["--quiet"], ["--quiet", "--attention", "full"], ["--quiet", "--keep", "1"]):
+        assert tca("run", "-m", model, "-p", PROMPT, "-n", "1", *quiet).stderr == b""
+
+
 def test_tolerance_raises_heads(profile):
     arguments = ["run", "-p", novel(12000), "-n", "1", "--attention", "tca", "--profile", profile, "--keep", "0.1"]
     loose = tca_json(*arguments, "--certify")
     strict = tca_json(*arguments, "--tolerance", "0.01", "--certify")
     assert loose["certificate"]["raised_heads"] == 0 < strict["certificate"]["raised_heads"]
     assert strict["kv"]["kept_share"] > loose["kv"]["kept_share"]
-    assert b"dropped" in tca(*arguments, "--certify").stderr
+    table = tca(*arguments, "--certify").stderr.decode()
+    assert "dropped" in table and "raise --keep, or give --tolerance 0." in table
+    worst = max(head["bound_share"] for head in loose["certificate"]["layers"][0])
+    first = next(line for line in table.splitlines() if re.match(r"\s*0\s", line))
+    assert f"{100 * worst:.0f} %" in first
 
 
 # ---- a terminal ----
-
-def on_terminal(arguments, seconds=60, env=None, send=()):
-    """What the program writes to a terminal of 100 columns, and its exit code.
-
-    send: expressions to wait for in what it writes, and the bytes to type then.
-    """
-    child, main = pty.fork()
-    if child == 0:
-        os.environ.clear()
-        os.environ.update(env or environment(TERM="xterm-256color"))
-        os.execv(PROGRAM, [PROGRAM, *map(str, arguments)])
-    fcntl.ioctl(main, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 100, 0, 0))
-    text, waiting, searched = b"", list(send), 0
-    deadline = time.monotonic() + seconds
-    try:
-        while time.monotonic() < deadline:
-            if select.select([main], [], [], 0.05)[0]:
-                try:
-                    piece = os.read(main, 65536)
-                except OSError:  # the other side is closed
-                    break
-                if not piece:
-                    break
-                text += piece
-            while waiting and (found := re.compile(waiting[0][0]).search(text, searched)):
-                searched = found.end()
-                os.write(main, waiting.pop(0)[1])
-    finally:
-        os.close(main)
-    status = os.waitpid(child, 0)[1]
-    return text.decode(), os.waitstatus_to_exitcode(status)
-
 
 def on_screen(text):
     """The lines that stay: a carriage return with erase takes back what was on the line."""

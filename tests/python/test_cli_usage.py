@@ -30,6 +30,9 @@ USAGE = [
     ["run", "-p", "x", "--top-p", "0"],
     ["run", "-p", "x", "-f", "y"],
     ["run", "-p", "x", "--attention", "full", "--keep", "0.2"],
+    ["run", "-p", "x", "--attention", "tca", "--keep", "1"],
+    ["run", "-p", "x", "--keep", "1", "--tolerance", "0.1"],
+    ["demo", "--keep", "1"],
     ["run", "-p", "x", "stray"],
     ["run", "-p"],
     ["chat", "--load", "a", "--document", "b"],
@@ -78,7 +81,6 @@ def test_help_and_version():
     (["run", "-m", "/no/such/dir", "-p", "x"], ["/no/such/dir"]),
     (["run", "-p", ""], ["prompt is empty"]),
     (["run", "-f", "/no/such/file"], ["/no/such/file"]),
-    (["run", "-f", "/tmp"], ["/tmp"]),
     (["run"], ["prompt is empty", "standard input"]),
     (["run", "-p", novel(20000), "--ctx", "1024"], ["1024", "--ctx"]),
     (["run", "-p", "x", "--ctx", "500000"], ["500000", "131072"]),
@@ -88,8 +90,14 @@ def test_help_and_version():
     (["inspect", "/no/such/thing"], ["/no/such/thing"]),
     (["calibrate", "-t", "/no/such/text", "-o", "/tmp/tca-never-written.json"], ["/no/such/text"]),
     (["calibrate", "-t", "x", "-o", "/no/such/dir/p.json"], ["/no/such/dir/p.json"]),
-    (["bench", "--ctx", "500000"], ["131072"]),
-    (["demo", "--ctx", "500000"], ["500000", "131072"]),
+    (["chat", "--ctx", "500000"], ["--ctx 500000", "131072"]),
+    (["bench", "--ctx", "500000"], ["--ctx 500000", "131072"]),
+    (["bench", "--decode", "200000"], ["--decode 200000", "131072"]),
+    (["demo", "--ctx", "500000"], ["--ctx 500000", "131072"]),
+    (["eval", "--ctx", "500000"], ["--ctx 500000", "131072"]),
+    (["eval", "--ctx", "256", "--facts", "20"], ["--ctx", "--facts"]),
+    (["calibrate", "-t", "michael-armstrong.txt", "-o", "/tmp/tca-never-written.json", "--tokens", "500000"],
+     ["--tokens 500000", "131072"]),
 ], ids=lambda value: " ".join(value)[:60])
 def test_failures_exit_1_and_say_what(arguments, parts):
     line = error_line(tca(*arguments), 1)
@@ -143,11 +151,71 @@ def test_a_reader_that_leaves_is_no_error():
 
 def test_prompt_that_is_not_utf8(tmp_path):
     prompt = tmp_path / "latin1.txt"
-    prompt.write_bytes("Größe \0 und mehr".encode("latin-1") + bytes(range(256)))
+    prompt.write_bytes("Größe und mehr".encode("latin-1") + bytes(range(1, 256)))
     done = tca("run", "-f", prompt, "-n", "4", "--quiet")
     assert done.returncode == 0
     assert "not UTF-8" in done.stderr.decode()
     assert tca_json("run", "-f", prompt, "-n", "4")["prompt_tokens"] > 0
+
+
+@pytest.mark.parametrize("content, part", [
+    (b"%PDF-1.7\n%\xe2\xe3\xcf\xd3", "pdftotext"), (b"PK\x03\x04\x14", "pandoc"), (b"\x1f\x8b\x08", "zcat"),
+    (b"\xff\xfeH\x00i\x00", "iconv"), (b"It was\x00a night", "NUL byte at offset 6")],
+    ids=["pdf", "zip", "gzip", "utf-16", "nul"])
+def test_what_is_no_text_is_refused_with_what_to_do(content, part, tmp_path):
+    path = tmp_path / "document"
+    path.write_bytes(content)
+    for arguments in (["run", "-f"], ["chat", "-d"], ["eval", "--ctx", "600", "--text"], ["bench", "--ctx", "600", "--text"],
+                      ["calibrate", "-o", tmp_path / "p.json", "-t"]):
+        line = error_line(tca(*arguments, path), 1)
+        assert part in line and str(path) in line
+    assert part in error_line(tca("run", stdin=content), 1)
+    assert part in error_line(tca("chat", stdin=content + b"\n"), 1)
+
+
+def test_a_byte_order_mark_is_no_text(tmp_path):
+    path = tmp_path / "marked.txt"
+    path.write_text("It was a dark night", encoding="utf-8-sig")
+    plain = tca_json("run", "-p", "It was a dark night", "-n", "2")
+    for marked in (tca_json("run", "-f", path, "-n", "2"), tca_json("run", "-n", "2", stdin=path.read_bytes())):
+        assert (marked["prompt_tokens"], marked["text"]) == (plain["prompt_tokens"], plain["text"])
+
+
+def test_folders_are_read_file_by_file(tmp_path):
+    folder = tmp_path / "letters"
+    (folder / "old").mkdir(parents=True)
+    (folder / ".git").mkdir()
+    (folder / "b.txt").write_text("Dear Mary,")
+    (folder / "a.txt").write_text("\ufeffDear John,\n")
+    (folder / "old" / "c.txt").write_text("Dear Sue,")
+    (folder / "seal.png").write_bytes(b"\x89PNG\r\n\x1a\n\0\0")
+    (folder / ".git" / "config").write_text("hidden")
+    (folder / ".draft").write_text("hidden")
+    whole = (f"# {folder}/a.txt\n\nDear John,\n\n# {folder}/b.txt\n\nDear Mary,\n\n"
+             f"# {folder}/old/c.txt\n\nDear Sue,")
+    expected = tca_json("run", "-p", whole, "-n", "4")
+    result = json.loads(tca("run", "-f", folder, "-n", "4", "--json").stdout)
+    assert (result["prompt_tokens"], result["text"]) == (expected["prompt_tokens"], expected["text"])
+    assert b"3 files read; left out: 2 hidden, 1 binary" in tca("run", "-f", folder, "-n", "1").stderr
+    files = [folder / "a.txt", folder / "b.txt", folder / "old" / "c.txt"]
+    assert tca_json("run", "-f", *files, "-n", "4")["text"] == expected["text"]
+    assert tca_json("run", "-f", files[0], "-f", files[1], "-f", files[2], "-n", "4")["text"] == expected["text"]
+    document = tca_json("chat", "-d", folder, files[0], stdin=b"")["document"]
+    assert (document["files"], document["left_out"]) == (4, 3)
+
+
+def test_a_folder_without_texts_is_an_empty_prompt(tmp_path):
+    (tmp_path / ".hidden").write_text("x")
+    assert "1 hidden" in error_line(tca("run", "-f", tmp_path), 1)
+
+
+def test_messages_that_are_not_utf8_warn_as_files_do():
+    done = tca("chat", "-n", "2", stdin=b"Gr\xf6\xdfe\nHello\n")
+    assert done.returncode == 0 and done.stderr.count(b"not UTF-8") == 1
+    for arguments in (["-p", b"Gr\xf6\xdfe"], ["-p", "x", "-q", b"Gr\xf6\xdfe"]):
+        done = subprocess.run([PROGRAM, "run", *arguments, "-n", "1", "--quiet"], capture_output=True, timeout=60,
+                              env=environment(), check=False)
+        assert done.returncode == 0 and b"not UTF-8" in done.stderr
 
 
 def test_kv_budget_full():
@@ -205,6 +273,35 @@ def test_a_form_of_another_tokenizer_is_refused_by_its_marker(tmp_path):
     assert "llama3.jinja" in line and "<|start_header_id|>" in line
 
 
+@pytest.fixture(scope="module")
+def short_model(tmp_path_factory):
+    """The model, said to go up to 1,500 tokens."""
+    model = model_copy(tmp_path_factory.mktemp("models") / "short")
+    config = json.loads((model / "config.json").read_text())
+    config["max_position_embeddings"] = 1500
+    replace(model, "config.json", json.dumps(config))
+    return model
+
+
+@pytest.mark.parametrize("arguments, note", [
+    (["eval", "--documents", "1", "--facts", "1", "--methods", "full"], "--ctx is 1,340 instead of 32,768"),
+    (["bench", "--attention", "full", "--decode", "10"], "--ctx is 1,490 instead of 8,192"),
+    (["demo", "--facts", "1"], "--ctx is 1,340 instead of 32,768"),
+    (["calibrate", "-t", "michael-armstrong.txt", "-o", "OUTPUT", "--sequences", "1", "--budgets", "0.2"],
+     "--tokens is 1,500 instead of 16,384")], ids=lambda value: value[0] if isinstance(value, list) else "")
+def test_default_lengths_end_where_the_model_does(arguments, note, short_model, tmp_path):
+    arguments = [tmp_path / "p.json" if argument == "OUTPUT" else argument for argument in arguments]
+    done = tca(*arguments, "-m", short_model)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.decode().startswith(f"tca: note: {note}: the model goes up to 1,500 tokens")
+    assert done.stderr.count(b"tca: note: ") == 1
+
+
+def test_lengths_that_leave_no_room_are_cut_with_a_line(short_model):
+    done = tca("eval", "-m", short_model, "--ctx", "1500", "--documents", "1", "--facts", "1", "--methods", "full")
+    assert done.returncode == 0 and b"--ctx is 1,340 instead of 1,500" in done.stderr
+
+
 def test_keep_without_a_profile_says_how_to_make_one(tmp_path):
     model = model_copy(tmp_path / "model")
     (model / "profile.json").unlink(missing_ok=True)
@@ -245,11 +342,52 @@ def limit_file_size(size):
 def test_disk_full_while_saving_keeps_the_old_file(tmp_path):
     saved = tmp_path / "talk.chat"
     saved.write_text("old")
-    done = tca("chat", "--save", saved, "-n", "4", stdin=b"Hello there\n", preexec_fn=limit_file_size(1 << 14))
+    done = tca("chat", "--save", saved, "--force", "-n", "4", stdin=b"Hello there\n", preexec_fn=limit_file_size(1 << 14))
     assert done.returncode == 1
     assert str(saved) in done.stderr.decode().splitlines()[-1]
     assert saved.read_text() == "old"
     assert [p.name for p in tmp_path.iterdir()] == ["talk.chat"]
+
+
+def test_chat_looks_at_the_file_to_save_before_it_reads(tmp_path):
+    letter = tmp_path / "letter.txt"
+    letter.write_text("Dear John")
+    for path, part in ((letter, "--force"), (tmp_path, "regular file"), (tmp_path / "no" / "talk.chat", "folder"),
+                       ("/dev/null", "regular file")):
+        # Nothing was read for it: neither the document that is not there nor the model.
+        line = error_line(tca("chat", "-m", "/no/such/model", "-d", "/no/such/file", "--save", path), 1)
+        assert f"--save {path}" in line and part in line
+    assert letter.read_text() == "Dear John"
+    refused = tca("chat", "-n", "2", stdin=f"/save {letter}\n".encode())
+    assert refused.returncode == 1 and b"no saved conversation" in refused.stderr
+    assert letter.read_text() == "Dear John"
+
+
+def test_chat_saves_over_what_it_saved_and_what_it_is_forced_to(tmp_path):
+    saved, empty = tmp_path / "talk.chat", tmp_path / "empty"
+    empty.touch()
+    for path in (saved, saved, empty):
+        assert tca("chat", "-n", "2", "--save", path, stdin=b"Hello\n").returncode == 0
+    saved.write_text("no conversation")
+    assert tca("chat", "-n", "2", "--save", saved, "--force", stdin=b"Hello\n").returncode == 0
+    assert saved.read_bytes() == empty.read_bytes()
+
+
+def test_a_failure_at_the_end_keeps_the_turns(tmp_path):
+    done = tca("chat", "--save", tmp_path / "talk.chat", "-n", "4", "--json", stdin=b"Hello there\n",
+               preexec_fn=limit_file_size(1 << 14))
+    assert done.returncode == 1
+    result = json.loads(done.stdout)
+    assert result["turns"][0]["message"] == "Hello there" and result["saved"] is None
+    assert result["error"]["category"] == "io" and "talk.chat" in result["error"]["message"]
+    assert "talk.chat" in error_line(done, 1)
+
+
+def test_calibrate_output_of_another_kind(tmp_path):
+    (tmp_path / "book.txt").write_text("It was a dark night")
+    for path, part in ((tmp_path / "book.txt", "--force"), (tmp_path, "--force")):
+        assert part in error_line(tca("calibrate", "-t", "/no/such/text", "-o", path), 1)
+    assert "regular file" in error_line(tca("calibrate", "-t", "/no/such/text", "-o", tmp_path, "--force"), 1)
 
 
 def test_calibrate_replaces_only_when_told(profile):

@@ -92,7 +92,7 @@ TEST(VisibleTokens, CausalWithoutKeptSet) {
 
 TEST(VisibleTokens, KeptWindowAndSinks) {
   // Eight tokens; head 0 keeps 3 and 6, head 1 keeps nothing; window 2, one sink.
-  const KeptSet kept{.num_tokens = 8, .offsets = {0, 2, 2}, .positions = {3, 6}};
+  const KeptSet kept(8, {0, 2, 2}, {3, 6});
   EXPECT_EQ(visible_tokens(7, 8, 0, &kept, 0, 2, 1), bits("10010011"));
   EXPECT_EQ(visible_tokens(7, 8, 0, &kept, 1, 2, 1), bits("10000011"));
   EXPECT_EQ(visible_tokens(5, 8, 0, &kept, 0, 2, 1), bits("10011100"));  // 6 is kept, but not seen before it is there

@@ -160,14 +160,14 @@ TEST(KeptFromScores, RichestBlocksKeepMost) {
   // Thirds: 4, 2 and 1 tokens. Block 1 keeps 4 (all tied: the first four), block 2 keeps 2, block 0 keeps 1.
   const BlockShares thirds{{0, 1.0 / 3, 1.0 / 3, 1.0 / 3, 0}};
   KeptSet kept = kept_from_scores(kScores, std::vector{thirds}, rule, 20);
-  EXPECT_EQ(kept.num_tokens, 20);
-  EXPECT_EQ(kept.offsets, (std::vector<std::int64_t>{0, 7}));
-  EXPECT_EQ(kept.positions, (std::vector<std::int32_t>{1, 8, 9, 10, 11, 16, 17}));
+  EXPECT_EQ(kept.num_tokens(), 20);
+  EXPECT_EQ(kept.offsets(), (std::vector<std::int64_t>{0, 7}));
+  EXPECT_EQ(kept.positions(), (std::vector<std::int32_t>{1, 8, 9, 10, 11, 16, 17}));
   // Simpson: C = 1/8, 5/9, 1: the same order here. Sinks join, none twice.
   rule.order = BlockOrder::kSimpson;
   rule.sinks = 2;
   kept = kept_from_scores(kScores, std::vector{thirds}, rule, 20);
-  EXPECT_EQ(kept.positions, (std::vector<std::int32_t>{0, 1, 8, 9, 10, 11, 16, 17}));
+  EXPECT_EQ(kept.positions(), (std::vector<std::int32_t>{0, 1, 8, 9, 10, 11, 16, 17}));
 }
 
 TEST(KeptFromScores, HeadsAreRagged) {
@@ -175,7 +175,7 @@ TEST(KeptFromScores, HeadsAreRagged) {
   for (int head = 1; head < 3; ++head) scores.insert(scores.end(), kScores.begin(), kScores.end());
   const std::vector<BlockShares> shares = {{{1, 0, 0, 0, 0}}, {{0, 0, 0, 0, 1}}, {{2.0 / 3, 0, 0, 0, 1.0 / 3}}};
   const KeptSet kept = kept_from_scores(scores, shares, {.block_size = 8, .sinks = 3}, 20);
-  EXPECT_EQ(kept.offsets, (std::vector<std::int64_t>{0, 3, 23, 34}));
+  EXPECT_EQ(kept.offsets(), (std::vector<std::int64_t>{0, 3, 23, 34}));
   const auto window_only = kept.head(0), last = kept.head(2);
   EXPECT_EQ(std::vector(window_only.begin(), window_only.end()), (std::vector<std::int32_t>{0, 1, 2}));
   EXPECT_EQ(std::vector(last.begin(), last.end()), (std::vector<std::int32_t>{0, 1, 2, 8, 9, 10, 11, 12, 13, 14, 15}));
@@ -186,13 +186,13 @@ TEST(KeptFromScores, TheLastBlockKeepsNoMoreThanItHas) {
   scores[8] = scores[9] = 1;  // block 1 has two tokens and comes first
   const KeptSet kept =
       kept_from_scores(scores, std::vector{BlockShares{{0.5, 0, 0, 0, 0.5}}}, {.block_size = 8, .sinks = 0}, 10);
-  EXPECT_EQ(kept.positions, (std::vector<std::int32_t>{8, 9}));
+  EXPECT_EQ(kept.positions(), (std::vector<std::int32_t>{8, 9}));
 }
 
 TEST(KeptFromScores, NoTokensNoPositions) {
   const KeptSet kept = kept_from_scores({}, std::vector{BlockShares{{0, 0, 0, 0, 1}}}, {.block_size = 8}, 0);
-  EXPECT_EQ(kept.offsets, (std::vector<std::int64_t>{0, 0}));
-  EXPECT_TRUE(kept.positions.empty());
+  EXPECT_EQ(kept.offsets(), (std::vector<std::int64_t>{0, 0}));
+  EXPECT_TRUE(kept.positions().empty());
 }
 
 TEST(TailScores, ProbabilityAveragedOverQueriesAndHeads) {

@@ -1,12 +1,14 @@
 // tokenizer.json as a whole: encoding, decoding, and what is refused.
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <random>
 #include <thread>
 
 #include "core/expect_error.h"
+#include "core/temporary_folder.h"
 #include "tokenizer/tiny_tokenizers.h"
 
 namespace tca::runtime {
@@ -124,6 +126,75 @@ TEST(TokenizerTest, Decoders) {
   EXPECT_EQ(decoded({{"type", "Replace"}, {"pattern", {{"String", "▁a"}}}, {"content", "X"}}, {264, 266, 260}), "XXba");
   EXPECT_EQ(decoded({{"type", "Replace"}, {"pattern", {{"Regex", "[ab]"}}}, {"content", "X"}}, {264, 265}), "▁XXX");
   EXPECT_EQ(decoded({{"type", "ByteLevel"}}, {260, 261}), "ab");
+}
+
+TEST(TokenizerTest, TokensThatTokenizerConfigDeclaresAreTokens) {
+  const auto with = [](const json& decoder, json config = json::object()) {
+    config["added_tokens_decoder"] = decoder;
+    return Tokenizer::parse(byte_level_config().dump(), "tokenizer.json", config.dump());
+  };
+  const json tool = {{"content", "<tool>"}, {"special", true}, {"normalized", false}};
+  const Tokenizer tokenizer = with({{"264", tool}, {"270", {{"content", "<wide>"}}}});
+  EXPECT_EQ(tokenizer.encode("a<tool>b<wide>", false), (Ids{'a', 264, 'b', 270}));
+  EXPECT_EQ(tokenizer.token_id("<tool>"), 264);
+  EXPECT_TRUE(tokenizer.is_special(264));
+  EXPECT_FALSE(tokenizer.is_special(270));
+  EXPECT_TRUE(tokenizer.is_added(270));
+  EXPECT_EQ(tokenizer.vocab_size(), 271);
+  EXPECT_EQ(tokenizer.decode(Ids{'a', 264, 270}), "a<wide>");
+  EXPECT_EQ(tokenizer.encode_plain("<tool>"), bytes("<tool>"));
+
+  // What tokenizer.json has keeps its id and takes the flags.
+  const Tokenizer flagged = with({{"262", {{"content", "<|end|>"}, {"special", false}, {"rstrip", true}}},
+                                  {"999", {{"content", "th"}, {"special", true}, {"lstrip", true}}}});
+  EXPECT_TRUE(flagged.is_special(262));  // once special, always special
+  EXPECT_EQ(flagged.encode("<|end|> x", false), (Ids{262, 'x'}));
+  EXPECT_TRUE(flagged.is_special(256) && flagged.is_added(256));
+  EXPECT_EQ(flagged.encode("a th", false), (Ids{'a', 256}));
+  EXPECT_EQ(flagged.vocab_size(), 264);
+  // One that is named is special whatever its flag says.
+  for (const json& name : {json("<tool>"), json{{"content", "<tool>"}}}) {
+    EXPECT_TRUE(with({{"264", {{"content", "<tool>"}, {"special", false}}}}, {{"eos_token", name}}).is_special(264));
+  }
+
+  const auto refused = [&](const json& decoder, const std::string& part) {
+    expect_error(ErrorCategory::kBadFile, part, [&] { with(decoder); });
+  };
+  refused({{"257", tool}}, R"(gives the id 257 to "<tool>", but tokenizer.json to "the")");
+  refused({{"262", tool}}, R"(gives the id 262 to "<tool>", but tokenizer.json to "<|end|>")");
+  refused({{"x", tool}}, R"(added_tokens_decoder: a key is "x")");
+  refused({{"-1", tool}}, "added_tokens_decoder.-1.id is -1");
+  refused({{"99999999999999999999", tool}}, "a token's id");
+  refused({{"264", "<tool>"}}, "added_tokens_decoder.264: value is \"<tool>\"");
+  refused({{"264", json::object()}}, "added_tokens_decoder.264.content is missing");
+  refused(json::array(), "added_tokens_decoder is an array");
+}
+
+TEST(TokenizerTest, AFolderHasTokensBesideTokenizerJson) {
+  const testing::TemporaryFolder folder;
+  const auto write = [&](const char* name, const std::string& content) {
+    std::ofstream(folder.file(name), std::ios::binary) << content;
+  };
+  write("tokenizer.json", byte_level_config().dump());
+  EXPECT_EQ(Tokenizer::load(folder.file("")).vocab_size(), 264);
+  write("added_tokens.json", R"({"<old>": 264, "<eos>": 265})");
+  write("tokenizer_config.json", R"({"eos_token": "<eos>", "model_max_length": Infinity})");
+  const Tokenizer old = Tokenizer::load(folder.file(""));
+  EXPECT_EQ(old.encode("<old><eos>", false), (Ids{264, 265}));
+  EXPECT_TRUE(old.is_special(265) && !old.is_special(264));
+  write("tokenizer_config.json", R"({"added_tokens_decoder": {"264": {"content": "<new>"}}})");
+  EXPECT_EQ(Tokenizer::load(folder.file("")).token_id("<new>"), 264);
+  EXPECT_FALSE(Tokenizer::load(folder.file("")).token_id("<old>"));
+  write("tokenizer_config.json", "{");
+  expect_error(ErrorCategory::kBadFile, "tokenizer_config.json: not valid JSON",
+               [&] { Tokenizer::load(folder.file("")); });
+  std::filesystem::remove(folder.file("tokenizer.json"));
+  write("tokenizer.model", "x");
+  expect_error(ErrorCategory::kIo, "holds no tokenizer.json: it has tokenizer.model alone",
+               [&] { Tokenizer::load(folder.file("")); });
+  write("tokenizer.json", "version https://git-lfs.github.com/spec/v1\n");
+  expect_error(ErrorCategory::kBadFile, "tokenizer.json: is a Git LFS pointer",
+               [&] { Tokenizer::load(folder.file("")); });
 }
 
 TEST(TokenizerTest, AddedTokensStripAndStandAlone) {

@@ -70,12 +70,12 @@ void launch(Staging& staging, const TensorView& q, const MutableTensorView& out,
 
 // One launch an item: the kernel divides the bytes of all its sequences over the SMs, so a result would depend on its
 // neighbours.
-void decode_attention(const DecodeParams& params, KernelFamily kernels) {
-  Staging staging;
-  const TensorView q = staging.input(params.q);
-  const MutableTensorView out = staging.output(params.out, q.dtype);
-  float* const lse = staging.output(params.lse);
-  const PagedPast past = paged(*params.cache, params.layer);
+void decode_attention(Device& device, const DecodeParams& params, KernelFamily kernels) {
+  Staging staging(device);
+  const TensorView q = staging.input("q", params.q);
+  const MutableTensorView out = staging.output("out", params.out, q.dtype);
+  float* const lse = staging.output("lse", params.lse);
+  const PagedPast past = paged(staging, *params.cache, params.layer);
   const float scale = resolve_scale(params.scale, q.head_dim);
   if (holds_last_tokens(*params.cache, params.layer, q.num_tokens)) {
     launch(staging, q, out, lse, past, past.sequence, scale, kernels);

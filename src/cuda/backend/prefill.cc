@@ -4,7 +4,7 @@
 #include <cuda_fp16.h>
 
 #include <algorithm>
-#include <optional>
+#include <memory>
 
 #include "core/validate_params.h"
 #include "cuda/backend/operations.h"
@@ -18,18 +18,18 @@ namespace {
 
 constexpr std::int64_t kRowUnit = 128;  // keys of a tile; heads begin at multiples of it
 
-/// Past and kept tokens of every head in rows of their own, one behind the other.
-CompactRows compact_rows(Staging& staging, const PagedPast& past, const KeptOnGpu* kept, const TensorView& k,
+/// Past and kept tokens of every head in rows of their own, with room for as many as the head may keep.
+CompactRows compact_rows(Staging& staging, const PagedPast& past, const DeviceKept* kept, const TensorView& k,
                          const TensorView& v) {
   const auto heads = static_cast<std::size_t>(k.num_heads);
   std::vector<std::int64_t> base;
   std::int64_t total = 0;
   for (std::size_t h = 0; h < heads; ++h) {
-    const std::int64_t behind = kept != nullptr ? kept->counts[h] : 0;
-    if (past.pool == nullptr && behind == k.num_tokens) {
-      base.push_back(-1);  // keeps everything: read in place
+    if (past.pool == nullptr && kept != nullptr && kept->everything[h]) {
+      base.push_back(-1);  // read in place
       continue;
     }
+    const std::int64_t behind = kept != nullptr ? kept->most[h] : 0;
     base.push_back(total);
     const std::int64_t rows = (past.pool != nullptr ? past.lengths[h] : 0) + behind;
     total += (rows + kRowUnit - 1) / kRowUnit * kRowUnit;
@@ -56,7 +56,7 @@ CompactRows compact_rows(Staging& staging, const PagedPast& past, const KeptOnGp
                    .v = v.data,
                    .k_token_stride = k.token_stride,
                    .v_token_stride = v.token_stride,
-                   .kept = kept->owner->bits,
+                   .kept = kept->bits(),
                    .num_tokens = static_cast<std::int32_t>(k.num_tokens),
                    .num_kv_heads = k.num_heads,
                    .head_dim = k.head_dim,
@@ -79,22 +79,22 @@ cudaError_t launch(const PrefillArgs& args, KernelFamily kernels, cudaStream_t s
 
 }  // namespace
 
-void prefill_attention(const PrefillParams& params, KernelFamily kernels) {
+void prefill_attention(Device& device, const PrefillParams& params, KernelFamily kernels) {
   if (params.k.num_tokens == 0) return;
-  Staging staging;
-  const TensorView q = staging.input(params.q), k = staging.input(params.k), v = staging.input(params.v);
-  const MutableTensorView out = staging.output(params.out, q.dtype);
-  const PagedPast past = paged(params.past);
+  Staging staging(device);
+  const TensorView q = staging.input("q", params.q), k = staging.input("k", params.k), v = staging.input("v", params.v);
+  const MutableTensorView out = staging.output("out", params.out, q.dtype);
+  const PagedPast past = paged(staging, params.past);
   const auto tokens = static_cast<std::int32_t>(k.num_tokens);
-  std::optional<KeptOnGpu> kept;
+  std::shared_ptr<const DeviceKept> kept;
   if (params.kept != nullptr) kept = kept_on_gpu(staging, *params.kept, past.pool != nullptr ? 0 : params.sinks);
   const PrefillArgs args{.q = q.data,
                          .k = k.data,
                          .v = v.data,
                          .out = out.data,
-                         .lse = staging.output(params.lse),
-                         .kept = kept ? kept->owner->bits : KeptBits{},
-                         .rows = compact_rows(staging, past, kept ? &*kept : nullptr, k, v),
+                         .lse = staging.output("lse", params.lse),
+                         .kept = kept != nullptr ? kept->bits() : KeptBits{},
+                         .rows = compact_rows(staging, past, kept.get(), k, v),
                          .q_token_stride = q.token_stride,
                          .k_token_stride = k.token_stride,
                          .v_token_stride = v.token_stride,
@@ -104,7 +104,7 @@ void prefill_attention(const PrefillParams& params, KernelFamily kernels) {
                          .num_heads = q.num_heads,
                          .num_kv_heads = k.num_heads,
                          .head_dim = k.head_dim,
-                         .window = kept ? std::min(params.window, tokens) : tokens,
+                         .window = kept != nullptr ? std::min(params.window, tokens) : tokens,
                          .scale = resolve_scale(params.scale, k.head_dim)};
   check(k.dtype == DType::kBF16 ? launch<__nv_bfloat16>(args, kernels, staging.stream())
                                 : launch<__half>(args, kernels, staging.stream()),

@@ -2,7 +2,6 @@
 #include <cuda_fp16.h>
 
 #include <algorithm>
-#include <cmath>
 
 #include "core/certificates.h"
 #include "core/validate_params.h"
@@ -15,61 +14,59 @@
 namespace tca::cuda {
 namespace {
 
-/// What certify() finds out on the GPU.
-struct Measured {
-  std::vector<float> deltas;  // [R, Hq]
-  std::vector<float> norms;   // [Hk] max ||v_j||^2
-};
-
 template <class T>
-Measured measure(const CertifyParams& params) {
-  Staging staging;
-  const TensorView q = staging.input(params.q), k = staging.input(params.k), v = staging.input(params.v);
-  const PagedPast past = paged(params.past);
-  const auto tokens = static_cast<std::int32_t>(k.num_tokens);
-  const KeptOnGpu kept = kept_on_gpu(staging, *params.kept, past.pool != nullptr ? 0 : params.sinks);
-  Measured result{std::vector<float>(static_cast<std::size_t>(q.num_tokens * q.num_heads)),
-                  std::vector<float>(static_cast<std::size_t>(k.num_heads))};
+Measured measure(Device& device, const CertifyParams& params) {
+  Staging staging(device);
+  const TensorView q = staging.input("q", params.q), k = staging.input("k", params.k), v = staging.input("v", params.v);
+  const PagedPast past = paged(staging, params.past);
+  const std::shared_ptr<const DeviceKept> kept =
+      kept_on_gpu(staging, *params.kept, past.pool != nullptr ? 0 : params.sinks);
+  Measured result;
+  result.deltas.resize(static_cast<std::size_t>(q.num_tokens * q.num_heads));
+  result.output_norms.resize(result.deltas.size());
+  result.squared_value_norms.resize(static_cast<std::size_t>(k.num_heads));
   CertifyArgs args{.q = q.data,
                    .q_token_stride = q.token_stride,
                    .tokens = staging.upload(params.rows),
-                   .segment = segment_keys(k),
-                   .past = past_keys(staging, past, k.head_dim),
-                   .kept = kept.owner->bits,
+                   .segment = {segment_keys(k), segment_keys(v)},
+                   .past = past_rows(staging, past, k.head_dim, true),
+                   .kept = kept->bits(),
                    .num_rows = static_cast<std::int32_t>(q.num_tokens),
                    .num_heads = q.num_heads,
                    .num_kv_heads = k.num_heads,
                    .head_dim = k.head_dim,
-                   .window = std::min(params.window, tokens),
+                   .window = std::min(params.window, static_cast<std::int32_t>(k.num_tokens)),
                    .scale = resolve_scale(params.scale, k.head_dim),
                    .partial = nullptr,
-                   .deltas = staging.output(std::span(result.deltas))};
-  args.partial = staging.allocate_array<float>(certify_partial_floats(args));
+                   .partial_out = nullptr,
+                   .deltas = staging.output("deltas", std::span(result.deltas)),
+                   .output_norms = staging.output("output_norms", std::span(result.output_norms)),
+                   .squared_value_norms = staging.output("squared_value_norms", std::span(result.squared_value_norms))};
+  const std::int64_t parts = certify_partial_rows(args);
+  args.partial = staging.allocate_array<float>(parts * 3);
+  args.partial_out = staging.allocate_array<float>(parts * k.head_dim);
   check(certify<T>(args, staging.stream()), "measuring dropped attention");
-  check(value_norms<T>(v.data, v.token_stride, tokens, v.num_heads, v.head_dim, staging.output(std::span(result.norms)),
-                       staging.stream()),
-        "measuring values");
   staging.finish();
   return result;
 }
 
 }  // namespace
 
-void tail_scores(std::span<const TailScoreParams> batch) {
-  Staging staging;
+void tail_scores(Device& device, std::span<const TailScoreParams> batch) {
+  Staging staging(device);
   std::vector<TailItem> items;
   std::int64_t most = 0;
   for (const TailScoreParams& p : batch) {
     if (p.count == 0) continue;
-    const TensorView q = staging.input(p.q);
-    const PagedPast list = paged(*p.cache, p.layer);
+    const TensorView q = staging.input("q", p.q);
+    const PagedPast list = paged(staging, *p.cache, p.layer);
     const std::int32_t group = q.num_heads / p.cache->shape().num_kv_heads;
     items.push_back({.q = q.data,
-                     .lse = staging.input(p.lse).data(),
+                     .lse = staging.input("lse", p.lse).data(),
                      .q_token_stride = q.token_stride,
                      .table = list.sequence.table + std::int64_t{p.kv_head} * list.sequence.max_pages,
                      .pool = list.pool,
-                     .out = staging.output(p.out),
+                     .out = staging.output("out", p.out),
                      .first_slot = static_cast<std::int32_t>(p.cache->tail_begin(p.layer, p.kv_head)),
                      .count = static_cast<std::int32_t>(p.count),
                      .num_queries = static_cast<std::int32_t>(q.num_tokens),
@@ -88,17 +85,16 @@ void tail_scores(std::span<const TailScoreParams> batch) {
   staging.finish();
 }
 
-std::vector<HeadCertificate> certify(const CertifyParams& params, std::span<float> deltas) {
+std::vector<HeadCertificate> certify(Device& device, const CertifyParams& params, std::span<float> deltas) {
   std::fill(deltas.begin(), deltas.end(), 0.0f);
   // Nothing sampled, or nothing dropped.
   if (params.q.num_tokens == 0 || params.kept == nullptr) {
     return std::vector<HeadCertificate>(static_cast<std::size_t>(params.k.num_heads));
   }
-  const Measured found = params.k.dtype == DType::kBF16 ? measure<__nv_bfloat16>(params) : measure<__half>(params);
+  const Measured found =
+      params.k.dtype == DType::kBF16 ? measure<__nv_bfloat16>(device, params) : measure<__half>(device, params);
   if (!deltas.empty()) std::copy(found.deltas.begin(), found.deltas.end(), deltas.begin());
-  std::vector<double> norms;
-  for (const float squared : found.norms) norms.push_back(std::sqrt(static_cast<double>(squared)));
-  return certificates_of(found.deltas, params.q.num_heads, norms);
+  return certificates_of(found, params.q.num_heads);
 }
 
 }  // namespace tca::cuda

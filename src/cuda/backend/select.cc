@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <memory>
 
 #include "core/validate_params.h"
 #include "cuda/backend/operations.h"
@@ -17,13 +18,13 @@ namespace {
 
 /// The attention that all probe rows together gave to each key of the segment: [Hk, L] on the GPU.
 const float* probe_mass(Staging& staging, const ProbeParams& params) {
-  const TensorView q = staging.input(params.q), k = staging.input(params.k);
-  const PagedPast past = paged(params.past);
+  const TensorView q = staging.input("q", params.q), k = staging.input("k", params.k);
+  const PagedPast past = paged(staging, params.past);
   const std::int32_t rows = static_cast<std::int32_t>(q.num_tokens) * (q.num_heads / k.num_heads);
   ProbeArgs args{.q = q.data,
                  .q_token_stride = q.token_stride,
                  .segment = segment_keys(k),
-                 .past = past_keys(staging, past, k.head_dim),
+                 .past = past_rows(staging, past, k.head_dim, false).k,
                  .num_probes = static_cast<std::int32_t>(q.num_tokens),
                  .num_heads = q.num_heads,
                  .num_kv_heads = k.num_heads,
@@ -68,33 +69,26 @@ std::vector<std::int32_t> rank_levels(std::span<const BlockShares> shares, std::
   return levels;
 }
 
-/// Positions from bits, and the offsets their prefixes give.
-void expand(std::span<const std::uint64_t> bits, std::span<const std::int32_t> prefix, std::int64_t heads,
-            KeptSet& set) {
-  const auto words = static_cast<std::size_t>((set.num_tokens + 63) / 64);
-  for (std::size_t h = 0; h < static_cast<std::size_t>(heads); ++h) {
-    set.offsets.push_back(set.offsets.back() + prefix[h * (words + 1) + words]);
-  }
-  set.positions.reserve(static_cast<std::size_t>(set.offsets.back()));
-  for (std::size_t i = 0; i < bits.size(); ++i) {
-    const auto first = static_cast<std::int32_t>(64 * (i % words));
-    for (std::uint64_t word = bits[i]; word != 0; word &= word - 1) {
-      set.positions.push_back(first + std::countr_zero(word));
+/// Bounds of what each head keeps, before anybody has chosen.
+void set_bounds(DeviceKept& kept, std::span<const std::int32_t> levels, const SelectParams& params,
+                std::int64_t num_blocks) {
+  const std::int64_t tokens = params.k.num_tokens;
+  const std::size_t of_head = levels.size() / static_cast<std::size_t>(params.k.num_heads);
+  for (; !levels.empty(); levels = levels.subspan(of_head)) {
+    std::int64_t most = kept.sinks;
+    for (std::size_t i = 1; i < of_head; ++i) {
+      most += std::int64_t{levels[i] - levels[i - 1]} * (params.rule.block_size >> (i - 1));
     }
+    kept.most.push_back(std::min(most, tokens));
+    kept.everything.push_back(levels[1] == num_blocks);  // the first level's blocks keep all of their tokens
   }
-}
-
-template <class T>
-void download(Staging& staging, std::vector<T>& to, const T* from) {
-  check(cudaMemcpyAsync(to.data(), from, to.size() * sizeof(T), cudaMemcpyDeviceToHost, staging.stream()),
-        "copying a result");
 }
 
 }  // namespace
 
-void probe_scores(const ProbeParams& params, std::span<float> out) {
+void probe_scores(Device& device, const ProbeParams& params, std::span<float> out) {
   if (params.k.num_tokens == 0) return;
-  Staging staging;
+  Staging staging(device);
   const ChooseArgs args = scoring(staging, params, probe_mass(staging, params));
   check(choose(args, true, staging.stream()), "scoring keys");
   check(cudaMemcpyAsync(out.data(), args.scores, out.size_bytes(), cudaMemcpyDeviceToHost, staging.stream()),
@@ -102,14 +96,10 @@ void probe_scores(const ProbeParams& params, std::span<float> out) {
   staging.device().synchronize();
 }
 
-KeptSet select(const SelectParams& params) {
+KeptSet select(Device& device, const SelectParams& params) {
   const std::int64_t heads = params.k.num_heads, tokens = params.k.num_tokens;
-  KeptSet set{.num_tokens = tokens, .offsets = {0}, .positions = {}};
-  if (tokens == 0) {
-    set.offsets.resize(static_cast<std::size_t>(heads) + 1, 0);
-    return set;
-  }
-  Staging staging;
+  if (tokens == 0) return {0, std::vector<std::int64_t>(static_cast<std::size_t>(heads) + 1), {}};
+  Staging staging(device);
   const ProbeParams probe{
       .q = params.q, .k = params.k, .past = params.past, .pool_width = params.rule.pool_width, .scale = params.scale};
   ChooseArgs args = scoring(staging, probe, probe_mass(staging, probe));
@@ -127,22 +117,16 @@ KeptSet select(const SelectParams& params) {
   args.sort_workspace_bytes =
       choose_sort_workspace_bytes(static_cast<std::int32_t>(heads), static_cast<std::int32_t>(blocks));
   args.sort_workspace = staging.allocate(args.sort_workspace_bytes);
-  const auto kept =
-      std::make_shared<DeviceKept>(std::vector<std::int64_t>(static_cast<std::size_t>(heads) + 1), tokens);
-  args.bits = kept->mutable_bits;
-  args.prefix = kept->mutable_prefix;
-  args.order = kept->mutable_order;
+  const auto kept = std::make_shared<DeviceKept>(device, params.k.num_heads, tokens);
+  kept->sinks = std::min<std::int64_t>(args.sinks, tokens);
+  set_bounds(*kept, levels, params, blocks);
+  args.bits = kept->mutable_bits();
+  args.prefix = kept->mutable_prefix();
+  args.order = kept->mutable_order();
   check(choose(args, false, staging.stream()), "choosing tokens");
-  const auto words = static_cast<std::size_t>(kept->bits.num_words), rows = static_cast<std::size_t>(heads);
-  std::vector<std::uint64_t> bits(rows * words);
-  std::vector<std::int32_t> prefix(rows * (words + 1));
-  download(staging, bits, kept->bits.bits);
-  download(staging, prefix, kept->bits.prefix);
-  staging.device().synchronize();
-  expand(bits, prefix, heads, set);
-  kept->offsets = set.offsets;
-  set.device = kept;
-  return set;
+  kept->send_to_host();
+  staging.finish();
+  return KeptSetAccess::make(tokens, params.k.num_heads, kept);
 }
 
 }  // namespace tca::cuda

@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "cuda/smxx/convert/convert.h"
+#include "tca/error.h"
 
 namespace tca::cuda {
 namespace {
@@ -40,31 +41,53 @@ void for_each_row(const View& view, F&& f) {
 
 }  // namespace
 
+Staging::~Staging() {
+  for (const Device* other : borrowed_) {
+    try {
+      other->follow(device_);
+    } catch (const Error&) {  // no event to be had: then nothing of this call may be left
+      (void)cudaStreamSynchronize(stream());
+    }
+  }
+}
+
+void Staging::borrow_from(const Device& other) {
+  if (device_.is_same_stream(other)) return;
+  borrowed_.push_back(&other);
+  device_.follow(other);
+}
+
 void* Staging::allocate(std::size_t bytes) {
   return blocks_.emplace_back(device_.memory()).reserve(bytes == 0 ? 16 : bytes);
 }
 
 const void* Staging::upload_bytes(const void* from, std::size_t bytes) {
   void* const there = allocate(bytes);
-  // From pageable memory: the copy returns when the source may be changed.
-  if (bytes > 0) check(cudaMemcpyAsync(there, from, bytes, cudaMemcpyHostToDevice, stream()), "copying to its memory");
+  device_.upload(there, from, bytes);
   return there;
 }
 
-TensorView Staging::input(const TensorView& given) {
+const void* Staging::copy_from_host(const void* from, std::size_t bytes) {
+  void* const there = allocate(bytes);
+  check(cudaMemcpyAsync(there, from, bytes, cudaMemcpyDefault, stream()), "copying to its memory");
+  waits_ = true;
+  return there;
+}
+
+TensorView Staging::input(const char* name, const TensorView& given) {
   const TensorView view = with_plain_strides(given);
   if (view.num_tokens == 0) return view;
   const auto dense = [&](const void* data) {
     return contiguous(data, view.dtype, view.num_tokens, view.num_heads, view.head_dim);
   };
-  if (device_.holds(view.data)) {
+  if (device_.holds(view.data, name)) {
     if (suits_kernels(view)) return view;
     void* const copy = allocate(bytes_of(view));
     check(convert(view, contiguous(copy, view.dtype, view.num_tokens, view.num_heads, view.head_dim), stream()),
           "copying a tensor");
     return dense(copy);
   }
-  if (is_contiguous(view)) return dense(upload_bytes(view.data, bytes_of(view)));
+  if (is_contiguous(view)) return dense(copy_from_host(view.data, bytes_of(view)));
   std::vector<std::byte> packed(bytes_of(view));
   for_each_row(view, [&](const void* row, std::size_t offset, std::size_t bytes) {
     std::memcpy(packed.data() + offset, row, bytes);
@@ -72,15 +95,15 @@ TensorView Staging::input(const TensorView& given) {
   return dense(upload_bytes(packed.data(), packed.size()));
 }
 
-std::span<const float> Staging::input(std::span<const float> values) {
-  if (values.empty() || device_.holds(values.data())) return values;
-  return {upload(values), values.size()};
+std::span<const float> Staging::input(const char* name, std::span<const float> values) {
+  if (values.empty() || device_.holds(values.data(), name)) return values;
+  return {static_cast<const float*>(copy_from_host(values.data(), values.size_bytes())), values.size()};
 }
 
-MutableTensorView Staging::output(const MutableTensorView& given, DType dtype) {
+MutableTensorView Staging::output(const char* name, const MutableTensorView& given, DType dtype) {
   const MutableTensorView view = with_plain_strides(given);
   if (view.num_tokens == 0) return view;
-  const bool here = device_.holds(view.data);
+  const bool here = device_.holds(view.data, name);
   if (here && view.dtype == dtype && suits_kernels(view)) return view;
   const MutableTensorView raw = contiguous(allocate(bytes_of(view) / dtype_size(view.dtype) * dtype_size(dtype)), dtype,
                                            view.num_tokens, view.num_heads, view.head_dim);
@@ -88,21 +111,21 @@ MutableTensorView Staging::output(const MutableTensorView& given, DType dtype) {
   return raw;
 }
 
-float* Staging::output(std::span<float> values) {
-  if (values.empty() || device_.holds(values.data())) return values.data();
+float* Staging::output(const char* name, std::span<float> values) {
+  if (values.empty() || device_.holds(values.data(), name)) return values.data();
   auto* const raw = allocate_array<float>(static_cast<std::int64_t>(values.size()));
   floats_.push_back({raw, values});
   return raw;
 }
 
 void Staging::finish() {
-  bool waits = !floats_.empty();
+  waits_ = waits_ || !floats_.empty();
   for (TensorResult& result : tensors_) {
-    if (device_.holds(result.to.data)) {
+    if (device_.holds(result.to.data, "out")) {
       check(convert(result.from, result.to, stream()), "copying a result");
       continue;
     }
-    waits = true;
+    waits_ = true;
     MutableTensorView dense = result.from;
     if (dense.dtype != result.to.dtype) {
       dense =
@@ -114,13 +137,13 @@ void Staging::finish() {
       result.host.resize(bytes_of(result.to));
       to = result.host.data();
     }
-    check(cudaMemcpyAsync(to, dense.data, bytes_of(dense), cudaMemcpyDeviceToHost, stream()), "copying a result");
+    check(cudaMemcpyAsync(to, dense.data, bytes_of(dense), cudaMemcpyDefault, stream()), "copying a result");
   }
   for (const FloatResult& result : floats_) {
-    check(cudaMemcpyAsync(result.to.data(), result.from, result.to.size_bytes(), cudaMemcpyDeviceToHost, stream()),
+    check(cudaMemcpyAsync(result.to.data(), result.from, result.to.size_bytes(), cudaMemcpyDefault, stream()),
           "copying a result");
   }
-  if (!waits) return;
+  if (!waits_) return;
   device_.synchronize();
   for (const TensorResult& result : tensors_) {
     if (result.host.empty()) continue;

@@ -27,15 +27,16 @@ std::int32_t checked(std::int32_t head_dim, DType dtype) {
 std::size_t round_up(std::size_t n, std::size_t unit) { return (n + unit - 1) / unit * unit; }
 
 /// Whole pages, whole units of the driver's.
-std::size_t chunk_size(std::size_t page_bytes) {
-  const std::size_t unit = VirtualRange::granularity();
+std::size_t chunk_size(int device, std::size_t page_bytes) {
+  const std::size_t unit = VirtualRange::granularity(device);
   std::size_t bytes = round_up(kLeastChunk, unit);
   while (bytes % page_bytes != 0) bytes += unit;
   return bytes;
 }
 
 /// Chunks of the budget, or of the whole GPU when that is less.
-std::size_t chunk_count(std::size_t budget, std::size_t chunk_bytes) {
+std::size_t chunk_count(int device, std::size_t budget, std::size_t chunk_bytes) {
+  const DeviceGuard guard(device);
   std::size_t free_bytes = 0, total = 0;
   check(cudaMemGetInfo(&free_bytes, &total), "asking for its memory");
   return std::max<std::size_t>(1, (std::min(budget, total) + chunk_bytes - 1) / chunk_bytes);
@@ -55,11 +56,6 @@ struct Packing {
   }
 };
 
-/// Returns when the source may be changed; in stream order.
-void upload(void* to, const void* from, std::size_t bytes) {
-  check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, Device::get().stream()), "copying to its memory");
-}
-
 bool fits_kernels(const TensorView& view, DType dtype) {
   return view.dtype == dtype && reinterpret_cast<std::uintptr_t>(view.data) % 16 == 0 && view.token_stride % 8 == 0 &&
          view.head_stride % 8 == 0;
@@ -73,18 +69,21 @@ std::size_t swizzled(std::int64_t row, std::size_t chunk, std::int32_t head_dim)
 
 }  // namespace
 
-DevicePages::DevicePages(std::size_t pool_budget, std::int32_t pool_head_dim, DType pool_dtype)
+DevicePages::DevicePages(std::shared_ptr<Device> pool_device, std::size_t pool_budget, std::int32_t pool_head_dim,
+                         DType pool_dtype)
     : KvPages(pool_budget, checked(pool_head_dim, pool_dtype), pool_dtype, PageLayout::kSwizzled),
-      chunk_bytes_((Device::get(), chunk_size(page_size(pool_head_dim)))),
+      device_(std::move(pool_device)),
+      chunk_bytes_(chunk_size(device_->ordinal(), page_size(pool_head_dim))),
       pages_per_chunk_(chunk_bytes_ / page_size(pool_head_dim)),
-      range_(chunk_bytes_, chunk_count(pool_budget, chunk_bytes_)),
+      range_(device_->ordinal(), chunk_bytes_, chunk_count(device_->ordinal(), pool_budget, chunk_bytes_)),
       chunks_(range_.num_chunks()) {
   page_bytes = page_size(pool_head_dim);
 }
 
 DevicePages::~DevicePages() {
   // Kernels may still read pages that nobody owns any more.
-  (void)cudaStreamSynchronize(Device::get().stream());
+  const DeviceGuard guard(device_->ordinal());
+  (void)cudaStreamSynchronize(device_->stream());
 }
 
 std::int32_t* DevicePages::positions(KvPage* page) const noexcept { return static_cast<DevicePage*>(page)->positions; }
@@ -101,7 +100,7 @@ std::size_t DevicePages::mapped_bytes() const {
   return bytes;
 }
 
-KvPage* DevicePages::allocate() {
+KvPage* DevicePages::allocate() noexcept {
   auto* const page = new (std::nothrow) DevicePage;
   if (page == nullptr) return nullptr;
   const std::lock_guard lock(mutex_);
@@ -112,20 +111,30 @@ KvPage* DevicePages::allocate() {
   if (chunk == chunks_.size()) {
     chunk = lowest_;
     while (chunk < chunks_.size() && range_.is_mapped(chunk)) ++chunk;
-    std::vector<std::int32_t> numbers;
-    if (chunk == chunks_.size() || !range_.map(chunk)) {
+    const DeviceGuard guard(device_->ordinal());
+    if (chunk == chunks_.size() || !map(chunk)) {
       delete page;
       return nullptr;
     }
-    numbers.reserve(pages_per_chunk_);
-    for (std::size_t i = pages_per_chunk_; i > 0; --i) {
-      numbers.push_back(static_cast<std::int32_t>(chunk * pages_per_chunk_ + i - 1));
-    }
-    chunks_[chunk].free = std::move(numbers);
   }
   page->number = chunks_[chunk].free.back();
   chunks_[chunk].free.pop_back();
   return page;
+}
+
+/// Memory and page numbers, or neither.
+bool DevicePages::map(std::size_t chunk) noexcept {
+  std::vector<std::int32_t>& free = chunks_[chunk].free;
+  try {
+    free.reserve(pages_per_chunk_);
+  } catch (const std::bad_alloc&) {
+    return false;
+  }
+  if (!range_.map(chunk)) return false;
+  for (std::size_t i = pages_per_chunk_; i > 0; --i) {
+    free.push_back(static_cast<std::int32_t>(chunk * pages_per_chunk_ + i - 1));
+  }
+  return true;
 }
 
 void DevicePages::deallocate(KvPage* page) noexcept {
@@ -139,7 +148,8 @@ void DevicePages::deallocate(KvPage* page) noexcept {
   std::size_t other = 0;
   while (other < chunks_.size() && (other == chunk || !range_.is_mapped(other) || !is_empty(other))) ++other;
   if (other == chunks_.size()) return;
-  if (cudaStreamSynchronize(Device::get().stream()) != cudaSuccess) return;  // queued kernels may read it
+  const DeviceGuard guard(device_->ordinal());
+  if (cudaStreamSynchronize(device_->stream()) != cudaSuccess) return;  // queued kernels may read it
   const std::size_t gone = std::max(chunk, other);
   range_.unmap(gone);
   chunks_[gone].free.clear();
@@ -153,10 +163,16 @@ void DevicePages::pack_rows(const TensorView& from, std::span<const KvWrite> wri
   }
 }
 
+void DevicePages::check_rows(const TensorView& k_rows, const TensorView& v_rows) const {
+  check_argument(device_->holds(k_rows.data, "store: k") == device_->holds(v_rows.data, "store: v"),
+                 "store: k and v lie in different memories; expected both in host memory or both in the GPU's");
+}
+
 void DevicePages::write(const TensorView& k_rows, const TensorView& v_rows, std::span<const KvWrite> writes) {
-  Device& device = Device::get();
+  Device& device = *device_;
+  const DeviceGuard guard(device.ordinal());
   const auto heads = static_cast<std::int32_t>(writes.size());
-  if (device.holds(k_rows.data) && device.holds(v_rows.data)) {
+  if (device.holds(k_rows.data, "store: k")) {
     if (fits_kernels(k_rows, dtype) && fits_kernels(v_rows, dtype)) return write_heads(k_rows, v_rows, writes);
     const std::size_t bytes = static_cast<std::size_t>(k_rows.num_tokens * heads) * row_bytes;
     MemoryBlock block(device.memory());
@@ -167,8 +183,6 @@ void DevicePages::write(const TensorView& k_rows, const TensorView& v_rows, std:
     check(convert(v_rows, v_there, device.stream()), "converting values");
     return write_heads(k_there, v_there, writes);
   }
-  check_argument(!device.holds(k_rows.data) && !device.holds(v_rows.data),
-                 "store: k and v lie in different memories; expected both in host memory or both in the GPU's");
   // What is held travels, nothing else.
   std::int64_t held = 0;
   std::vector<KvWrite> packed(writes.begin(), writes.end());
@@ -182,9 +196,9 @@ void DevicePages::write(const TensorView& k_rows, const TensorView& v_rows, std:
   MemoryBlock block(device.memory());
   auto* const rows = static_cast<std::byte*>(block.reserve(2 * bytes));
   pack_rows(k_rows, writes, host.data());
-  upload(rows, host.data(), bytes);
+  device.upload(rows, host.data(), bytes);
   pack_rows(v_rows, writes, host.data());
-  upload(rows + bytes, host.data(), bytes);
+  device.upload(rows + bytes, host.data(), bytes);
   const auto view = [&](const std::byte* data) {
     return TensorView{.data = data,
                       .dtype = dtype,
@@ -222,10 +236,9 @@ void DevicePages::write_heads(const TensorView& k_rows, const TensorView& v_rows
   std::memcpy(host.data() + heads_at, heads.data(), heads.size() * sizeof(HeadWrite));
   std::memcpy(host.data() + pages_at, numbers.data(), numbers.size() * sizeof(std::int32_t));
   if (!chosen.empty()) std::memcpy(host.data() + chosen_at, chosen.data(), chosen.size() * sizeof(std::int32_t));
-  Device& device = Device::get();
-  MemoryBlock block(device.memory());
+  MemoryBlock block(device_->memory());
   auto* const there = static_cast<std::byte*>(block.reserve(packing.bytes));
-  upload(there, host.data(), packing.bytes);
+  device_->upload(there, host.data(), packing.bytes);
   check(write_tokens({.k = k_rows.data,
                       .v = v_rows.data,
                       .k_token_stride = k_rows.token_stride,
@@ -239,7 +252,7 @@ void DevicePages::write_heads(const TensorView& k_rows, const TensorView& v_rows
                       .num_kv_heads = static_cast<std::int32_t>(writes.size()),
                       .most_tokens = static_cast<std::int32_t>(most),
                       .head_dim = head_dim},
-                     device.stream()),
+                     device_->stream()),
         "storing keys and values");
 }
 
@@ -250,13 +263,14 @@ void DevicePages::move(std::span<const KvMove> moves) {
     slots[i] = std::int64_t{moves[i].from->number} * kPageTokens + moves[i].from_slot;
     slots[moves.size() + i] = std::int64_t{moves[i].to->number} * kPageTokens + moves[i].to_slot;
   }
-  Device& device = Device::get();
+  Device& device = *device_;
+  const DeviceGuard guard(device.ordinal());
   Packing packing;
   const std::size_t slots_at = packing.add(slots.size() * sizeof(std::int64_t));
   const std::size_t rows_at = packing.add(moves.size() * 2 * row_bytes);
   MemoryBlock block(device.memory());
   auto* const there = static_cast<std::byte*>(block.reserve(packing.bytes));
-  upload(there + slots_at, slots.data(), slots.size() * sizeof(std::int64_t));
+  device.upload(there + slots_at, slots.data(), slots.size() * sizeof(std::int64_t));
   const auto* const from = reinterpret_cast<const std::int64_t*>(there + slots_at);
   check(move_tokens({.pool = base(),
                      .from = from,
@@ -271,7 +285,7 @@ void DevicePages::move(std::span<const KvMove> moves) {
 void DevicePages::read_rows(const KvPage* page, std::int64_t count, std::byte* k_rows, std::byte* v_rows) const {
   if (count == 0) return;
   std::vector<std::byte> host(page_bytes);
-  Device::get().memory().copy(host.data(), address(page), page_bytes);
+  device_->memory().copy(host.data(), address(page), page_bytes);
   for (std::int64_t r = 0; r < count; ++r) {
     const std::size_t row = static_cast<std::size_t>(r) * row_bytes;
     for (std::size_t c = 0; c < row_bytes / 16; ++c) {
@@ -293,7 +307,7 @@ void DevicePages::write_rows(KvPage* page, std::int64_t count, const std::byte* 
         std::memcpy(host.data() + row + swizzled(r, c, head_dim), rows + row + c * 16, 16);
       }
     }
-    upload(to, host.data(), bytes);
+    device_->upload(to, host.data(), bytes);
   }
 }
 

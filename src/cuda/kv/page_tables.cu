@@ -18,18 +18,18 @@ std::int32_t* as_numbers(const MemoryBlock& block) { return static_cast<std::int
 
 }  // namespace
 
-PageTables::PageTables(const KvShape& shape)
-    : num_layers_(shape.num_layers),
-      num_kv_heads_(shape.num_kv_heads),
-      tables_(Device::get().memory()),
-      lengths_(Device::get().memory()) {
+PageTables::PageTables(Memory& memory, const KvShape& shape)
+    : num_layers_(shape.num_layers), num_kv_heads_(shape.num_kv_heads), tables_(memory), lengths_(memory) {
   lengths_.reserve(static_cast<std::size_t>(num_layers_) * static_cast<std::size_t>(num_kv_heads_) *
                    sizeof(std::int32_t));
 }
 
 PageTables& PageTables::of(const KvCache& cache) {
   std::unique_ptr<KvMirror>& mirror = KvCacheAccess::impl(cache).mirror;
-  if (mirror == nullptr) mirror.reset(new PageTables(cache.shape()));
+  if (mirror == nullptr) {
+    Device& device = static_cast<const DevicePages&>(KvPoolAccess::pages(*cache.pool())).device();
+    mirror.reset(new PageTables(device.memory(), cache.shape()));
+  }
   return static_cast<PageTables&>(*mirror);
 }
 
@@ -68,15 +68,13 @@ void PageTableUpdate::add(const KvCache& cache, std::int32_t first_layer, std::i
 
 void PageTableUpdate::run() {
   if (entries_.empty()) return;
-  Device& device = Device::get();
-  // From pageable memory: the copy returns when the entries have left it.
+  const DeviceGuard guard(device_.ordinal());
   const std::size_t bytes = entries_.size() * sizeof(Entry);
-  MemoryBlock block(device.memory());
+  MemoryBlock block(device_.memory());
   auto* const there = static_cast<Entry*>(block.reserve(bytes));
-  check(cudaMemcpyAsync(there, entries_.data(), bytes, cudaMemcpyHostToDevice, device.stream()),
-        "updating page tables");
+  device_.upload(there, entries_.data(), bytes);
   const int count = static_cast<int>(entries_.size());
-  place_kernel<<<(count + kThreads - 1) / kThreads, kThreads, 0, device.stream()>>>(there, count);
+  place_kernel<<<(count + kThreads - 1) / kThreads, kThreads, 0, device_.stream()>>>(there, count);
   check(cudaGetLastError(), "updating page tables");
   entries_.clear();
 }

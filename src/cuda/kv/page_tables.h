@@ -4,10 +4,12 @@
 
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <vector>
 
 #include "core/kv_cache_impl.h"
 #include "cuda/device.h"
+#include "cuda/kv/device_pages.h"
 #include "cuda/params.h"
 
 namespace tca::cuda {
@@ -22,7 +24,7 @@ class PageTables final : public KvMirror {
 
  private:
   friend class PageTableUpdate;
-  explicit PageTables(const KvShape& shape);
+  PageTables(Memory& memory, const KvShape& shape);
   /// Tables that hold the longest list.
   void make_room(KvCacheAccess::Impl& cache);
 
@@ -32,8 +34,9 @@ class PageTables final : public KvMirror {
   MemoryBlock lengths_;  // [num_layers, num_kv_heads] int32
 };
 
-/// Brings tables up to date: what has changed in any number of caches travels in one copy, and one kernel puts it in
-/// its places.
+/// Brings tables up to date: what has changed in any number of a pool's caches travels in one copy, and one kernel puts
+/// it in its places. Both are queued on the pool's stream, so who reads on another one follows that. Readers that share
+/// a cache take turns: one update of a pool lives at a time.
 class PageTableUpdate {
  public:
   struct Entry {
@@ -41,12 +44,16 @@ class PageTableUpdate {
     std::int32_t value;
   };
 
+  explicit PageTableUpdate(DevicePages& pages) : device_(pages.device()), lock_(pages.tables_mutex()) {}
+
   /// Layers [first, last) of a cache. May reallocate its tables.
   void add(const KvCache& cache, std::int32_t first_layer, std::int32_t last_layer);
-  /// Queues copy and kernel on the device's stream.
+  /// Queues copy and kernel.
   void run();
 
  private:
+  Device& device_;
+  std::unique_lock<std::mutex> lock_;
   std::vector<Entry> entries_;
 };
 

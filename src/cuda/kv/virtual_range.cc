@@ -46,18 +46,18 @@ struct Driver {
   }
 };
 
-CUmemAllocationProp properties() {
+CUmemAllocationProp properties(int device) {
   CUmemAllocationProp p{};
   p.type = CU_MEM_ALLOCATION_TYPE_PINNED;
   p.location.type = CU_MEM_LOCATION_TYPE_DEVICE;
-  p.location.id = 0;
+  p.location.id = device;
   return p;
 }
 
 }  // namespace
 
-std::size_t VirtualRange::granularity() {
-  const CUmemAllocationProp p = properties();
+std::size_t VirtualRange::granularity(int device) {
+  const CUmemAllocationProp p = properties(device);
   std::size_t bytes = 0;
   const CUresult result = Driver::get().granularity(&bytes, &p, CU_MEM_ALLOC_GRANULARITY_RECOMMENDED);
   check_supported(result == CUDA_SUCCESS && bytes > 0, "the GPU has no virtual memory management (CUDA error ",
@@ -65,8 +65,8 @@ std::size_t VirtualRange::granularity() {
   return bytes;
 }
 
-VirtualRange::VirtualRange(std::size_t chunk_bytes, std::size_t num_chunks)
-    : chunk_bytes_(chunk_bytes), mapped_(num_chunks, false), handles_(num_chunks) {
+VirtualRange::VirtualRange(int device, std::size_t chunk_bytes, std::size_t num_chunks)
+    : device_(device), chunk_bytes_(chunk_bytes), mapped_(num_chunks, false), handles_(num_chunks) {
   const CUresult result = Driver::get().reserve(&base_, chunk_bytes * num_chunks, 0, 0, 0);
   if (result != CUDA_SUCCESS) {
     fail(ErrorCategory::kOutOfBudget, text("the GPU has no room for ", chunk_bytes * num_chunks,
@@ -83,12 +83,12 @@ VirtualRange::~VirtualRange() {
 
 bool VirtualRange::map(std::size_t chunk) noexcept {
   const Driver& driver = Driver::get();
-  const CUmemAllocationProp p = properties();
+  const CUmemAllocationProp p = properties(device_);
   CUmemGenericAllocationHandle handle{};
   if (driver.create(&handle, chunk_bytes_, &p, 0) != CUDA_SUCCESS) {
     // What the stream's pool holds for reuse can become pages.
     cudaMemPool_t pool = nullptr;
-    if (cudaDeviceGetDefaultMemPool(&pool, 0) != cudaSuccess || cudaMemPoolTrimTo(pool, 0) != cudaSuccess ||
+    if (cudaDeviceGetDefaultMemPool(&pool, device_) != cudaSuccess || cudaMemPoolTrimTo(pool, 0) != cudaSuccess ||
         driver.create(&handle, chunk_bytes_, &p, 0) != CUDA_SUCCESS) {
       return false;
     }

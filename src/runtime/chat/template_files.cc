@@ -27,7 +27,7 @@ bool is_there(const fs::path& path) {
 }
 
 json read_object(const std::string& path) {
-  json object = parse_json(read_file(path, kMaxConfigBytes), path);
+  json object = parse_python_json(read_file(path, kMaxConfigBytes), path);
   if (!object.is_object()) fail(ErrorCategory::kBadFile, path + ": expected a JSON object");
   return object;
 }

@@ -2,17 +2,17 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include "cuda/device.h"
 #include "runtime/cuda/kernels.h"
+#include "tca/error.h"
 
 namespace tca::runtime::gpu {
 namespace {
 
 // A segment up to this long keeps its buffers for the next read: 64 rows of an 8B model are some 10 MiB.
 constexpr std::int64_t kKeepRows = 64;
-
-cudaStream_t stream() { return cuda::Device::get().stream(); }
 
 std::size_t bf16_bytes(std::int64_t rows, std::int64_t width) { return static_cast<std::size_t>(rows * width) * 2; }
 
@@ -22,9 +22,12 @@ void* bf16_row(const MemoryBlock& block, std::int64_t row, std::int64_t width) {
 
 }  // namespace
 
-CudaForward::CudaForward(const ModelConfig& config, const CudaModel& model, ThreadPool& pool, std::int64_t chunk_tokens)
-    : config_(&config),
+CudaForward::CudaForward(std::shared_ptr<cuda::Device> device, const ModelConfig& config, const CudaModel& model,
+                         ThreadPool& pool, std::int64_t chunk_tokens)
+    : device_(std::move(device)),
+      config_(&config),
       model_(&model),
+      products_(model.products(), *device_),
       pool_(&pool),
       chunk_(chunk_tokens),
       hidden_(config.hidden_size),
@@ -32,13 +35,22 @@ CudaForward::CudaForward(const ModelConfig& config, const CudaModel& model, Thre
       kv_width_(std::int64_t{config.num_kv_heads} * config.head_dim),
       inner_(config.intermediate_size),
       eps_(static_cast<float>(config.rms_norm_eps)),
-      decode_(config, model, pool) {
+      decode_(*device_, config, model, products_, pool) {
   for (MemoryBlock* block : {&ids_, &x_, &q_, &k_, &v_, &normed_, &wide_, &logits_}) {
-    *block = MemoryBlock(model.memory());
+    *block = MemoryBlock(device_->memory());
+  }
+}
+
+CudaForward::~CudaForward() {
+  try {
+    model_->device().follow(*device_);  // weights may go, but behind what still reads them
+  } catch (const Error&) {
+    (void)cudaStreamSynchronize(stream());
   }
 }
 
 void CudaForward::run(const Segment& segment, LayerAttention& attention) {
+  const cuda::DeviceGuard guard(device_->ordinal());
   prepare(segment);
   cuda::check(embed(model_->weights().embedding, static_cast<const std::int32_t*>(ids_.data()), x_row(0), n_,
                     config_->hidden_size, stream()),
@@ -82,16 +94,16 @@ void CudaForward::normalise(Rows rows, const float* weight) {
 void CudaForward::project(Rows rows, const GpuLayer& w) {
   const std::int64_t width = w.qkv.out;
   const std::int64_t skip = rows.begin + rows.count <= first_query_ ? q_width_ : 0;
-  model_->products().run({.weight = static_cast<const std::uint16_t*>(w.qkv.weight) + skip * hidden_,
-                          .x = normed_.data(),
-                          .out = static_cast<std::uint16_t*>(wide_.data()) + skip,
-                          .rows = rows.count,
-                          .in = hidden_,
-                          .columns = width - skip,
-                          .x_stride = hidden_,
-                          .out_stride = width,
-                          .output = Output::kBf16},
-                         stream());
+  products_.run({.weight = static_cast<const std::uint16_t*>(w.qkv.weight) + skip * hidden_,
+                 .x = normed_.data(),
+                 .out = static_cast<std::uint16_t*>(wide_.data()) + skip,
+                 .rows = rows.count,
+                 .in = hidden_,
+                 .columns = width - skip,
+                 .x_stride = hidden_,
+                 .out_stride = width,
+                 .output = Output::kBf16},
+                stream());
   const std::int64_t first_q = std::max(rows.begin, first_query_);
   const SegmentHeads args = {.heads = {.qkv = wide_.data(),
                                        .bias = w.qkv.bias,
@@ -113,21 +125,22 @@ void CudaForward::project(Rows rows, const GpuLayer& w) {
 }
 
 void CudaForward::add_attention(Rows rows, const GpuLayer& w) {
-  model_->multiply(w.o, bf16_row(q_, rows.begin - first_query_, q_width_), q_width_, x_row(rows.begin), Output::kAddF32,
-                   rows.count, stream());
+  products_.multiply(w.o, bf16_row(q_, rows.begin - first_query_, q_width_), q_width_, x_row(rows.begin),
+                     Output::kAddF32, rows.count, stream());
   if (w.o.bias == nullptr) return;
   cuda::check(add_bias(x_row(rows.begin), w.o.bias, rows.count, config_->hidden_size, stream()), "adding a bias");
 }
 
 void CudaForward::add_mlp(Rows rows, const GpuLayer& w) {
-  model_->multiply(w.gate_up, normed_.data(), hidden_, wide_.data(), Output::kBf16, rows.count, stream());
+  products_.multiply(w.gate_up, normed_.data(), hidden_, wide_.data(), Output::kBf16, rows.count, stream());
   cuda::check(swiglu(wide_.data(), w.gate_up.bias, rows.count, config_->intermediate_size, stream()), "activating");
-  model_->multiply(w.down, wide_.data(), 2 * inner_, x_row(rows.begin), Output::kAddF32, rows.count, stream());
+  products_.multiply(w.down, wide_.data(), 2 * inner_, x_row(rows.begin), Output::kAddF32, rows.count, stream());
   if (w.down.bias == nullptr) return;
   cuda::check(add_bias(x_row(rows.begin), w.down.bias, rows.count, config_->hidden_size, stream()), "adding a bias");
 }
 
 void CudaForward::logits(std::int64_t first, std::int64_t count, std::span<float> out) {
+  const cuda::DeviceGuard guard(device_->ordinal());
   const GpuWeights& weights = model_->weights();
   const std::size_t bytes = static_cast<std::size_t>(count * config_->vocab_size) * sizeof(float);
   normed_.reserve(bf16_bytes(count, hidden_));
@@ -135,16 +148,16 @@ void CudaForward::logits(std::int64_t first, std::int64_t count, std::span<float
   cuda::check(rms_norm(x_row(first_output_ + first), weights.final_norm, normed_.data(), count, config_->hidden_size,
                        eps_, stream()),
               "normalising");
-  model_->multiply(weights.lm_head, normed_.data(), hidden_, logits_.data(), Output::kF32, count, stream());
-  model_->memory().copy(out.data(), logits_.data(), bytes);
+  products_.multiply(weights.lm_head, normed_.data(), hidden_, logits_.data(), Output::kF32, count, stream());
+  device_->memory().copy(out.data(), logits_.data(), bytes);
 }
 
 void CudaForward::prepare(const Segment& segment) {
   n_ = static_cast<std::int64_t>(segment.ids.size());
   first_position_ = segment.first_position;
-  rope_ = model_->rope(first_position_ + n_, *pool_);
+  rope_ = &model_->rope(first_position_ + n_, *pool_);
   ids_.reserve(segment.ids.size_bytes());
-  model_->memory().copy(ids_.data(), segment.ids.data(), segment.ids.size_bytes());
+  device_->upload(ids_.data(), segment.ids.data(), segment.ids.size_bytes());
   x_.reserve(static_cast<std::size_t>(n_ * hidden_) * sizeof(float));
   q_.reserve(bf16_bytes(n_, q_width_));
   k_.reserve(bf16_bytes(n_, kv_width_));
@@ -157,7 +170,6 @@ void CudaForward::prepare(const Segment& segment) {
 void CudaForward::release() {
   if (n_ <= kKeepRows) return;
   for (MemoryBlock* block : {&ids_, &x_, &q_, &k_, &v_, &normed_, &wide_, &logits_}) block->release();
-  rope_.reset();
 }
 
 void CudaForward::decode(std::span<const DecodeRow> rows, std::span<float> out) { decode_.run(rows, out); }

@@ -1,5 +1,5 @@
-// The forward pass on the GPU. Everything is queued on the device's stream; nothing here waits for it but logits() and
-// decode(), which return values.
+// The forward pass on the GPU. Everything is queued on one stream; nothing here waits for it but logits() and decode(),
+// which return values.
 #pragma once
 
 #include <cstdint>
@@ -14,8 +14,11 @@ namespace tca::runtime::gpu {
 
 class CudaForward final : public Forward {
  public:
-  CudaForward(const ModelConfig& config, const CudaModel& model, ThreadPool& pool, std::int64_t chunk_tokens);
+  CudaForward(std::shared_ptr<cuda::Device> device, const ModelConfig& config, const CudaModel& model, ThreadPool& pool,
+              std::int64_t chunk_tokens);
+  ~CudaForward() override;
 
+  Memory& memory() const override { return device_->memory(); }
   void run(const Segment& segment, LayerAttention& attention) override;
   void logits(std::int64_t first, std::int64_t count, std::span<float> out) override;
   void release() override;
@@ -35,9 +38,12 @@ class CudaForward final : public Forward {
   void add_attention(Rows rows, const GpuLayer& w);
   void add_mlp(Rows rows, const GpuLayer& w);
   float* x_row(std::int64_t row) const { return static_cast<float*>(x_.data()) + row * hidden_; }
+  cudaStream_t stream() const { return device_->stream(); }
 
+  std::shared_ptr<cuda::Device> device_;
   const ModelConfig* config_;
   const CudaModel* model_;
+  StreamProducts products_;
   ThreadPool* pool_;
   std::int64_t chunk_;
   std::int64_t hidden_, q_width_, kv_width_, inner_;
@@ -47,7 +53,7 @@ class CudaForward final : public Forward {
   std::int64_t n_ = 0, first_position_ = 0;
   std::int64_t first_query_ = 0;   // of this layer: earlier rows have no q
   std::int64_t first_output_ = 0;  // of this layer: earlier rows end with it
-  std::shared_ptr<const RopeTables> rope_;
+  const RopeTables* rope_ = nullptr;
   MemoryBlock ids_;        // [n]
   MemoryBlock x_;          // [n, hidden] fp32
   MemoryBlock q_, k_, v_;  // [n - first_query, Hq, d], [n, Hk, d] twice

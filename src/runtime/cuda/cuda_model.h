@@ -13,6 +13,7 @@ struct CudaModelOptions {
   ComputeType compute = ComputeType::kAuto;  // bf16; kF32 is refused
   /// Products of up to this many rows (at most 8) are computed by a kernel of our own, larger ones by cuBLASLt.
   std::int64_t skinny_rows = 4;
+  std::int32_t device = 0;  // which GPU, as CUDA counts them
 };
 
 /// As Model::load(), into the GPU's memory. Throws kUnsupported when there is no GPU, or one that cannot compute this

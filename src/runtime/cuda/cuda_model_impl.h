@@ -4,7 +4,10 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <optional>
+#include <vector>
 
+#include "cuda/device.h"
 #include "runtime/cuda/cuda_model.h"
 #include "runtime/cuda/gpu_weights.h"
 #include "runtime/cuda/products.h"
@@ -22,29 +25,47 @@ struct RopeTables {
 
 class CudaModel final : public DeviceModel {
  public:
-  CudaModel(const ModelConfig& config, GpuWeights weights, std::int64_t skinny_rows);
+  CudaModel(std::shared_ptr<cuda::Device> device, const ModelConfig& config, GpuWeights weights,
+            std::int64_t skinny_rows);
 
-  Memory& memory() const override;
+  Memory& memory() const override { return device_->memory(); }
+  std::int32_t number() const override { return device_->ordinal(); }
   std::size_t weight_bytes() const override { return weights_.bytes; }
-  std::unique_ptr<Forward> create_forward(const Model& model, ThreadPool& pool,
-                                          std::int64_t chunk_tokens) const override;
+  std::unique_ptr<Forward> create_forward(const Model& model, ThreadPool& pool, std::int64_t chunk_tokens,
+                                          const std::optional<Stream>& stream) const override;
 
+  /// Weights and tables are made, and given back, on a stream of the library's.
+  const cuda::Device& device() const { return *device_; }
   const GpuWeights& weights() const { return weights_; }
-  /// out [rows, w.out] (+)= x [rows, w.in] w^T, x_stride elements from row to row of x; the bias is left out.
-  void multiply(const Matrix& w, const void* x, std::int64_t x_stride, void* out, Output output, std::int64_t rows,
-                cudaStream_t stream) const;
-  /// For products of other shapes than a whole matrix's.
   Products& products() const { return products_; }
-  /// Tables of at least this many positions: the ones there are, or new ones of twice the size. Who uses a table holds
-  /// it.
-  std::shared_ptr<const RopeTables> rope(std::int64_t positions, ThreadPool& pool) const;
+  /// Tables of at least this many positions: the ones there are, or new ones of twice the size. They stay as long as
+  /// the model: other streams may still read the old ones, and together those are no larger than the new.
+  const RopeTables& rope(std::int64_t positions, ThreadPool& pool) const;
 
  private:
+  std::shared_ptr<cuda::Device> device_;
   GpuWeights weights_;
   RopeFrequencies frequencies_;
   mutable Products products_;
   mutable std::mutex rope_mutex_;
-  mutable std::shared_ptr<const RopeTables> rope_;
+  mutable std::vector<std::unique_ptr<const RopeTables>> rope_;  // the largest is the last
+};
+
+/// The products of one forward pass: on its stream, or recorded on another one for graphs that run there.
+class StreamProducts {
+ public:
+  StreamProducts(Products& products, cuda::Device& device)
+      : products_(&products), workspace_(products.workspace(device)) {}
+
+  void run(const Product& product, cudaStream_t stream) const { products_->run(product, *workspace_, stream); }
+  /// out [rows, w.out] (+)= x [rows, w.in] w^T, x_stride elements from row to row of x; the bias is left out.
+  void multiply(const Matrix& w, const void* x, std::int64_t x_stride, void* out, Output output, std::int64_t rows,
+                cudaStream_t stream) const;
+  std::unique_lock<std::mutex> lock() const { return workspace_->lock(); }
+
+ private:
+  Products* products_;
+  std::shared_ptr<Workspace> workspace_;
 };
 
 }  // namespace tca::runtime::gpu

@@ -17,19 +17,20 @@
 namespace tca::runtime::gpu {
 namespace {
 
-cuda::Device& device() { return cuda::Device::get(); }
-
-/// Where the pages of the pool that all rows share begin.
-void* pool_base(std::span<const DecodeRow> rows) {
+/// The pages of the pool that all rows share.
+cuda::DevicePages& pages_of(std::span<const DecodeRow> rows, const cuda::Device& device) {
   for (const DecodeRow& row : rows) {
     check_argument(row.cache != nullptr, "a row to decode has no cache");
     check_argument(row.cache->pool() == rows[0].cache->pool(), "rows to decode have caches of different pools");
   }
-  const auto* const pages = dynamic_cast<const cuda::DevicePages*>(&KvPoolAccess::pages(*rows[0].cache->pool()));
+  auto* const pages = dynamic_cast<cuda::DevicePages*>(&KvPoolAccess::pages(*rows[0].cache->pool()));
   check_argument(pages != nullptr,
                  "the KV cache of a model on the GPU lies in host memory; make its pool with the "
                  "cuda backend's create_kv_pool()");
-  return pages->base();
+  check_argument(pages->device().is_same_stream(device),
+                 "rows to decode have caches of another stream than the forward pass; make their pool with the backend "
+                 "whose stream that is");
+  return *pages;
 }
 
 }  // namespace
@@ -51,16 +52,19 @@ void PinnedBlock::release() noexcept {
   bytes_ = 0;
 }
 
-DecodeSteps::DecodeSteps(const ModelConfig& config, const CudaModel& model, ThreadPool& pool)
-    : config_(&config),
+DecodeSteps::DecodeSteps(cuda::Device& device, const ModelConfig& config, const CudaModel& model,
+                         const StreamProducts& products, ThreadPool& pool)
+    : device_(&device),
+      config_(&config),
       model_(&model),
+      products_(&products),
       pool_(&pool),
       hidden_(config.hidden_size),
       q_width_(std::int64_t{config.num_heads} * config.head_dim),
       eps_(static_cast<float>(config.rms_norm_eps)) {
   for (MemoryBlock* block :
        {&control_block_, &x_, &normed_, &wide_, &q_, &attended_, &lse_, &partial_, &counters_, &logits_}) {
-    *block = MemoryBlock(model.memory());
+    *block = MemoryBlock(device.memory());
   }
 }
 
@@ -101,7 +105,7 @@ void DecodeSteps::reserve(std::int64_t rows) {
   partial_.reserve(static_cast<std::size_t>(cuda::decode_partial_floats(largest)) * sizeof(float));
   const std::size_t counter_bytes = static_cast<std::size_t>(cuda::decode_counters(largest)) * sizeof(std::int32_t);
   counters_.reserve(counter_bytes);
-  cuda::check(cudaMemsetAsync(counters_.data(), 0, counter_bytes, device().stream()), "setting decoding up");
+  cuda::check(cudaMemsetAsync(counters_.data(), 0, counter_bytes, device_->stream()), "setting decoding up");
 
   control_ = {.base = nullptr, .capacity = capacity, .num_layers = config_->num_layers};
   const std::size_t control_bytes = control_.bytes();
@@ -120,26 +124,27 @@ void DecodeSteps::run(std::span<const DecodeRow> rows, std::span<float> logits) 
   check_argument(count >= 1 && count <= kMaxDecodeRows, count, " rows to decode; expected 1 to ", kMaxDecodeRows);
   check_argument(logits.empty() || logits.size() == rows.size() * static_cast<std::size_t>(config_->vocab_size),
                  "logits has ", logits.size(), " elements for ", count, " rows of ", config_->vocab_size);
-  const Recorded now = {.pool = pool_base(rows), .rope = nullptr};
+  const cuda::DeviceGuard guard(device_->ordinal());
+  cuda::DevicePages& pages = pages_of(rows, *device_);
   reserve(count);
-  prepare(rows);
-  if (Recorded{now.pool, rope_->cosines()} != recorded_) {
+  prepare(pages, rows);
+  if (const Recorded now = {pages.base(), rope_->cosines()}; now != recorded_) {
     forget_graphs();
-    recorded_ = {now.pool, rope_->cosines()};
+    recorded_ = now;
   }
   const bool probes = std::any_of(rows.begin(), rows.end(), [](const DecodeRow& row) { return !row.probes.empty(); });
   launch({count, probes});
-  device().synchronize();
+  device_->synchronize();
   if (!logits.empty()) std::memcpy(logits.data(), host_logits_.data(), logits.size_bytes());
 }
 
 /// Everything the GPU has to know: where the tokens' K and V go, and what the rows are.
-void DecodeSteps::prepare(std::span<const DecodeRow> rows) {
+void DecodeSteps::prepare(cuda::DevicePages& pages, std::span<const DecodeRow> rows) {
   const std::int32_t num_layers = config_->num_layers;
   std::int64_t last = 0;
   for (const DecodeRow& row : rows) last = std::max(last, row.position);
-  rope_ = model_->rope(last + 1, *pool_);
-  cuda::PageTableUpdate update;
+  rope_ = &model_->rope(last + 1, *pool_);
+  cuda::PageTableUpdate update(pages);
   for (const DecodeRow& row : rows) {
     KvCacheAccess::extend(*row.cache);
     update.add(*row.cache, 0, num_layers);
@@ -161,10 +166,10 @@ void DecodeSteps::prepare(std::span<const DecodeRow> rows) {
 
 void DecodeSteps::launch(Kind kind) {
   const auto [entry, is_new] = graphs_.try_emplace(kind, nullptr);
-  if (is_new) return queue_step(kind, device().stream());
+  if (is_new) return queue_step(kind, device_->stream());
   if (entry->second == nullptr) entry->second = record(kind);
-  const auto lock = model_->products().lock_workspace();
-  cuda::check(cudaGraphLaunch(entry->second, device().stream()), "decoding");
+  const auto lock = products_->lock();
+  cuda::check(cudaGraphLaunch(entry->second, device_->stream()), "decoding");
 }
 
 cudaGraphExec_t DecodeSteps::record(Kind kind) {
@@ -204,7 +209,7 @@ void DecodeSteps::queue_step(Kind kind, cudaStream_t stream) {
               "reading embeddings");
   for (std::int32_t index = 0; index < config_->num_layers; ++index) queue_layer(index, kind, stream);
   cuda::check(rms_norm(x, weights.final_norm, normed_.data(), rows, config_->hidden_size, eps_, stream), "normalising");
-  model_->multiply(weights.lm_head, normed_.data(), hidden_, logits_.data(), Output::kF32, rows, stream);
+  products_->multiply(weights.lm_head, normed_.data(), hidden_, logits_.data(), Output::kF32, rows, stream);
   cuda::check(cudaMemcpyAsync(host_logits_.data(), logits_.data(),
                               static_cast<std::size_t>(rows * config_->vocab_size) * sizeof(float),
                               cudaMemcpyDeviceToHost, stream),
@@ -217,14 +222,14 @@ void DecodeSteps::queue_layer(std::int32_t index, Kind kind, cudaStream_t stream
   const std::int32_t hidden = config_->hidden_size, inner = config_->intermediate_size;
   auto* const x = static_cast<float*>(x_.data());
   cuda::check(rms_norm(x, w.attention_norm, normed_.data(), rows, hidden, eps_, stream), "normalising");
-  model_->multiply(w.qkv, normed_.data(), hidden_, wide_.data(), Output::kBf16, rows, stream);
+  products_->multiply(w.qkv, normed_.data(), hidden_, wide_.data(), Output::kBf16, rows, stream);
   attend(index, kind, stream);
-  model_->multiply(w.o, attended_.data(), q_width_, x, Output::kAddF32, rows, stream);
+  products_->multiply(w.o, attended_.data(), q_width_, x, Output::kAddF32, rows, stream);
   if (w.o.bias != nullptr) cuda::check(add_bias(x, w.o.bias, rows, hidden, stream), "adding a bias");
   cuda::check(rms_norm(x, w.mlp_norm, normed_.data(), rows, hidden, eps_, stream), "normalising");
-  model_->multiply(w.gate_up, normed_.data(), hidden_, wide_.data(), Output::kBf16, rows, stream);
+  products_->multiply(w.gate_up, normed_.data(), hidden_, wide_.data(), Output::kBf16, rows, stream);
   cuda::check(swiglu(wide_.data(), w.gate_up.bias, rows, inner, stream), "activating");
-  model_->multiply(w.down, wide_.data(), 2 * std::int64_t{inner}, x, Output::kAddF32, rows, stream);
+  products_->multiply(w.down, wide_.data(), 2 * std::int64_t{inner}, x, Output::kAddF32, rows, stream);
   if (w.down.bias != nullptr) cuda::check(add_bias(x, w.down.bias, rows, hidden, stream), "adding a bias");
 }
 

@@ -11,6 +11,7 @@
 #include <span>
 #include <utility>
 
+#include "cuda/kv/device_pages.h"
 #include "cuda/params.h"
 #include "runtime/cuda/cuda_model_impl.h"
 #include "runtime/cuda/kernels.h"
@@ -38,13 +39,15 @@ class PinnedBlock {
 
 class DecodeSteps {
  public:
-  DecodeSteps(const ModelConfig& config, const CudaModel& model, ThreadPool& pool);
+  /// References outlive it.
+  DecodeSteps(cuda::Device& device, const ModelConfig& config, const CudaModel& model, const StreamProducts& products,
+              ThreadPool& pool);
   ~DecodeSteps();
   DecodeSteps(const DecodeSteps&) = delete;
   DecodeSteps& operator=(const DecodeSteps&) = delete;
 
-  /// As Forward::decode(), of 1 to kMaxDecodeRows rows whose caches have one pool, in GPU memory. Waits for the logits,
-  /// which may be empty when nobody wants them.
+  /// As Forward::decode(), of 1 to kMaxDecodeRows rows whose caches have one pool, of this stream. Waits for the
+  /// logits, which may be empty when nobody wants them.
   void run(std::span<const DecodeRow> rows, std::span<float> logits);
 
  private:
@@ -78,7 +81,7 @@ class DecodeSteps {
   using Kind = std::pair<std::int64_t, bool>;
 
   void reserve(std::int64_t rows);
-  void prepare(std::span<const DecodeRow> rows);
+  void prepare(cuda::DevicePages& pages, std::span<const DecodeRow> rows);
   void launch(Kind kind);
   cudaGraphExec_t record(Kind kind);
   void forget_graphs() noexcept;
@@ -87,8 +90,10 @@ class DecodeSteps {
   void queue_layer(std::int32_t index, Kind kind, cudaStream_t stream);
   void attend(std::int32_t index, Kind kind, cudaStream_t stream);
 
+  cuda::Device* device_;
   const ModelConfig* config_;
   const CudaModel* model_;
+  const StreamProducts* products_;
   ThreadPool* pool_;
   std::int64_t hidden_, q_width_;
   float eps_;
@@ -103,7 +108,7 @@ class DecodeSteps {
   MemoryBlock q_, attended_;              // [rows, Hq, d]
   MemoryBlock lse_, partial_, counters_;  // [rows, Hq], and decode attention's
   MemoryBlock logits_;                    // [rows, vocab] fp32
-  std::shared_ptr<const RopeTables> rope_;
+  const RopeTables* rope_ = nullptr;
   Recorded recorded_;
   std::map<Kind, cudaGraphExec_t> graphs_;  // null: seen once, not recorded yet
   /// Recording happens on a stream of its own: what other threads queue on the device's must not end up in a graph.

@@ -8,21 +8,23 @@
 namespace tca::runtime::gpu {
 namespace {
 
-// The pool that cuda::Device allocates from.
-cudaMemPool_t pool() {
+// The pool that a cuda::Device allocates from.
+cudaMemPool_t pool(std::int32_t device) {
   cudaMemPool_t pool = nullptr;
-  cuda::check(cudaDeviceGetDefaultMemPool(&pool, 0), "asking for its memory");
+  cuda::check(cudaDeviceGetDefaultMemPool(&pool, device), "asking for its memory");
   return pool;
 }
 
 }  // namespace
 
-void require() {
-  cuda::Device::get();
+void require(std::int32_t device) {
+  cuda::Device::get(device);
   cublas_lt();
 }
 
-std::string description() { return cuda::Device::available() ? cuda::Device::get().description() : std::string(); }
+std::string description(std::int32_t device) {
+  return cuda::Device::available(device) ? cuda::Device::get(device)->description() : std::string();
+}
 
 bool computes(const ModelConfig& config) {
   try {
@@ -34,18 +36,18 @@ bool computes(const ModelConfig& config) {
   }
 }
 
-std::uint64_t peak_bytes() {
-  if (!cuda::Device::available()) return 0;
+std::uint64_t peak_bytes(std::int32_t device) {
+  if (!cuda::Device::available(device)) return 0;
   std::uint64_t bytes = 0;
-  cuda::check(cudaMemPoolGetAttribute(pool(), cudaMemPoolAttrUsedMemHigh, &bytes), "asking for its memory");
+  cuda::check(cudaMemPoolGetAttribute(pool(device), cudaMemPoolAttrUsedMemHigh, &bytes), "asking for its memory");
   return bytes;
 }
 
-void reset_peak() {
-  if (!cuda::Device::available()) return;
-  cuda::Device::get().synchronize();
+void reset_peak(std::int32_t device) {
+  if (!cuda::Device::available(device)) return;
+  cuda::Device::get(device)->synchronize();
   std::uint64_t now = 0;  // the only value that CUDA takes: the peak begins anew at what is in use
-  cuda::check(cudaMemPoolSetAttribute(pool(), cudaMemPoolAttrUsedMemHigh, &now), "asking for its memory");
+  cuda::check(cudaMemPoolSetAttribute(pool(device), cudaMemPoolAttrUsedMemHigh, &now), "asking for its memory");
 }
 
 }  // namespace tca::runtime::gpu

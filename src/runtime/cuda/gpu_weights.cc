@@ -25,7 +25,7 @@ struct Part {
 /// Where the values come from.
 class Source {
  public:
-  explicit Source(GpuWeights& weights) : weights_(&weights) {}
+  Source(cuda::Device& device, GpuWeights& weights) : device_(device), weights_(&weights) {}
   virtual ~Source() = default;
 
   /// Parts one below the other: [sum of rows, in].
@@ -53,6 +53,8 @@ class Source {
   virtual void fill_matrix(const std::string& name, std::int64_t rows, std::int64_t in, std::uint16_t* to) = 0;
   virtual void fill_vector(const std::string& name, std::int64_t size, float* to) = 0;
 
+  cuda::Device& device_;
+
  private:
   const float* bias(std::span<const Part> parts, std::int64_t size) {
     auto* const values = static_cast<float*>(allocate(size * 4));
@@ -65,7 +67,7 @@ class Source {
   }
   void* allocate(std::int64_t bytes) {
     weights_->bytes += static_cast<std::size_t>(bytes);
-    return weights_->blocks.emplace_back(cuda::Device::get().memory()).reserve(static_cast<std::size_t>(bytes));
+    return weights_->blocks.emplace_back(device_.memory()).reserve(static_cast<std::size_t>(bytes));
   }
 
   GpuWeights* weights_;
@@ -73,13 +75,13 @@ class Source {
 
 class CheckpointSource final : public Source {
  public:
-  CheckpointSource(GpuWeights& weights, const Checkpoint& checkpoint, ThreadPool& pool)
-      : Source(weights), checkpoint_(checkpoint), pool_(pool) {}
+  CheckpointSource(cuda::Device& device, GpuWeights& weights, const Checkpoint& checkpoint, ThreadPool& pool)
+      : Source(device, weights), checkpoint_(checkpoint), pool_(pool) {}
 
  private:
   void fill_matrix(const std::string& name, std::int64_t rows, std::int64_t in, std::uint16_t* to) override {
     const StoredTensor& stored = checkpoint_.get(name, {rows, in});
-    Memory& memory = cuda::Device::get().memory();
+    Memory& memory = device_.memory();
     if (stored.dtype == DType::kBF16) return memory.copy(to, stored.data, static_cast<std::size_t>(rows * in) * 2);
     const std::int64_t step = std::max<std::int64_t>(1, kConvertedAtOnce / in);
     std::vector<std::uint16_t> converted(static_cast<std::size_t>(std::min(step, rows) * in));
@@ -100,7 +102,7 @@ class CheckpointSource final : public Source {
     const StoredTensor& stored = checkpoint_.get(name, {size});
     std::vector<float> values(static_cast<std::size_t>(size));
     convert_row(stored.data, stored.dtype, values.data(), size);
-    cuda::Device::get().memory().copy(to, values.data(), values.size() * sizeof(float));
+    device_.memory().copy(to, values.data(), values.size() * sizeof(float));
   }
 
   const Checkpoint& checkpoint_;
@@ -109,16 +111,16 @@ class CheckpointSource final : public Source {
 
 class RandomSource final : public Source {
  public:
-  RandomSource(GpuWeights& weights, std::uint64_t seed) : Source(weights), seed_(seed) {}
+  RandomSource(cuda::Device& device, GpuWeights& weights, std::uint64_t seed) : Source(device, weights), seed_(seed) {}
 
  private:
   void fill_matrix(const std::string&, std::int64_t rows, std::int64_t in, std::uint16_t* to) override {
     const float deviation = 1.0f / std::sqrt(static_cast<float>(in));
     const std::uint64_t seed = (seed_ << 20) + count_++;  // each matrix has one of its own
-    cuda::check(fill_random(to, rows * in, deviation, seed, cuda::Device::get().stream()), "drawing weights");
+    cuda::check(fill_random(to, rows * in, deviation, seed, device_.stream()), "drawing weights");
   }
   void fill_vector(const std::string&, std::int64_t size, float* to) override {
-    cuda::check(fill_ones(to, size, cuda::Device::get().stream()), "drawing weights");
+    cuda::check(fill_ones(to, size, device_.stream()), "drawing weights");
   }
 
   std::uint64_t seed_, count_ = 0;
@@ -146,12 +148,11 @@ GpuLayer read_layer(Source& source, const ModelConfig& config, std::int32_t inde
   return w;
 }
 
-void read_weights(Source& source, const ModelConfig& config, GpuWeights& weights) {
+void read_weights(Source& source, const ModelConfig& config, const EmbeddingNames& names, GpuWeights& weights) {
   const std::int64_t hidden = config.hidden_size, vocab = config.vocab_size;
-  const Matrix embedding = source.matrix(std::array{Part{"model.embed_tokens", vocab}}, hidden, false);
+  const Matrix embedding = source.matrix(std::array{Part{names.input, vocab}}, hidden, false);
   weights.embedding = embedding.weight;
-  weights.lm_head =
-      config.tie_word_embeddings ? embedding : source.matrix(std::array{Part{"lm_head", vocab}}, hidden, false);
+  weights.lm_head = names.tied() ? embedding : source.matrix(std::array{Part{names.output, vocab}}, hidden, false);
   for (std::int32_t layer = 0; layer < config.num_layers; ++layer) {
     weights.layers.push_back(read_layer(source, config, layer));
   }
@@ -170,17 +171,23 @@ void check_config(const ModelConfig& config) {
   }
 }
 
-GpuWeights load_weights(const Checkpoint& checkpoint, const ModelConfig& config, ThreadPool& pool) {
+GpuWeights load_weights(cuda::Device& device, const Checkpoint& checkpoint, const ModelConfig& config,
+                        ThreadPool& pool) {
+  const cuda::DeviceGuard guard(device.ordinal());
   GpuWeights weights;
-  CheckpointSource source(weights, checkpoint, pool);
-  read_weights(source, config, weights);
+  CheckpointSource source(device, weights, checkpoint, pool);
+  read_weights(source, config, find_embeddings(checkpoint, config.tie_word_embeddings), weights);
   return weights;
 }
 
-GpuWeights random_weights(const ModelConfig& config, std::uint64_t seed) {
+GpuWeights random_weights(cuda::Device& device, const ModelConfig& config, std::uint64_t seed) {
+  const cuda::DeviceGuard guard(device.ordinal());
   GpuWeights weights;
-  RandomSource source(weights, seed);
-  read_weights(source, config, weights);
+  RandomSource source(device, weights, seed);
+  EmbeddingNames names;
+  if (config.tie_word_embeddings) names.output = names.input;
+  read_weights(source, config, names, weights);
+  device.synchronize();  // forward passes run on streams of their own
   return weights;
 }
 

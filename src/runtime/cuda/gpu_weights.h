@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "core/memory.h"
+#include "cuda/device.h"
 #include "runtime/io/model_config.h"
 #include "runtime/io/safetensors.h"
 #include "tca/thread_pool.h"
@@ -44,9 +45,10 @@ void check_config(const ModelConfig& config);
 
 /// Copies a checkpoint; fp32 and fp16 become bf16 on the way. Throws what Checkpoint::get() throws, and kOutOfBudget
 /// when the GPU's memory is too small.
-GpuWeights load_weights(const Checkpoint& checkpoint, const ModelConfig& config, ThreadPool& pool);
+GpuWeights load_weights(cuda::Device& device, const Checkpoint& checkpoint, const ModelConfig& config,
+                        ThreadPool& pool);
 
 /// Matrices of mean 0 and deviation 1 / sqrt(in), norms of 1, no biases: drawn on the GPU, the same for a seed.
-GpuWeights random_weights(const ModelConfig& config, std::uint64_t seed);
+GpuWeights random_weights(cuda::Device& device, const ModelConfig& config, std::uint64_t seed);
 
 }  // namespace tca::runtime::gpu

@@ -35,10 +35,23 @@ struct Preference {
 
 }  // namespace
 
-Products::Products(std::int64_t skinny_rows)
-    : skinny_rows_(std::min(skinny_rows, kMaxSkinnyRows)), workspace_(cuda::Device::get().memory()) {
-  workspace_.reserve(kWorkspaceBytes);
+Workspace::Workspace(cuda::Device& device) : device_(device.shared_from_this()), memory_(device.memory()) {
+  memory_.reserve(kWorkspaceBytes);
+}
+
+Products::Products(const cuda::Device& device, std::int64_t skinny_rows)
+    : skinny_rows_(std::min(skinny_rows, kMaxSkinnyRows)) {
+  const cuda::DeviceGuard guard(device.ordinal());  // the handle is the current GPU's
   check_blas(blas().create(&handle_), "starting");
+}
+
+std::shared_ptr<Workspace> Products::workspace(cuda::Device& device) {
+  const std::lock_guard lock(mutex_);
+  std::erase_if(workspaces_, [](const auto& entry) { return entry.second.expired(); });
+  std::weak_ptr<Workspace>& known = workspaces_[device.stream()];
+  std::shared_ptr<Workspace> workspace = known.lock();
+  if (workspace == nullptr) known = workspace = std::make_shared<Workspace>(device);
+  return workspace;
 }
 
 Products::~Products() {
@@ -53,7 +66,7 @@ void Products::destroy(Plan& plan) noexcept {
   if (plan.operation != nullptr) (void)blas().destroy_operation(plan.operation);
 }
 
-void Products::run(const Product& product, cudaStream_t stream) {
+void Products::run(const Product& product, Workspace& workspace, cudaStream_t stream) {
   if (product.rows == 0) return;
   if (product.rows <= skinny_rows_) {
     const SkinnyProduct skinny = {.weight = product.weight,
@@ -70,16 +83,16 @@ void Products::run(const Product& product, cudaStream_t stream) {
   }
   const Plan& p = plan(product);
   const float one = 1.0f, beta = product.output == Output::kAddF32 ? 1.0f : 0.0f;
-  const auto lock = lock_workspace();
+  const auto lock = workspace.lock();
   check_blas(blas().matmul(handle_, p.operation, &one, product.weight, p.weight, product.x, p.x, &beta, product.out,
-                           p.out, product.out, p.out, &p.algorithm, workspace_.data(), kWorkspaceBytes, stream),
+                           p.out, product.out, p.out, &p.algorithm, workspace.data(), kWorkspaceBytes, stream),
              "multiplying matrices");
 }
 
 const Products::Plan& Products::plan(const Product& product) {
   const Shape shape = {product.rows,     product.in,         product.columns,
                        product.x_stride, product.out_stride, static_cast<std::int64_t>(product.output)};
-  const std::lock_guard lock(plans_mutex_);
+  const std::lock_guard lock(mutex_);
   if (const auto found = plans_.find(shape); found != plans_.end()) return found->second;
   Plan plan;
   try {

@@ -6,9 +6,11 @@
 #include <array>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <mutex>
 
 #include "core/memory.h"
+#include "cuda/device.h"
 #include "runtime/cuda/cublas_lt.h"
 
 namespace tca::runtime::gpu {
@@ -29,22 +31,36 @@ struct Product {
   Output output = Output::kBf16;
 };
 
-/// Thread-safe; all streams that products are queued on must run one after the other, since they share one workspace.
-/// No waiting, no atomics: the same shapes give the same bits. Graphs can record products whose shapes were used
-/// before.
+/// What the products of one stream compute in. A product can be several kernels that meet in it, so nothing else that
+/// uses it may be queued between them: run() holds the lock, and so does who launches a graph with products in it.
+class Workspace {
+ public:
+  explicit Workspace(cuda::Device& device);
+  void* data() const { return memory_.data(); }
+  std::unique_lock<std::mutex> lock() { return std::unique_lock(mutex_); }
+
+ private:
+  std::shared_ptr<cuda::Device> device_;
+  MemoryBlock memory_;
+  std::mutex mutex_;
+};
+
+/// Of one model. Thread-safe. No waiting, no atomics: the same shapes give the same bits, on every stream. Graphs can
+/// record products whose shapes were used before.
 class Products {
  public:
   /// Products of up to skinny_rows rows (at most kMaxSkinnyRows) are the own kernel's.
-  explicit Products(std::int64_t skinny_rows);
+  Products(const cuda::Device& device, std::int64_t skinny_rows);
   ~Products();
   Products(const Products&) = delete;
   Products& operator=(const Products&) = delete;
 
-  /// Throws kUnsupported naming the shape when cuBLASLt has no algorithm for it, kIo when it fails.
-  void run(const Product& product, cudaStream_t stream);
-  /// A product can be several kernels that meet in the workspace: nothing else that uses it may be queued between them.
-  /// run() takes this itself; who launches a graph with products in it holds it meanwhile.
-  std::unique_lock<std::mutex> lock_workspace() { return std::unique_lock(workspace_mutex_); }
+  /// That of all who ask for the same stream, as long as one of them holds it.
+  std::shared_ptr<Workspace> workspace(cuda::Device& device);
+
+  /// Queues it on `stream`: the workspace's, or one that records a graph for it. The GPU is the current device. Throws
+  /// kUnsupported naming the shape when cuBLASLt has no algorithm for it, kIo when it fails.
+  void run(const Product& product, Workspace& workspace, cudaStream_t stream);
 
  private:
   struct Plan {
@@ -59,10 +75,9 @@ class Products {
 
   std::int64_t skinny_rows_;
   cublasLtHandle_t handle_ = nullptr;
-  MemoryBlock workspace_;
-  std::mutex workspace_mutex_;  // while what uses it is queued
-  std::mutex plans_mutex_;
+  std::mutex mutex_;             // of what follows
   std::map<Shape, Plan> plans_;  // addresses of entries stay
+  std::map<cudaStream_t, std::weak_ptr<Workspace>> workspaces_;
 };
 
 }  // namespace tca::runtime::gpu

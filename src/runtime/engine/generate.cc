@@ -11,6 +11,7 @@ GenerateResult generate(Session& session, const Tokenizer& tokenizer, std::span<
   check_argument(options.max_tokens >= 0, "max_tokens is ", options.max_tokens, "; expected 0 or more");
   const auto begin = std::chrono::steady_clock::now();
   Sampler sampler(options.sampling);
+  sampler.note(session.tokens());
   StreamDecoder decoder(tokenizer);
   GenerateResult result;
   std::int64_t read = 0;
@@ -22,7 +23,8 @@ GenerateResult generate(Session& session, const Tokenizer& tokenizer, std::span<
   bool wanted = true;
   while (wanted && static_cast<std::int64_t>(result.ids.size()) < options.max_tokens &&
          session.num_tokens() < session.context_limit()) {
-    const std::int32_t id = sampler.sample(logits, session.tokens());
+    const std::int32_t id = sampler.sample(logits);
+    sampler.note(std::span(&id, 1));
     logits = session.read(std::span(&id, 1));
     ++read;
     if (std::find(options.stop_ids.begin(), options.stop_ids.end(), id) != options.stop_ids.end()) {

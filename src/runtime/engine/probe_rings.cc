@@ -21,14 +21,42 @@ ProbeRings::ProbeRings(Memory& memory, std::int32_t num_layers, std::int32_t cap
   }
 }
 
+ProbeRings ProbeRings::of_same_shape() const {
+  return {queries_.memory(),
+          static_cast<std::int32_t>(num_layers_),
+          static_cast<std::int32_t>(capacity_),
+          num_heads_,
+          head_dim_,
+          dtype_};
+}
+
 ProbeRings ProbeRings::copy() const {
   if (empty()) return {};
-  ProbeRings other(queries_.memory(), static_cast<std::int32_t>(num_layers_), static_cast<std::int32_t>(capacity_),
-                   num_heads_, head_dim_, dtype_);
+  ProbeRings other = of_same_shape();
   other.place_ = place_;
   if (place_.size == 0) return other;
   queries_.memory().copy(other.queries_.data(), queries_.data(), queries_.bytes());
   lse_.memory().copy(other.lse_.data(), lse_.data(), lse_.bytes());
+  return other;
+}
+
+ProbeRings ProbeRings::without_newest(std::int64_t count) const {
+  if (empty()) return {};
+  ProbeRings other = of_same_shape();
+  const std::int64_t left = std::max<std::int64_t>(0, place_.size - count);
+  // From the oldest on, round the end; they lie from slot 0 on then.
+  const std::int64_t oldest = (place_.next_slot - place_.size + capacity_) % capacity_;
+  const std::int64_t before_end = std::min(left, capacity_ - oldest);
+  const auto copy_slots = [&](std::byte* to, const std::byte* from, std::size_t row_bytes) {
+    const std::size_t bytes = static_cast<std::size_t>(before_end) * row_bytes;
+    queries_.memory().copy(to, from + static_cast<std::size_t>(oldest) * row_bytes, bytes);
+    queries_.memory().copy(to + bytes, from, static_cast<std::size_t>(left - before_end) * row_bytes);
+  };
+  for (std::int32_t layer = 0; layer < num_layers_; ++layer) {
+    copy_slots(other.layer_queries(layer), layer_queries(layer), bytes_per_query());
+    copy_slots(other.layer_lse(layer), layer_lse(layer), bytes_per_lse());
+  }
+  other.place_ = {left, left % capacity_};
   return other;
 }
 

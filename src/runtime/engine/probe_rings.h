@@ -22,6 +22,8 @@ class ProbeRings {
   ProbeRings(Memory& memory, std::int32_t num_layers, std::int32_t capacity, std::int32_t num_heads,
              std::int32_t head_dim, DType dtype);
   ProbeRings copy() const;
+  /// A copy without the queries of the last `count` tokens. Those that they had replaced are gone.
+  ProbeRings without_newest(std::int64_t count) const;
   bool empty() const { return capacity_ == 0; }
 
   /// How full the rings are, and the slot that the next query takes.
@@ -57,6 +59,7 @@ class ProbeRings {
   std::size_t bytes_per_lse() const { return static_cast<std::size_t>(num_heads_) * sizeof(float); }
 
  private:
+  ProbeRings of_same_shape() const;
   /// Copies the newest `count` slots' worth of rows, which end before next_slot, from rows that follow one another.
   void put(std::byte* ring, std::size_t row_bytes, const std::byte* rows, std::int64_t count);
   std::byte* layer_queries(std::int32_t layer) const;

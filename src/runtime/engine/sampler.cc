@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <unordered_set>
 
 #include "core/check.h"
 
@@ -26,10 +25,19 @@ Sampler::Sampler(const SamplingOptions& options) : options_(options), random_(op
               o.repetition_penalty, "more than 0; 1 is off");
 }
 
+void Sampler::note(std::span<const std::int32_t> ids) {
+  for (const std::int32_t id : ids) {
+    check_argument(id >= 0, "a noted token's id is ", id, "; expected 0 or more");
+    const auto index = static_cast<std::size_t>(id);
+    if (index >= noted_.size()) noted_.resize(index + 1);
+    noted_[index] = true;
+  }
+}
+
 // The order of the steps is that of the transformers package: repetition penalty, temperature, top-k, top-p, min-p.
-std::int32_t Sampler::sample(std::span<const float> logits, std::span<const std::int32_t> recent) {
+std::int32_t Sampler::sample(std::span<const float> logits) {
   take_candidates(logits);
-  penalise(recent);
+  penalise();
   if (options_.temperature == 0) return std::min_element(candidates_.begin(), candidates_.end(), before)->id;
   keep_top_k();
   weigh();
@@ -48,12 +56,12 @@ void Sampler::take_candidates(std::span<const float> logits) {
   check_argument(!candidates_.empty(), "there is no token to draw: all of ", logits.size(), " logits are -infinity");
 }
 
-void Sampler::penalise(std::span<const std::int32_t> recent) {
+void Sampler::penalise() {
   if (options_.repetition_penalty == 1) return;
-  const std::unordered_set<std::int32_t> seen(recent.begin(), recent.end());
   const auto penalty = static_cast<float>(options_.repetition_penalty);
   for (Candidate& c : candidates_) {
-    if (seen.count(c.id) != 0) c.logit = c.logit < 0 ? c.logit * penalty : c.logit / penalty;
+    const auto id = static_cast<std::size_t>(c.id);
+    if (id < noted_.size() && noted_[id]) c.logit = c.logit < 0 ? c.logit * penalty : c.logit / penalty;
   }
 }
 

@@ -13,7 +13,7 @@ struct SamplingOptions {
   std::int32_t top_k = 0;         // 0: off
   double top_p = 1;               // 1: off
   double min_p = 0;               // 0: off
-  double repetition_penalty = 1;  // 1: off; over the tokens of `recent`
+  double repetition_penalty = 1;  // 1: off; of all tokens that note() was told
   std::uint64_t seed = 0;
 };
 
@@ -21,9 +21,11 @@ class Sampler {
  public:
   /// Throws kInvalidArgument naming the option, its value and its range.
   explicit Sampler(const SamplingOptions& options);
+  /// Tokens that the text has (those sampled are not noted by themselves): what the repetition penalty counts.
+  void note(std::span<const std::int32_t> ids);
   /// Ties: the lower id wins. The same seed and logits give the same tokens on every machine. Throws kInvalidArgument
   /// for logits from which no token can be drawn (NaN, +infinity, -infinity alone).
-  std::int32_t sample(std::span<const float> logits, std::span<const std::int32_t> recent);
+  std::int32_t sample(std::span<const float> logits);
 
  private:
   struct Candidate {
@@ -37,7 +39,7 @@ class Sampler {
   }
 
   void take_candidates(std::span<const float> logits);
-  void penalise(std::span<const std::int32_t> recent);
+  void penalise();
   void keep_top_k();
   void weigh();
   void keep_top_p();
@@ -46,6 +48,7 @@ class Sampler {
   SamplingOptions options_;
   std::mt19937_64 random_;
   std::vector<Candidate> candidates_;
+  std::vector<bool> noted_;  // by id
 };
 
 }  // namespace tca::runtime

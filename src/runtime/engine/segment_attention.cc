@@ -148,12 +148,12 @@ bool SegmentAttention::raise(std::int32_t layer, const std::vector<HeadCertifica
 
 void SegmentAttention::record_certificate(std::int32_t layer, std::vector<HeadCertificate> heads, const KeptSet& kept) {
   if (!certificate_) certificate_.emplace();
-  const std::int64_t window = std::min<std::int64_t>(read_.rule.window, kept.num_tokens);
+  const std::int64_t window = std::min<std::int64_t>(read_.rule.window, kept.num_tokens());
   std::vector<double> shares;
   for (std::int32_t h = 0; h < kept.num_kv_heads(); ++h) {
     const auto head = kept.head(h);
-    const auto core = std::lower_bound(head.begin(), head.end(), kept.num_tokens - window) - head.begin();
-    shares.push_back(static_cast<double>(core + window) / static_cast<double>(kept.num_tokens));
+    const auto core = std::lower_bound(head.begin(), head.end(), kept.num_tokens() - window) - head.begin();
+    shares.push_back(static_cast<double>(core + window) / static_cast<double>(kept.num_tokens()));
   }
   certificate_->layers.push_back(std::move(heads));
   certificate_->kept_share.push_back(std::move(shares));

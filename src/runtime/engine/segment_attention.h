@@ -1,5 +1,5 @@
 // Attention of one read, layer by layer: choose, attend, store, thin. Tensors are where the forward pass computes; on a
-// GPU nothing here waits for it but choosing, certificates, the scores of thinning, and progress.
+// GPU nothing here waits for it but the store of chosen tokens, certificates, the scores of thinning, and progress.
 #pragma once
 
 #include <cstdint>
@@ -44,7 +44,7 @@ class SegmentAttention : public LayerAttention {
   /// Selection and attention times; density of more than one token. The rest is the session's.
   const ReadStats& stats() const { return stats_; }
   /// Of a sparse read that certified.
-  const std::optional<SessionCertificate>& certificate() const { return certificate_; }
+  std::optional<SessionCertificate>& certificate() { return certificate_; }
 
  private:
   struct Choice {

@@ -28,6 +28,12 @@ SessionOptions checked(SessionOptions options, const Model& model, const Backend
   check_argument(&model.device_memory() == &host_memory() || backend.name() == kGpuBackend,
                  "the model lies in GPU memory, but the backend is ", backend.name(), "; use the backend ",
                  kGpuBackend);
+  const std::optional<Stream> stream = backend.stream();
+  check_argument(model.device() == nullptr || !stream || stream->device == model.device()->number(),
+                 "the model lies on GPU ", model.device() == nullptr ? 0 : model.device()->number(),
+                 ", but the backend is on GPU ", stream.value_or(Stream{}).device, "; use one of them for both");
+  check_argument(options.kv_pool == nullptr || options.kv_pool->stream() == stream,
+                 "kv_pool is bound to another stream than the backend; make it with create_kv_pool() of this backend");
   check_argument(options.attention != AttentionMode::kTca || options.profile != nullptr,
                  "attention is tca, which needs a profile of the model; make one with tca calibrate");
   check_argument(std::isfinite(options.keep) && options.keep > 0 && options.keep <= 1, "keep is ", options.keep,
@@ -79,8 +85,8 @@ Session::Impl::Impl(std::shared_ptr<const Model> session_model, const Backend& s
       options(checked(std::move(session_options), *model, *backend)),
       budget(options.profile == nullptr ? nullptr : &options.profile->pick(options.keep, options.objective)),
       rule(budget == nullptr ? SelectionRule{} : options.profile->rule_of(*budget)),
-      state(initial_state()),
-      forward(create_forward(*model, session_pool, options.chunk_tokens)) {}
+      forward(create_forward(*model, session_pool, options.chunk_tokens, backend->stream())),
+      state(initial_state()) {}
 
 Session::Impl::Impl(const Impl& other)
     : model(other.model),
@@ -89,8 +95,8 @@ Session::Impl::Impl(const Impl& other)
       options(other.options),
       budget(other.budget),
       rule(other.rule),
+      forward(create_forward(*model, *pool, options.chunk_tokens, backend->stream())),
       state(other.state.fork()),
-      forward(create_forward(*model, *pool, options.chunk_tokens)),
       last_read(other.last_read),
       certificate(other.certificate) {
   state.tokens = other.state.tokens;
@@ -100,7 +106,7 @@ SessionState Session::Impl::initial_state() const {
   SessionState initial{.cache = KvCache(kv_pool(), kv_shape()), .tokens = {}, .probes = {}, .keep = {}, .attend = {}};
   if (budget == nullptr) return initial;
   const ModelConfig& config = model->config();
-  initial.probes = ProbeRings(model->device_memory(), config.num_layers, rule.probe_queries, config.num_heads,
+  initial.probes = ProbeRings(forward->memory(), config.num_layers, rule.probe_queries, config.num_heads,
                               config.head_dim, kv_shape().dtype);
   initial.keep = shares_of(*budget, false);
   initial.attend = shares_of(*budget, true);
@@ -112,7 +118,7 @@ KvShape Session::Impl::kv_shape() const {
   return {.num_layers = config.num_layers,
           .num_kv_heads = config.num_kv_heads,
           .head_dim = config.head_dim,
-          .dtype = model->compute() == ComputeType::kF32 ? DType::kF32 : DType::kBF16};
+          .dtype = model->precision().kv};
 }
 
 std::shared_ptr<KvPool> Session::Impl::kv_pool() const {
@@ -158,7 +164,7 @@ void Session::Impl::check_read(std::span<const std::int32_t> ids, const ReadOpti
 ReadPlan Session::Impl::plan(std::int64_t n, const ReadOptions& read_options) const {
   const AttentionMode mode = read_options.attention.value_or(options.attention);
   if (budget == nullptr || mode == AttentionMode::kFull) return {};
-  const bool long_enough = n > rule.window + rule.block_size;
+  const bool long_enough = n > std::int64_t{rule.window} + rule.block_size;
   if (mode == AttentionMode::kTca) return {.sparse = long_enough, .thin = true};
   const std::int64_t break_even = backend->break_even_tokens(mean_share(state.attend), model->config().head_dim);
   return {.sparse = long_enough && n >= break_even,
@@ -204,7 +210,7 @@ std::span<const float> Session::Impl::read(std::span<const std::int32_t> ids, co
                               .rule = rule,
                               .plan = read_plan,
                               .state = forked,
-                              .memory = model->device_memory(),
+                              .memory = forward->memory(),
                               .monitor = monitor,
                               .observer = read_options.observer,
                               .attention_units = units});
@@ -218,10 +224,11 @@ std::span<const float> Session::Impl::read(std::span<const std::int32_t> ids, co
     forward->release();
     throw;
   }
+  // Nothing throws from here on, but for a device that fails.
   forward->release();
   std::swap(forked.tokens, state.tokens);
   state = std::move(forked);
-  if (attention.certificate()) certificate = attention.certificate();
+  if (attention.certificate()) certificate = std::move(attention.certificate());
   last_read = attention.stats();
   last_read.tokens = n;
   last_read.sparse = read_plan.sparse;
@@ -259,6 +266,25 @@ void Session::Impl::give_logits(std::int64_t rows, const ReadOptions& read_optio
   logits = {};
 }
 
+void Session::Impl::truncate(std::int64_t num_tokens) {
+  check_argument(num_tokens >= 0 && num_tokens <= std::ssize(state.tokens), "truncate: num_tokens is ", num_tokens,
+                 ", but ", state.tokens.size(), " tokens were read");
+  ProbeRings probes = state.probes.without_newest(std::ssize(state.tokens) - num_tokens);
+  // What --tolerance made of them belongs to tokens that leave.
+  LayerShares keep, attend;
+  if (num_tokens == 0 && budget != nullptr) {
+    keep = shares_of(*budget, false);
+    attend = shares_of(*budget, true);
+  }
+  state.cache.truncate(num_tokens);
+  // Nothing throws from here on.
+  state.tokens.resize(static_cast<std::size_t>(num_tokens));
+  state.probes = std::move(probes);
+  if (num_tokens > 0) return;
+  state.keep = std::move(keep);
+  state.attend = std::move(attend);
+}
+
 double Session::Impl::kept_share() const {
   if (state.tokens.empty()) return 1;
   const KvCache& cache = state.cache;
@@ -289,6 +315,9 @@ std::span<const float> Session::read_batch(std::span<Session* const> sessions, s
   for (Session* session : sessions) impls.push_back(session == nullptr ? nullptr : session->impl_.get());
   return Impl::read_batch(impls, ids);
 }
+
+void Session::truncate(std::int64_t num_tokens) { impl_->truncate(num_tokens); }
+std::int64_t Session::truncation_limit() const { return impl_->state.cache.truncation_limit(); }
 
 Session Session::fork() const { return Session(std::make_unique<Impl>(*impl_)); }
 

@@ -23,7 +23,7 @@ enum class AttentionMode {
 struct SessionOptions {
   AttentionMode attention = AttentionMode::kAuto;
   std::shared_ptr<const Profile> profile = {};  // validated against the model
-  double keep = 0.2;                            // picks the profile's configuration
+  double keep = kUnmeasuredKeep;                // picks the profile's configuration
   std::string objective = "tail-risk";
   std::int64_t max_context = 0;          // tokens; 0: the model's
   std::size_t kv_budget_bytes = 0;       // 0: twice what max_context needs in full, so that a read beside its past fits
@@ -40,7 +40,7 @@ struct SessionOptions {
 using Progress = std::function<bool(std::int64_t done, std::int64_t total)>;
 
 /// Sees every layer's queries and keys (after RoPE) and values of a prompt, contiguous and in the memory that the model
-/// computes in (Model::device_memory()): what calibration reads.
+/// computes in, in the order of the backend's stream: what calibration reads.
 class LayerObserver {
  public:
   virtual ~LayerObserver() = default;
@@ -77,7 +77,8 @@ struct ReadStats {
 /// One thread at a time; sessions that share a model, a backend and a pool may run on several threads.
 class Session {
  public:
-  /// backend and pool must outlive the session. A model in a GPU's memory needs the backend of that GPU.
+  /// backend and pool must outlive the session. A model in a GPU's memory needs the backend of that GPU; everything is
+  /// computed on the backend's stream, so sessions whose backends have streams of their own are read at once.
   Session(std::shared_ptr<const Model> model, const Backend& backend, ThreadPool& pool, SessionOptions options);
   ~Session();
   Session(Session&&) noexcept;
@@ -92,6 +93,13 @@ class Session {
   /// [n, vocab] fp32, valid until one of the sessions reads again or ends. Either succeeds or leaves all of them as
   /// they were; errors name the session.
   static std::span<const float> read_batch(std::span<Session* const> sessions, std::span<const std::int32_t> ids);
+
+  /// Takes the newest tokens back: num_tokens() have been read then. As KvCache::truncate(), and with its limit: what
+  /// the cache has dropped does not come back. Probes go with their tokens, so with a profile the next thinning chooses
+  /// by those that are left and by what is read until then; a fork made in time is exact. Changes nothing when it
+  /// fails.
+  void truncate(std::int64_t num_tokens);
+  std::int64_t truncation_limit() const;  // the cache's
 
   std::int64_t num_tokens() const;                  // read so far
   std::int64_t context_limit() const;               // most tokens it may read: options, model, sliding window
@@ -108,8 +116,8 @@ class Session {
   std::size_t full_kv_bytes() const;
   double kept_share() const;
 
-  /// Saves cache, token ids and what is needed to go on. load refuses a file of another model (fingerprint), naming
-  /// both.
+  /// Saves cache, token ids and what is needed to go on. load refuses a file of another model (its shape, and its
+  /// weights' content), naming both.
   void save(const std::string& path, const std::string& user_text = "") const;
   static Session load(const std::string& path, std::shared_ptr<const Model> model, const Backend& backend,
                       ThreadPool& pool, SessionOptions options, std::string* user_text = nullptr);

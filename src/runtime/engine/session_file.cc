@@ -1,4 +1,4 @@
-// Session files: the KV cache with a JSON text beside it (format tca-session/1) that holds the model's fingerprint, the
+// Session files: the KV cache with a JSON text beside it (format tca-session/2) that holds the model's fingerprint, the
 // token ids, the probes and the user's text. The file is untrusted when it is read back.
 #include <nlohmann/json.hpp>
 #include <string_view>
@@ -13,7 +13,7 @@ namespace {
 
 using nlohmann::json;
 
-constexpr const char* kFormat = "tca-session/1";
+constexpr const char* kFormat = "tca-session/2";
 
 // ---- Bytes as hexadecimal text ----
 
@@ -46,13 +46,15 @@ std::vector<std::byte> from_hex(const json& object, const char* field, const std
   return result;
 }
 
-// ---- Fingerprint ----
+// ---- Model ----
 
-json to_json(const ModelFingerprint& model) {
-  return {{"architecture", model.architecture}, {"num_layers", model.num_layers},
-          {"num_heads", model.num_heads},       {"num_kv_heads", model.num_kv_heads},
-          {"head_dim", model.head_dim},         {"rope", model.rope},
-          {"vocab_size", model.vocab_size},     {"weights_sha256", model.weights_sha256}};
+json model_json(const Model& model) {
+  const ModelFingerprint shape = model.fingerprint();
+  return {{"architecture", shape.architecture},  {"num_layers", shape.num_layers},
+          {"num_heads", shape.num_heads},        {"num_kv_heads", shape.num_kv_heads},
+          {"head_dim", shape.head_dim},          {"rope", shape.rope},
+          {"vocab_size", shape.vocab_size},      {"weights_sha256", shape.weights_sha256},
+          {"content_hash", model.content_hash()}};
 }
 
 ModelFingerprint fingerprint_from(const json& object, const std::string& where) {
@@ -67,6 +69,20 @@ ModelFingerprint fingerprint_from(const json& object, const std::string& where) 
           .rope = get_string(object, "rope", where),
           .vocab_size = number("vocab_size"),
           .weights_sha256 = get_string(object, "weights_sha256", where)};
+}
+
+/// The cache belongs to a shape and to the weights' content; in which files they lie does not matter.
+void check_model(const json& object, const Model& model, const std::string& where) {
+  const std::string at = where + ": model.";
+  const ModelFingerprint saved = fingerprint_from(object, at), actual = model.fingerprint();
+  ModelFingerprint of_these_files = saved;
+  of_these_files.weights_sha256 = actual.weights_sha256;
+  check_argument(of_these_files == actual, where, ": saved with the model ", saved.describe(), ", but this is ",
+                 actual.describe());
+  const std::string content = get_string(object, "content_hash", at);
+  check_argument(content == model.content_hash(), where,
+                 ": saved with other weights of this shape: their content_hash is ", content.substr(0, 40),
+                 ", this model's ", model.content_hash());
 }
 
 // ---- Profile: which configuration the cache was made with, and what --tolerance made of it ----
@@ -181,7 +197,7 @@ void check_shape(const KvShape& stored, const KvShape& expected) {
 void Session::save(const std::string& path, const std::string& user_text) const {
   const Impl& impl = *impl_;
   json object = {{"format", kFormat},
-                 {"model", to_json(impl.model->fingerprint())},
+                 {"model", model_json(*impl.model)},
                  {"tokens", impl.state.tokens},
                  {"user_text", user_text},
                  {"profile", nullptr}};
@@ -212,19 +228,17 @@ Session Session::load(const std::string& path, std::shared_ptr<const Model> mode
     if (get_string(object, "format", where) != kFormat) {
       fail_field(where, "format", object["format"], text("a session file of format ", kFormat));
     }
-    const ModelFingerprint saved = fingerprint_from(get_object(object, "model", where), where + ": model.");
-    const ModelFingerprint actual = impl->model->fingerprint();
-    check_argument(saved == actual, where, ": saved with the model ", saved.describe(), ", but this is ",
-                   actual.describe());
+    check_model(get_object(object, "model", where), *impl->model, where);
     check_shape(shape, impl->kv_shape());
     state.tokens = tokens_from(object, where, config);
     check_argument(static_cast<std::int64_t>(state.tokens.size()) <= impl->most_tokens(), where, ": holds ",
                    state.tokens.size(), " tokens, but the context is at most ", impl->most_tokens());
     saved_text = get_string(object, "user_text", where);
-    if (impl->budget == nullptr || !object.contains("profile") || object["profile"].is_null()) return;
+    const json* const saved_profile = get_optional_object(object, "profile", where);
+    if (impl->budget == nullptr || saved_profile == nullptr) return;
     restore_probes(get_object(object, "probes", where), where + ": probes.", impl->rule, state.probes);
     // Another configuration than the one the cache was made with takes over from here on.
-    if (object["profile"] != profile_json(impl->options, *impl->budget, impl->rule)) return;
+    if (*saved_profile != profile_json(impl->options, *impl->budget, impl->rule)) return;
     state.keep = shares_from(object, "keep", where, state.keep);
     state.attend = shares_from(object, "attend", where, state.attend);
   };

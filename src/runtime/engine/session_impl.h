@@ -22,6 +22,8 @@ struct Session::Impl {
   /// Session::read_batch; the logits are the first session's.
   static std::span<const float> read_batch(std::span<Impl* const> sessions, std::span<const std::int32_t> ids);
 
+  void truncate(std::int64_t num_tokens);
+
   KvShape kv_shape() const;
   std::int64_t most_tokens() const;
   double kept_share() const;
@@ -32,8 +34,8 @@ struct Session::Impl {
   SessionOptions options;
   const ProfileBudget* budget = nullptr;  // of options.profile; null without one
   SelectionRule rule;
+  std::unique_ptr<Forward> forward;  // before the state, part of which lies in its memory
   SessionState state;
-  std::unique_ptr<Forward> forward;
   std::vector<float> logits;
   ReadStats last_read;
   std::optional<SessionCertificate> certificate;
@@ -53,14 +55,13 @@ struct Session::Impl {
     std::int32_t id = 0;
     bool thin = false;
   };
+  class Trial;
   std::span<const float> read_token(std::int32_t id, const ReadPlan& read_plan, std::int64_t num_logits);
   static void read_tokens(std::span<const Token> tokens, std::span<float> out);
   static std::int64_t tokens_of_step(std::span<const Token> tokens, std::int64_t at_once);
   static ReadStats run_tokens(std::span<const Token> tokens, std::span<float> out);
   static void decode_tokens(std::span<const Token> tokens, std::span<float> out);
   ReadStats run_token(std::int32_t id, std::span<float> out);
-  void prepare_token(std::int32_t id);
-  void give_token_up() noexcept;
   static void thin_sessions(std::span<const Token> tokens);
 };
 

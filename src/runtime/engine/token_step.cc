@@ -1,10 +1,12 @@
 // One new token in each of one or more sessions. No fork is made, which for a long past would cost more than the token:
-// what the tokens need is reserved first, and after that nothing runs out.
+// a savepoint takes the token out again when anything fails before all of them are read.
 #include <algorithm>
 #include <chrono>
+#include <new>
 #include <utility>
 
 #include "core/check.h"
+#include "core/kv_savepoint.h"
 #include "runtime/engine/session_impl.h"
 #include "runtime/engine/thinning.h"
 
@@ -80,47 +82,61 @@ std::int64_t Session::Impl::tokens_of_step(std::span<const Token> tokens, std::i
   return count;
 }
 
+/// A session with one more token, which is taken back at the end unless keep() was called. Its query may already lie in
+/// the slot of the ring that is next, where the next token's will lie.
+class Session::Impl::Trial {
+ public:
+  Trial(Impl& session, std::int32_t id)
+      : session_(&session), savepoint_(session.state.cache), place_(session.state.probes.place()) {
+    session.state.tokens.push_back(id);
+  }
+  Trial(Trial&& other) noexcept
+      : session_(std::exchange(other.session_, nullptr)),
+        savepoint_(std::move(other.savepoint_)),
+        place_(other.place_) {}
+  Trial& operator=(Trial&&) = delete;
+  ~Trial() {
+    if (session_ == nullptr) return;
+    session_->state.tokens.pop_back();
+    session_->state.probes.set_place(place_);
+  }
+  void keep() noexcept {
+    savepoint_.keep();
+    session_ = nullptr;
+  }
+
+ private:
+  Impl* session_;
+  KvSavepoint savepoint_;
+  ProbeRings::Place place_;
+};
+
 /// Runs the tokens, all or none, and returns the attention's time.
 ReadStats Session::Impl::run_tokens(std::span<const Token> tokens, std::span<float> out) {
   const std::int64_t at_once = tokens[0].session->forward->max_decode_rows();
   const std::size_t vocab = out.size() / tokens.size();
   ReadStats stats{.tokens = 1};
-  std::size_t prepared = 0, done = 0;
-  try {
-    for (; prepared < tokens.size(); ++prepared) {
-      for_session(prepared, tokens.size(), [&] { tokens[prepared].session->prepare_token(tokens[prepared].id); });
-    }
-    // Nothing throws from here on, but for a device that fails.
-    while (done < tokens.size()) {
-      const auto group = tokens.subspan(done, static_cast<std::size_t>(tokens_of_step(tokens.subspan(done), at_once)));
-      const auto rows = out.subspan(done * vocab, group.size() * vocab);
-      if (at_once > 0) {
-        decode_tokens(group, rows);
-      } else {
-        stats.attention_seconds += group[0].session->run_token(group[0].id, rows).attention_seconds;
-      }
-      done += group.size();
-    }
-  } catch (...) {
-    for (const Token& token : tokens.subspan(done, prepared - done)) token.session->give_token_up();
-    throw;
+  std::vector<Trial> trials;
+  trials.reserve(tokens.size());
+  // The budget first: what it lacks is known before anything is computed.
+  for (std::size_t i = 0; i < tokens.size(); ++i) {
+    for_session(i, tokens.size(), [&] {
+      trials.emplace_back(*tokens[i].session, tokens[i].id);
+      tokens[i].session->state.cache.reserve(1);
+    });
   }
+  for (std::size_t done = 0; done < tokens.size();) {
+    const auto group = tokens.subspan(done, static_cast<std::size_t>(tokens_of_step(tokens.subspan(done), at_once)));
+    const auto rows = out.subspan(done * vocab, group.size() * vocab);
+    if (at_once > 0) {
+      decode_tokens(group, rows);
+    } else {
+      stats.attention_seconds += group[0].session->run_token(group[0].id, rows).attention_seconds;
+    }
+    done += group.size();
+  }
+  for (Trial& trial : trials) trial.keep();
   return stats;
-}
-
-void Session::Impl::prepare_token(std::int32_t id) {
-  state.tokens.push_back(id);
-  try {
-    state.cache.reserve(1);
-  } catch (...) {
-    state.tokens.pop_back();
-    throw;
-  }
-}
-
-void Session::Impl::give_token_up() noexcept {
-  state.tokens.pop_back();
-  state.cache.reserve(0);
 }
 
 /// By the device's own step, attention included.
@@ -140,7 +156,6 @@ void Session::Impl::decode_tokens(std::span<const Token> tokens, std::span<float
 
 /// By the forward pass of a segment of one token. Selects nothing.
 ReadStats Session::Impl::run_token(std::int32_t id, std::span<float> out) {
-  const ProbeRings::Place place = state.probes.place();
   const Progress no_progress;
   ReadMonitor monitor(no_progress, 0);
   SegmentAttention attention({.backend = *backend,
@@ -148,40 +163,36 @@ ReadStats Session::Impl::run_token(std::int32_t id, std::span<float> out) {
                               .rule = rule,
                               .plan = {},
                               .state = state,
-                              .memory = model->device_memory(),
+                              .memory = forward->memory(),
                               .monitor = monitor});
   state.probes.advance(1);
-  try {
-    forward->run(
-        {.ids = std::span(&id, 1), .first_position = std::ssize(state.tokens) - 1, .num_hidden = out.empty() ? 0 : 1},
-        attention);
-    if (!out.empty()) forward->logits(0, 1, out);
-  } catch (...) {
-    state.probes.set_place(place);
-    throw;
-  }
+  forward->run(
+      {.ids = std::span(&id, 1), .first_position = std::ssize(state.tokens) - 1, .num_hidden = out.empty() ? 0 : 1},
+      attention);
+  if (!out.empty()) forward->logits(0, 1, out);
   return attention.stats();
 }
 
-/// Where it is due. Their tokens are read: a budget that is too small for it leaves the tails for the next time.
+/// Where it is due. Their tokens are read: budget or memory that do not suffice leave the tails for the next time.
 void Session::Impl::thin_sessions(std::span<const Token> tokens) {
-  std::vector<ThinParams> layers;
-  for (const Token& token : tokens) {
-    if (!token.thin) continue;
-    Impl& session = *token.session;
-    for (std::int32_t layer = 0; layer < session.model->config().num_layers; ++layer) {
-      layers.push_back({.cache = &session.state.cache,
-                        .layer = layer,
-                        .shares = session.state.keep[static_cast<std::size_t>(layer)],
-                        .rule = session.rule,
-                        .probes = &session.state.probes});
-    }
-  }
-  if (layers.empty()) return;
   try {
-    thin_tails(*tokens[0].session->backend, layers);
+    std::vector<ThinParams> layers;
+    for (const Token& token : tokens) {
+      if (!token.thin) continue;
+      Impl& session = *token.session;
+      for (std::int32_t layer = 0; layer < session.model->config().num_layers; ++layer) {
+        layers.push_back({.cache = &session.state.cache,
+                          .layer = layer,
+                          .shares = session.state.keep[static_cast<std::size_t>(layer)],
+                          .rule = session.rule,
+                          .probes = &session.state.probes});
+      }
+    }
+    if (!layers.empty()) thin_tails(*tokens[0].session->backend, layers);
   } catch (const Error& error) {
     if (error.category() != ErrorCategory::kOutOfBudget) throw;
+  } catch (const std::bad_alloc&) {
+    return;  // the same of the host's memory
   }
 }
 

@@ -1,11 +1,12 @@
 #include "runtime/io/model_config.h"
 
 #include <algorithm>
-#include <filesystem>
+#include <utility>
 
 #include "core/check.h"
 #include "core/file.h"
 #include "core/json.h"
+#include "runtime/io/model_folder.h"
 #include "runtime/io/rope_config.h"
 
 namespace tca::runtime {
@@ -15,6 +16,7 @@ using nlohmann::json;
 
 constexpr std::size_t kMaxFileBytes = std::size_t{16} << 20;
 constexpr std::int64_t kMaxExtent = 1 << 24;  // of any one dimension of a weight
+constexpr std::int64_t kMaxPositions = std::int64_t{1} << 31;
 
 enum class Family { kLlama, kMistral, kQwen2, kQwen3 };
 struct Architecture {
@@ -65,8 +67,6 @@ void refuse_what_is_not_computed(const json& config, const std::string& where) {
   const std::string activation = get_optional_string(config, "hidden_act", where).value_or("silu");
   check_supported(activation == "silu" || activation == "swish", where, ": hidden_act is \"", activation.substr(0, 40),
                   "\"; supported: silu");
-  const double rotary = get_optional_number(config, "partial_rotary_factor", where, 0, 1).value_or(1);
-  check_supported(rotary == 1, where, ": partial_rotary_factor is ", rotary, "; supported: 1");
 }
 
 void read_shape(const json& config, Family family, const std::string& where, ModelConfig& out) {
@@ -98,17 +98,16 @@ void read_shape(const json& config, Family family, const std::string& where, Mod
     fail(ErrorCategory::kBadFile, text(where, ": head_dim is ", out.head_dim, "; expected an even number"));
   }
   const std::int64_t default_max = family == Family::kMistral ? 131072 : family == Family::kLlama ? 2048 : 32768;
-  out.max_position =
-      get_optional_int(config, "max_position_embeddings", where, 1, std::int64_t{1} << 31).value_or(default_max);
+  out.max_position = get_optional_int(config, "max_position_embeddings", where, 1, kMaxPositions).value_or(default_max);
   out.rms_norm_eps = get_optional_number(config, "rms_norm_eps", where, 0, 1).value_or(1e-6);
-  out.tie_word_embeddings = get_optional_bool(config, "tie_word_embeddings", where).value_or(false);
+  const auto tied = config.find("tie_word_embeddings");
+  out.tie_word_embeddings = tied != config.end() && tied->is_boolean() && tied->get<bool>();
 }
 
 void read_biases(const json& config, Family family, const std::string& where, ModelConfig& out) {
-  const bool attention_bias = get_optional_bool(config, "attention_bias", where).value_or(false);
   const bool has_option = family == Family::kLlama || family == Family::kQwen3;
-  out.qkv_bias = family == Family::kQwen2 || (has_option && attention_bias);
-  out.out_bias = has_option && attention_bias;
+  out.out_bias = has_option && get_optional_bool(config, "attention_bias", where).value_or(false);
+  out.qkv_bias = family == Family::kQwen2 || out.out_bias;
   out.mlp_bias = family == Family::kLlama && get_optional_bool(config, "mlp_bias", where).value_or(false);
   out.qk_norm = family == Family::kQwen3;
 }
@@ -130,67 +129,67 @@ std::optional<bool> layers_slide(const json& config, const ModelConfig& model, c
   return slide;
 }
 
+// Without layer_types, layers from this one on slide.
+std::int64_t first_sliding_layer(const json& config, const std::string& where) {
+  return get_optional_int(config, "max_window_layers", where, 0, 1 << 20).value_or(28);
+}
+
 void read_sliding_window(const json& config, Family family, const std::string& where, ModelConfig& out) {
   constexpr std::int64_t kDefault = 4096;
   if (family == Family::kLlama) return;
+  const bool has_switch = family != Family::kMistral;
+  if (has_switch && !get_optional_bool(config, "use_sliding_window", where).value_or(false)) return;
   const bool is_null = config.contains("sliding_window") && config["sliding_window"].is_null();
   auto window = get_optional_int(config, "sliding_window", where, 1, std::int64_t{1} << 31);
   if (!window && !is_null) window = kDefault;
-  if (family == Family::kMistral) {
-    out.sliding_window = window;
-    return;
-  }
   const auto by_type = layers_slide(config, out, where);
-  if (!get_optional_bool(config, "use_sliding_window", where).value_or(false)) return;
-  // Layers from max_window_layers on slide.
-  const std::int64_t first = get_optional_int(config, "max_window_layers", where, 0, 1 << 20).value_or(28);
-  if (by_type.value_or(first < out.num_layers)) out.sliding_window = window;
+  if (by_type ? !*by_type : has_switch && first_sliding_layer(config, where) >= out.num_layers) return;
+  out.sliding_window = window;
 }
 
-std::optional<DType> read_dtype(const json& config, const std::string& where) {
-  for (const char* field : {"dtype", "torch_dtype"}) {
-    const auto name = get_optional_string(config, field, where);
-    if (!name) continue;
-    if (*name == "bfloat16") return DType::kBF16;
-    if (*name == "float16") return DType::kF16;
-    if (*name == "float32") return DType::kF32;
-    fail(ErrorCategory::kUnsupported,
-         text(where, ": ", field, " is \"", name->substr(0, 40), "\"; supported: bfloat16, float16, float32"));
-  }
-  return std::nullopt;
-}
-
-// Adds the ids of a field that holds one id, several or none.
-void add_ids(const json& config, const char* field, const std::string& where, std::int32_t vocab_size,
-             std::vector<std::int32_t>& ids) {
+// Adds the stop tokens of a field that holds one id, several or none. Numbers that are no token's, such as -1 for
+// "none", can never be produced.
+void add_eos_tokens(const json& config, const std::string& where, ModelConfig& out) {
+  const char* const field = "eos_token_id";
   const auto value = config.find(field);
   if (value == config.end() || value->is_null()) return;
   for (const json& id : value->is_array() ? *value : json::array({*value})) {
-    if (!id.is_number_unsigned() || id.get<std::uint64_t>() >= static_cast<std::uint64_t>(vocab_size)) {
-      fail_field(where, field, id, text("a token id in [0, ", vocab_size, "), or an array of such"));
+    if (!id.is_number_integer()) fail_field(where, field, id, "a token's id, or an array of such");
+    if (id.is_number_unsigned() && id.get<std::uint64_t>() < static_cast<std::uint64_t>(out.vocab_size)) {
+      const auto token = id.get<std::int32_t>();
+      if (std::find(out.eos_tokens.begin(), out.eos_tokens.end(), token) == out.eos_tokens.end()) {
+        out.eos_tokens.push_back(token);
+      }
+    } else if (id != -1) {
+      out.warnings.push_back(
+          text(where, ": ", field, " has ", id.dump(), ", but ids go up to ", out.vocab_size - 1, "; it is left out"));
     }
-    const auto token = id.get<std::int32_t>();
-    if (std::find(ids.begin(), ids.end(), token) == ids.end()) ids.push_back(token);
   }
 }
 
-void read_tokens(const json& config, const std::string& where, ModelConfig& out) {
-  add_ids(config, "eos_token_id", where, out.vocab_size, out.eos_tokens);
-  std::vector<std::int32_t> bos;
-  add_ids(config, "bos_token_id", where, out.vocab_size, bos);
-  if (!out.bos_token && !bos.empty()) out.bos_token = bos.front();
-}
-
 json read_object(const std::string& path) {
-  json config = parse_json(read_file(path, kMaxFileBytes), path);
+  json config = parse_python_json(read_file(path, kMaxFileBytes), path);
   if (!config.is_object()) fail(ErrorCategory::kBadFile, path + ": expected a JSON object");
   return config;
+}
+
+// The model can be used without this file, whatever is wrong with it.
+void read_generation_config(const std::string& path, ModelConfig& out) {
+  if (!has_entry(path)) return;
+  ModelConfig with = out;
+  try {
+    add_eos_tokens(read_object(path), path, with);
+    out = std::move(with);
+  } catch (const Error& error) {
+    out.warnings.push_back(text(error.what(), "; the file is left out, and its stop tokens with it"));
+  }
 }
 
 }  // namespace
 
 ModelConfig ModelConfig::load(const std::string& dir) {
   const std::string path = dir + "/config.json";
+  if (!has_entry(path)) fail_without(dir, ModelPart::kConfig);
   const json config = read_object(path);
   const Architecture& architecture = find_architecture(config, path);
   ModelConfig result;
@@ -199,12 +198,10 @@ ModelConfig ModelConfig::load(const std::string& dir) {
   read_shape(config, architecture.family, path, result);
   read_biases(config, architecture.family, path, result);
   read_sliding_window(config, architecture.family, path, result);
-  result.dtype = read_dtype(config, path).value_or(result.dtype);
   result.rope = read_rope(config, result.max_position, path);
-  read_tokens(config, path, result);
-  const std::string generation = dir + "/generation_config.json";
-  std::error_code ignored;
-  if (std::filesystem::exists(generation, ignored)) read_tokens(read_object(generation), generation, result);
+  result.max_position = std::min(result.rope.reach().value_or(result.max_position), kMaxPositions);
+  add_eos_tokens(config, path, result);
+  read_generation_config(dir + "/generation_config.json", result);
   return result;
 }
 

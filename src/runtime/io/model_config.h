@@ -6,8 +6,6 @@
 #include <string>
 #include <vector>
 
-#include "tca/tensor.h"
-
 namespace tca::runtime {
 
 enum class RopeScaling { kNone, kLinear, kLlama3, kYarn };
@@ -25,27 +23,29 @@ struct RopeConfig {
   std::optional<double> attention_factor = {}, mscale = {}, mscale_all_dim = {};
   bool truncate = true;
   std::string describe() const;  // for fingerprints
+  /// Tokens that yarn stretches the context to: the length it was trained with times the factor. Nothing for others.
+  std::optional<std::int64_t> reach() const;
 };
 
 struct ModelConfig {
   std::string architecture;  // "LlamaForCausalLM" | "MistralForCausalLM" | "Qwen2ForCausalLM" | "Qwen3ForCausalLM"
   std::int32_t hidden_size = 0, num_layers = 0, num_heads = 0, num_kv_heads = 0, head_dim = 0;
   std::int32_t intermediate_size = 0, vocab_size = 0;
-  std::int64_t max_position = 0;
+  std::int64_t max_position = 0;  // longest context: max_position_embeddings, or what the rope's scaling reaches
   double rms_norm_eps = 1e-6;
-  bool tie_word_embeddings = false;
-  bool qkv_bias = false;  // Qwen2; Llama with attention_bias (then o_proj has one too)
+  bool tie_word_embeddings = false;  // what the file says; what is stored decides (find_embeddings)
+  bool qkv_bias = false;             // Qwen2; Llama with attention_bias (then o_proj has one too)
   bool out_bias = false;
   bool mlp_bias = false;
   bool qk_norm = false;                        // Qwen3
   std::optional<std::int64_t> sliding_window;  // contexts longer than this are refused by name
-  DType dtype = DType::kBF16;                  // of the stored weights
   RopeConfig rope;
-  std::optional<std::int32_t> bos_token;
   std::vector<std::int32_t> eos_tokens;  // config.json and generation_config.json together
+  /// What is odd about the model's files although it can be used, for whoever loads it to show to people.
+  std::vector<std::string> warnings = {};
 
-  /// Reads dir/config.json (and generation_config.json). Throws tca::Error naming file, field, value and what is
-  /// supported.
+  /// Reads dir/config.json (and generation_config.json) as Transformers does: fields that it does not use may be
+  /// anything. Throws tca::Error naming file, field, value and what is supported.
   static ModelConfig load(const std::string& dir);
 };
 

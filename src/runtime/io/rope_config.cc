@@ -1,5 +1,6 @@
 #include "runtime/io/rope_config.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "core/check.h"
@@ -14,13 +15,18 @@ constexpr double kMaxTheta = 1e15;
 constexpr double kMaxFactor = 1e6;
 constexpr double kMaxPosition = 1e12;
 
+// What Python takes for false.
+bool is_nothing(const json& value) {
+  return value.is_null() || value == false || value == 0 || value == "" || (value.is_structured() && value.empty());
+}
+
 // The object that describes scaling, and its name for messages; an empty one when there is none.
 std::pair<json, std::string> find_parameters(const json& config, const std::string& where) {
   for (const char* field : {"rope_scaling", "rope_parameters"}) {
     const auto found = config.find(field);
-    if (found == config.end() || found->is_null()) continue;
+    if (found == config.end() || is_nothing(*found)) continue;
     if (!found->is_object()) fail_field(where, field, *found, "an object or null");
-    if (!found->empty()) return {*found, text(where, ": ", field, ".")};
+    return {*found, text(where, ": ", field, ".")};
   }
   return {json::object(), where};
 }
@@ -68,6 +74,14 @@ void read_yarn(const json& rope, std::int64_t max_position, const std::string& w
   out.truncate = get_optional_bool(rope, "truncate", where).value_or(true);
 }
 
+// Of these architectures only those with scaling look at the field.
+void refuse_partial_rotation(const json& rope, const std::string& where, const json& config, const std::string& file) {
+  const char* const field = "partial_rotary_factor";
+  const bool inside = rope.contains(field);
+  const double share = get_optional_number(inside ? rope : config, field, inside ? where : file, 0, 1).value_or(1);
+  check_supported(share == 1, inside ? where : file + ": ", field, " is ", share, "; supported: 1");
+}
+
 }  // namespace
 
 RopeConfig read_rope(const json& config, std::int64_t max_position, const std::string& file) {
@@ -79,9 +93,6 @@ RopeConfig read_rope(const json& config, std::int64_t max_position, const std::s
   RopeConfig out;
   out.theta = get_optional_above(rope, "rope_theta", where, 1, kMaxTheta)
                   .value_or(get_optional_above(config, "rope_theta", file, 1, kMaxTheta).value_or(out.theta));
-  const double rotary = get_optional_number(rope, "partial_rotary_factor", where, 0, 1).value_or(1);
-  check_supported(rotary == 1, where, "partial_rotary_factor is ", rotary, "; supported: 1");
-
   const auto named = get_optional_string(rope, "rope_type", where);
   const std::string type = named ? *named : get_optional_string(rope, "type", where).value_or("default");
   if (type == "llama3" || type == "yarn") {
@@ -90,6 +101,7 @@ RopeConfig read_rope(const json& config, std::int64_t max_position, const std::s
     out.original_max_position =
         get_optional_above(config, "original_max_position_embeddings", file, 0, kMaxPosition).value_or(own);
   }
+  if (type != "default") refuse_partial_rotation(rope, where, config, file);
   if (type == "linear") {
     out.scaling = RopeScaling::kLinear;
     out.factor = get_number(rope, "factor", where, 1, kMaxFactor);
@@ -104,6 +116,11 @@ RopeConfig read_rope(const json& config, std::int64_t max_position, const std::s
                     "\"; supported: default, linear, llama3, yarn");
   }
   return out;
+}
+
+std::optional<std::int64_t> RopeConfig::reach() const {
+  if (scaling != RopeScaling::kYarn) return std::nullopt;
+  return static_cast<std::int64_t>(std::max(1.0, std::round(original_max_position * factor)));
 }
 
 std::string RopeConfig::describe() const {

@@ -22,6 +22,23 @@ tag tag_of(WeightLayout layout) {
 
 }  // namespace
 
+bool has_bf16_kernels() {
+  try {
+    const OneOpenMpThread one_thread;
+    const BlockShape shape{.rows = 16,
+                           .in = 64,
+                           .columns = 64,
+                           .out_stride = 64,
+                           .out_dtype = DType::kBF16,
+                           .add = false,
+                           .bias = false,
+                           .layout = WeightLayout::kStored};
+    return BlockProduct(dnnl::engine(dnnl::engine::kind::cpu, 0), shape).optimised();
+  } catch (const dnnl::error&) {
+    return false;  // no implementation at all for this CPU
+  }
+}
+
 BlockProduct::BlockProduct(const dnnl::engine& engine, const BlockShape& shape) : engine_(engine) {
   if (!compile(shape, shape.layout)) compile(shape, shape.otherwise);
 }
@@ -29,8 +46,8 @@ BlockProduct::BlockProduct(const dnnl::engine& engine, const BlockShape& shape) 
 /// False when oneDNN wants another packed layout than ours.
 bool BlockProduct::compile(const BlockShape& s, WeightLayout layout) {
   layout_ = layout;
-  x_ = memory::desc({s.rows, s.in}, type_of(s.dtype), tag::ab);
-  weight_ = memory::desc({s.in, s.columns}, type_of(s.dtype), tag_of(layout));
+  x_ = memory::desc({s.rows, s.in}, memory::data_type::bf16, tag::ab);
+  weight_ = memory::desc({s.in, s.columns}, memory::data_type::bf16, tag_of(layout));
   out_ = memory::desc({s.rows, s.columns}, type_of(s.out_dtype), memory::dims{s.out_stride, 1});
   if (s.bias) bias_ = memory::desc({1, s.columns}, memory::data_type::f32, tag::ab);
   dnnl::primitive_attr attributes;

@@ -1,4 +1,4 @@
-// One product of a block of rows by oneDNN, on the calling thread. Only where the build has oneDNN.
+// One product of a block of rows of bf16 by oneDNN, on the calling thread. Only where the build has oneDNN.
 #pragma once
 
 #include <omp.h>
@@ -30,13 +30,16 @@ enum class WeightLayout { kStored, kTransposed, kPacked };
 
 struct BlockShape {
   std::int64_t rows, in, columns, out_stride;
-  DType dtype, out_dtype;
+  DType out_dtype;
   bool add, bias;
-  WeightLayout layout;  // kPacked, of bf16 alone: where oneDNN has it, else `otherwise`
+  WeightLayout layout;  // kPacked: where oneDNN has it, else `otherwise`
   WeightLayout otherwise = WeightLayout::kStored;
-  auto key() const { return std::tie(rows, in, columns, out_stride, dtype, out_dtype, add, bias, layout, otherwise); }
+  auto key() const { return std::tie(rows, in, columns, out_stride, out_dtype, add, bias, layout, otherwise); }
   bool operator<(const BlockShape& other) const { return key() < other.key(); }
 };
+
+/// Whether oneDNN has more than a plain loop for such products on this CPU.
+bool has_bf16_kernels();
 
 /// What oneDNN compiled for a shape. One OpenMP thread must be set when it is made and when it runs.
 class BlockProduct {

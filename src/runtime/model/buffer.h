@@ -2,8 +2,8 @@
 #pragma once
 
 #include <cstddef>
-#include <cstdlib>
 #include <memory>
+#include <new>
 
 #include "core/check.h"
 
@@ -16,8 +16,9 @@ class Buffer {
   std::byte* reserve(std::size_t bytes) {
     if (bytes <= capacity_) return data_.get();
     release();
-    const std::size_t rounded = (bytes + kAlignment - 1) / kAlignment * kAlignment;
-    data_.reset(static_cast<std::byte*>(std::aligned_alloc(kAlignment, rounded)));
+    constexpr auto kUnit = static_cast<std::size_t>(kAlignment);
+    const std::size_t rounded = (bytes + kUnit - 1) / kUnit * kUnit;
+    data_.reset(static_cast<std::byte*>(::operator new(rounded, kAlignment, std::nothrow)));
     if (data_ == nullptr) {
       fail(ErrorCategory::kIo, text("the system has no ", rounded,
                                     " bytes of memory left for activations; use a "
@@ -38,9 +39,9 @@ class Buffer {
   }
 
  private:
-  static constexpr std::size_t kAlignment = 64;  // one cache line, one AVX-512 register
+  static constexpr std::align_val_t kAlignment{64};  // one cache line, one AVX-512 register
   struct Free {
-    void operator()(std::byte* p) const { std::free(p); }
+    void operator()(std::byte* p) const { ::operator delete(p, kAlignment); }
   };
   std::unique_ptr<std::byte, Free> data_;
   std::size_t capacity_ = 0;

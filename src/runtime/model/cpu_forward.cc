@@ -13,13 +13,15 @@ constexpr std::int64_t kChunkStep = 256;
 // A segment up to this long keeps its buffers for the next read: 64 rows of an 8B model are some 10 MiB.
 constexpr std::int64_t kKeepRows = 64;
 
+std::int64_t size_of(DType dtype) { return static_cast<std::int64_t>(dtype_size(dtype)); }
+
 }  // namespace
 
 CpuForward::CpuForward(const Model& model, ThreadPool& pool, std::int64_t chunk_tokens)
     : model_(&model),
       pool_(&pool),
       chunk_((chunk_tokens + kChunkStep - 1) / kChunkStep * kChunkStep),
-      dtype_(model.compute() == ComputeType::kF32 ? DType::kF32 : DType::kBF16),
+      precision_(model.precision()),
       hidden_(model.config().hidden_size),
       q_width_(std::int64_t{model.config().num_heads} * model.config().head_dim),
       kv_width_(std::int64_t{model.config().num_kv_heads} * model.config().head_dim),
@@ -62,27 +64,30 @@ void CpuForward::normalise(Rows rows, const std::vector<float>& weight) {
             .rows = rows.count,
             .width = hidden_,
             .eps = static_cast<float>(model_->config().rms_norm_eps),
-            .dtype = dtype_},
+            .dtype = precision_.activations},
            *pool_);
 }
 
 void CpuForward::project(Rows rows, const LayerWeights& w) {
-  const std::array<Product, 2> kv = {Product{&w.k, normed_.data(), kv_row(k_, rows.begin), dtype_},
-                                     Product{&w.v, normed_.data(), kv_row(v_, rows.begin), dtype_}};
+  const DType x = precision_.activations, apart = precision_.activations;
   const std::int64_t begin = std::max(rows.begin, first_query_), end = rows.begin + rows.count;
-  if (begin == rows.begin) {
-    const std::array<Product, 3> qkv = {Product{&w.q, normed_.data(), q_row(rows.begin), dtype_}, kv[0], kv[1]};
-    return products_.run(rows.count, qkv, *pool_, cancel_);
-  }
-  products_.run(rows.count, kv, *pool_, cancel_);
+  const Product k{
+      .linear = &w.k, .x = normed_.data(), .x_dtype = x, .out = unrotated_k(rows.begin), .out_dtype = apart};
+  const Product v{
+      .linear = &w.v, .x = normed_.data(), .x_dtype = x, .out = kv_row(v_, rows.begin), .out_dtype = precision_.kv};
+  Product q{.linear = &w.q, .x = normed_.data(), .x_dtype = x, .out = unrotated_q(begin), .out_dtype = apart};
+  if (begin == rows.begin) return products_.run(rows.count, std::array{q, k, v}, *pool_, cancel_);
+  products_.run(rows.count, std::array{k, v}, *pool_, cancel_);
   if (begin >= end) return;
-  const std::byte* x = normed_.data() + (begin - rows.begin) * hidden_ * static_cast<std::int64_t>(dtype_size(dtype_));
-  products_.run(end - begin, std::array{Product{&w.q, x, q_row(begin), dtype_}}, *pool_, cancel_);
+  q.x = normed_.data() + (begin - rows.begin) * hidden_ * size_of(x);
+  products_.run(end - begin, std::array{q}, *pool_, cancel_);
 }
 
 void CpuForward::rotate(Rows rows, const LayerWeights& w) {
-  const auto heads = [&](void* x, std::int64_t begin, std::int32_t count, const std::vector<float>& norm) {
+  const auto heads = [&](const void* x, void* out, std::int64_t begin, std::int32_t count,
+                         const std::vector<float>& norm) {
     norm_and_rotate({.x = x,
+                     .out = out,
                      .norm = norm.empty() ? nullptr : norm.data(),
                      .cos = rope_.cos(begin),
                      .sin = rope_.sin(begin),
@@ -90,58 +95,77 @@ void CpuForward::rotate(Rows rows, const LayerWeights& w) {
                      .heads = count,
                      .head_dim = model_->config().head_dim,
                      .eps = static_cast<float>(model_->config().rms_norm_eps),
-                     .dtype = dtype_},
+                     .dtype = precision_.activations,
+                     .out_dtype = precision_.kv},
                     *pool_);
   };
   const std::int64_t begin = std::max(rows.begin, first_query_);
-  if (begin < rows.begin + rows.count) heads(q_row(begin), begin, model_->config().num_heads, w.q_norm);
-  heads(kv_row(k_, rows.begin), rows.begin, model_->config().num_kv_heads, w.k_norm);
+  if (begin < rows.begin + rows.count) {
+    heads(unrotated_q(begin), q_row(begin), begin, model_->config().num_heads, w.q_norm);
+  }
+  heads(unrotated_k(rows.begin), kv_row(k_, rows.begin), rows.begin, model_->config().num_kv_heads, w.k_norm);
 }
 
 void CpuForward::add_attention(Rows rows, const LayerWeights& w) {
-  float* x = x_.as<float>() + rows.begin * hidden_;
-  products_.run(rows.count, std::array{Product{&w.o, q_row(rows.begin), x, DType::kF32, true}}, *pool_, cancel_);
+  const Product o{.linear = &w.o,
+                  .x = q_row(rows.begin),
+                  .x_dtype = precision_.kv,
+                  .out = x_.as<float>() + rows.begin * hidden_,
+                  .out_dtype = DType::kF32,
+                  .add = true};
+  products_.run(rows.count, std::array{o}, *pool_, cancel_);
 }
 
 void CpuForward::add_mlp(Rows rows, const LayerWeights& w) {
-  products_.run(rows.count,
-                std::array{Product{&w.gate, normed_.data(), gate_.data(), dtype_},
-                           Product{&w.up, normed_.data(), up_.data(), dtype_}},
-                *pool_, cancel_);
-  swiglu(gate_.data(), up_.data(), dtype_, rows.count, inner_, *pool_);
-  float* x = x_.as<float>() + rows.begin * hidden_;
-  products_.run(rows.count, std::array{Product{&w.down, gate_.data(), x, DType::kF32, true}}, *pool_, cancel_);
+  const DType type = precision_.activations;
+  const Product gate{.linear = &w.gate, .x = normed_.data(), .x_dtype = type, .out = gate_.data(), .out_dtype = type};
+  const Product up{.linear = &w.up, .x = normed_.data(), .x_dtype = type, .out = up_.data(), .out_dtype = type};
+  products_.run(rows.count, std::array{gate, up}, *pool_, cancel_);
+  swiglu(gate_.data(), up_.data(), type, rows.count, inner_, *pool_);
+  const Product down{.linear = &w.down,
+                     .x = gate_.data(),
+                     .x_dtype = type,
+                     .out = x_.as<float>() + rows.begin * hidden_,
+                     .out_dtype = DType::kF32,
+                     .add = true};
+  products_.run(rows.count, std::array{down}, *pool_, cancel_);
 }
 
 void CpuForward::logits(std::int64_t first, std::int64_t rows, std::span<float> out) {
   const Weights& weights = model_->weights();
-  logits_normed_.reserve(static_cast<std::size_t>(rows * hidden_) * dtype_size(dtype_));
+  logits_normed_.reserve(static_cast<std::size_t>(rows * hidden_ * size_of(precision_.activations)));
   rms_norm({.x = x_.as<float>() + (first_output_ + first) * hidden_,
             .weight = weights.final_norm.data(),
             .out = logits_normed_.data(),
             .rows = rows,
             .width = hidden_,
             .eps = static_cast<float>(model_->config().rms_norm_eps),
-            .dtype = dtype_},
+            .dtype = precision_.activations},
            *pool_);
-  products_.run(rows, std::array{Product{&weights.lm_head, logits_normed_.data(), out.data(), DType::kF32}}, *pool_);
+  const Product product{.linear = &weights.lm_head,
+                        .x = logits_normed_.data(),
+                        .x_dtype = precision_.activations,
+                        .out = out.data(),
+                        .out_dtype = DType::kF32};
+  products_.run(rows, std::array{product}, *pool_);
 }
 
 void CpuForward::prepare(const Segment& segment) {
   n_ = static_cast<std::int64_t>(segment.ids.size());
   cancel_ = segment.cancel;
   rope_.fill(frequencies_, segment.first_position, n_, *pool_);
-  const auto bytes = [&](std::int64_t rows, std::int64_t width) {
-    return static_cast<std::size_t>(rows * width) * dtype_size(dtype_);
+  const auto bytes = [](std::int64_t rows, std::int64_t width, DType dtype) {
+    return static_cast<std::size_t>(rows * width * size_of(dtype));
   };
-  x_.reserve(static_cast<std::size_t>(n_ * hidden_) * sizeof(float));
-  q_.reserve(bytes(n_, q_width_));
-  k_.reserve(bytes(n_, kv_width_));
-  v_.reserve(bytes(n_, kv_width_));
+  x_.reserve(bytes(n_, hidden_, DType::kF32));
+  q_.reserve(bytes(n_, q_width_, precision_.kv));
+  k_.reserve(bytes(n_, kv_width_, precision_.kv));
+  v_.reserve(bytes(n_, kv_width_, precision_.kv));
   const std::int64_t rows = std::min(n_, chunk_);
-  normed_.reserve(bytes(rows, hidden_));
-  gate_.reserve(bytes(rows, inner_));
-  up_.reserve(bytes(rows, inner_));
+  const std::int64_t apart = rotates_apart() ? q_width_ : 0;
+  normed_.reserve(bytes(rows, hidden_, precision_.activations));
+  gate_.reserve(bytes(rows, std::max(inner_, apart), precision_.activations));
+  up_.reserve(bytes(rows, std::max(inner_, apart), precision_.activations));
 }
 
 void CpuForward::release() {
@@ -156,23 +180,23 @@ void CpuForward::for_chunks(std::int64_t begin, std::int64_t end, const Task& ta
 }
 
 void* CpuForward::q_row(std::int64_t row) const {
-  return q_.data() + (row - first_query_) * q_width_ * static_cast<std::int64_t>(dtype_size(dtype_));
+  return q_.data() + (row - first_query_) * q_width_ * size_of(precision_.kv);
 }
 
 void* CpuForward::kv_row(const Buffer& buffer, std::int64_t row) const {
-  return buffer.data() + row * kv_width_ * static_cast<std::int64_t>(dtype_size(dtype_));
+  return buffer.data() + row * kv_width_ * size_of(precision_.kv);
 }
 
 MutableTensorView CpuForward::queries() const {
-  return contiguous(q_row(first_query_), dtype_, n_ - first_query_, model_->config().num_heads,
+  return contiguous(q_row(first_query_), precision_.kv, n_ - first_query_, model_->config().num_heads,
                     model_->config().head_dim);
 }
 TensorView CpuForward::keys() const {
-  return contiguous(static_cast<const void*>(k_.data()), dtype_, n_, model_->config().num_kv_heads,
+  return contiguous(static_cast<const void*>(k_.data()), precision_.kv, n_, model_->config().num_kv_heads,
                     model_->config().head_dim);
 }
 TensorView CpuForward::values() const {
-  return contiguous(static_cast<const void*>(v_.data()), dtype_, n_, model_->config().num_kv_heads,
+  return contiguous(static_cast<const void*>(v_.data()), precision_.kv, n_, model_->config().num_kv_heads,
                     model_->config().head_dim);
 }
 

@@ -37,11 +37,15 @@ class CpuForward final : public Forward {
   TensorView values() const;
   void* q_row(std::int64_t row) const;
   void* kv_row(const Buffer& buffer, std::int64_t row) const;
+  /// q and k before rotation: where they stay, or apart when they are rounded afterwards.
+  bool rotates_apart() const { return precision_.activations != precision_.kv; }
+  void* unrotated_q(std::int64_t row) const { return rotates_apart() ? gate_.data() : q_row(row); }
+  void* unrotated_k(std::int64_t row) const { return rotates_apart() ? up_.data() : kv_row(k_, row); }
 
   const Model* model_;
   ThreadPool* pool_;
   std::int64_t chunk_;
-  DType dtype_;  // of products and activations; the residual stream x is fp32
+  Precision precision_;  // of activations, and of q, k and v; the residual stream x is fp32
   std::int64_t hidden_, q_width_, kv_width_, inner_;
   RopeFrequencies frequencies_;
   MatrixProducts products_;
@@ -55,7 +59,7 @@ class CpuForward final : public Forward {
   Buffer x_;              // [n, hidden] fp32
   Buffer q_, k_, v_;      // [n - first_query, Hq * d], [n, Hk * d] twice
   Buffer normed_;         // [chunk, hidden]
-  Buffer gate_, up_;      // [chunk, intermediate]
+  Buffer gate_, up_;      // [chunk, intermediate]; before that q and k of a chunk until they are rotated
   Buffer logits_normed_;  // [rows, hidden]
 };
 

@@ -4,8 +4,10 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 
+#include "core/memory.h"
 #include "runtime/model/model.h"
 #include "tca/kv_cache.h"
 #include "tca/tensor.h"
@@ -53,6 +55,8 @@ struct DecodeRow {
 class Forward {
  public:
   virtual ~Forward() = default;
+  /// Where it computes, in the order of its stream: activations, what attention is given, probes.
+  virtual Memory& memory() const { return host_memory(); }
   /// Leaves the hidden states of the segment's last num_hidden tokens for logits().
   virtual void run(const Segment& segment, LayerAttention& attention) = 0;
   /// Logits [count, vocab] of those tokens from `first` on, until the next call of run() or release().
@@ -62,11 +66,13 @@ class Forward {
 
   /// Most rows of one decode(); 0: this device reads tokens through run() alone.
   virtual std::int64_t max_decode_rows() const { return 0; }
-  /// One token a row, attention included: logits [rows, vocab] in host memory.
+  /// One token a row, attention included: logits [rows, vocab] in host memory. When it throws, caches may hold their
+  /// token or not: the caller has savepoints (core/kv_savepoint.h).
   virtual void decode(std::span<const DecodeRow> rows, std::span<float> logits);
 };
 
-/// Of the kind that the model's device needs.
-std::unique_ptr<Forward> create_forward(const Model& model, ThreadPool& pool, std::int64_t chunk_tokens);
+/// Of the kind that the model's device needs; on the stream of the backend whose attention it takes.
+std::unique_ptr<Forward> create_forward(const Model& model, ThreadPool& pool, std::int64_t chunk_tokens,
+                                        const std::optional<Stream>& stream = std::nullopt);
 
 }  // namespace tca::runtime

@@ -109,10 +109,13 @@ void multiply_rows_of(const kernels::MultiplyRows& p, const float* scales) {
   }
 }
 
+template <class T>
+void multiply_rows_to(const kernels::MultiplyRows& p, const float* scales) {
+  p.out_dtype == DType::kF32 ? multiply_rows_of<T, float>(p, scales) : multiply_rows_of<T, std::uint16_t>(p, scales);
+}
+
 void MultiplyRowsTarget(const kernels::MultiplyRows& p, const float* scales) {
-  if (p.dtype == DType::kF32) return multiply_rows_of<float, float>(p, scales);
-  if (p.out_dtype == DType::kF32) return multiply_rows_of<std::uint16_t, float>(p, scales);
-  multiply_rows_of<std::uint16_t, std::uint16_t>(p, scales);
+  p.dtype == DType::kF32 ? multiply_rows_to<float>(p, scales) : multiply_rows_to<std::uint16_t>(p, scales);
 }
 
 /// bf16 to the nearest even in the upper halves, anything in the lower ones; v is finite.
@@ -122,13 +125,8 @@ HWY_INLINE hn::Vec<U32> rounded_bits(VF v) {
   const auto odd = hn::And(hn::ShiftRight<16>(bits), hn::Set(d, 1));
   return hn::Add(bits, hn::Add(odd, hn::Set(d, 0x7fff)));
 }
-HWY_INLINE void store(VF v, float* p) { hn::StoreU(v, F32(), p); }
-HWY_INLINE void store(VF v, std::uint16_t* p) {
-  hn::StoreU(hn::TruncateTo(U16(), hn::ShiftRight<16>(rounded_bits(v))), U16(), p);
-}
-
-template <class T>
-void widen_to(const std::int8_t* quantised, const float* scales, std::int64_t in, std::int64_t columns, T* out) {
+void WidenTarget(const std::int8_t* quantised, const float* scales, std::int64_t in, std::int64_t columns,
+                 std::uint16_t* out) {
   for (std::int64_t i = 0; i < in; ++i, out += columns) {
     const auto at = [&](std::int64_t column) {
       const std::int64_t group = column / kChannels * kChannels;
@@ -136,16 +134,11 @@ void widen_to(const std::int8_t* quantised, const float* scales, std::int64_t in
     };
     std::int64_t column = 0;
     for (; column + kLanes <= columns; column += kLanes) {
-      store(hn::Mul(widened(at(column)), hn::LoadU(F32(), scales + column)), out + column);
+      const auto bits = rounded_bits(hn::Mul(widened(at(column)), hn::LoadU(F32(), scales + column)));
+      hn::StoreU(hn::TruncateTo(U16(), hn::ShiftRight<16>(bits)), U16(), out + column);
     }
     for (; column < columns; ++column) store_one(static_cast<float>(*at(column)) * scales[column], out + column);
   }
-}
-
-void WidenTarget(const std::int8_t* quantised, const float* scales, std::int64_t in, std::int64_t columns, DType dtype,
-                 void* out) {
-  if (dtype == DType::kF32) return widen_to(quantised, scales, in, columns, static_cast<float*>(out));
-  widen_to(quantised, scales, in, columns, static_cast<std::uint16_t*>(out));
 }
 
 void WidenPackedTarget(const std::int8_t* group, const float* scales, std::int64_t in, std::int64_t columns,
@@ -183,9 +176,9 @@ HWY_EXPORT(WidenPackedTarget);
 void multiply_rows(const kernels::MultiplyRows& params, const float* scales) {
   HWY_DYNAMIC_DISPATCH(MultiplyRowsTarget)(params, scales);
 }
-void widen(const std::int8_t* quantised, const float* scales, std::int64_t in, std::int64_t columns, DType dtype,
-           void* out) {
-  HWY_DYNAMIC_DISPATCH(WidenTarget)(quantised, scales, in, columns, dtype, out);
+void widen(const std::int8_t* quantised, const float* scales, std::int64_t in, std::int64_t columns,
+           std::uint16_t* out) {
+  HWY_DYNAMIC_DISPATCH(WidenTarget)(quantised, scales, in, columns, out);
 }
 
 void widen_packed(const std::int8_t* quantised, const float* scales, std::int64_t in, std::int64_t columns,

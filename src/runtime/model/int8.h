@@ -23,14 +23,14 @@ constexpr std::int64_t padded(std::int64_t channels) { return (channels + kChann
 bool quantise_group(const void* rows, DType dtype, std::int64_t channels, std::int64_t in, std::int8_t* quantised,
                     float* scales);
 
-/// As kernels::multiply_rows(), with weight in groups and the scales of its columns: every sum over x * quantised is
-/// multiplied by its channel's scale once. Each channel adds its products in the order of x.
+/// As kernels::multiply_rows(), with x as it is, weight in groups and the scales of its columns: every sum over x *
+/// quantised is multiplied by its channel's scale once. Each channel adds its products in the order of x.
 void multiply_rows(const kernels::MultiplyRows& params, const float* scales);
 
-/// Groups as a matrix [in, columns] of dtype, bf16 or fp32: scale * quantised to the nearest.
-void widen(const std::int8_t* quantised, const float* scales, std::int64_t in, std::int64_t columns, DType dtype,
-           void* out);
-/// The same in bf16, in the order of model/packing.h.
+/// Groups as a matrix [in, columns] of bf16: scale * quantised to the nearest.
+void widen(const std::int8_t* quantised, const float* scales, std::int64_t in, std::int64_t columns,
+           std::uint16_t* out);
+/// The same in the order of model/packing.h.
 void widen_packed(const std::int8_t* quantised, const float* scales, std::int64_t in, std::int64_t columns,
                   std::uint16_t* packed);
 

@@ -8,6 +8,7 @@
 #define HWY_TARGET_INCLUDE "runtime/model/kernels.cc"
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
+#include <hwy/targets.h>
 // Needs the two above.
 #include <hwy/contrib/math/math-inl.h>
 
@@ -50,7 +51,7 @@ HWY_INLINE float sum_lanes(VF v) { return hn::GetLane(hn::SumOfLanes(F32(), v));
 
 // Weights of one step of the inner loop as two vectors of floats, and x to match. bf16 weights come as pairs in 32-bit
 // lanes: the even elements are the lower halves, the odd ones the upper halves, which costs one shift and one mask for
-// a whole register instead of two widening loads.
+// a whole register instead of two widening loads. x of floats lies in that order beforehand (read_order()).
 struct Two {
   VF a, b;
 };
@@ -62,8 +63,8 @@ HWY_INLINE Two load_two(const std::uint16_t* p) {
 }
 
 /// kRows rows of x times kColumns rows of the weight. The order of additions into one sum does not depend on either.
-template <int kRows, int kColumns, class T>
-HWY_INLINE void multiply_tile(const T* x, const T* weight, std::int64_t in, float* sums) {
+template <int kRows, int kColumns, class X, class W>
+HWY_INLINE void multiply_tile(const X* x, const W* weight, std::int64_t in, float* sums) {
   const auto step = static_cast<std::int64_t>(2 * hn::Lanes(F32()));
   VF acc[kRows * kColumns];
   for (VF& v : acc) v = hn::Zero(F32());
@@ -88,11 +89,11 @@ HWY_INLINE void multiply_tile(const T* x, const T* weight, std::int64_t in, floa
   }
 }
 
-template <int kRows, int kColumns, class T, class Out>
+template <int kRows, int kColumns, class X, class W, class Out>
 HWY_INLINE void multiply_and_store(const MultiplyRows& p, std::int64_t row, std::int64_t column) {
   float sums[kRows * kColumns];
-  multiply_tile<kRows, kColumns>(static_cast<const T*>(p.x) + row * p.in,
-                                 static_cast<const T*>(p.weight) + column * p.in, p.in, sums);
+  multiply_tile<kRows, kColumns>(static_cast<const X*>(p.x) + row * p.in,
+                                 static_cast<const W*>(p.weight) + column * p.in, p.in, sums);
   for (int r = 0; r < kRows; ++r) {
     Out* out = static_cast<Out*>(p.out) + (row + r) * p.out_stride + column;
     for (int c = 0; c < kColumns; ++c) {
@@ -104,41 +105,67 @@ HWY_INLINE void multiply_and_store(const MultiplyRows& p, std::int64_t row, std:
 
 // Eight sums at a time hide the latency of the multiply-add (4 cycles, 2 a cycle) and leave registers for the weights;
 // the rows of a tile reuse each other's weights from the first cache level.
-template <class T, class Out>
+template <class X, class W, class Out>
 void multiply_several_rows(const MultiplyRows& p) {
   std::int64_t column = 0;
   for (; column + 4 <= p.columns; column += 4) {
     std::int64_t row = 0;
-    for (; row + 2 <= p.rows; row += 2) multiply_and_store<2, 4, T, Out>(p, row, column);
-    if (row < p.rows) multiply_and_store<1, 4, T, Out>(p, row, column);
+    for (; row + 2 <= p.rows; row += 2) multiply_and_store<2, 4, X, W, Out>(p, row, column);
+    if (row < p.rows) multiply_and_store<1, 4, X, W, Out>(p, row, column);
   }
   for (; column < p.columns; ++column) {
-    for (std::int64_t row = 0; row < p.rows; ++row) multiply_and_store<1, 1, T, Out>(p, row, column);
+    for (std::int64_t row = 0; row < p.rows; ++row) multiply_and_store<1, 1, X, W, Out>(p, row, column);
   }
 }
 
 // Memory's speed is what counts for one row. Hardware prefetches a single stream best: the weights from front to back,
 // while x stays in the first cache level (32 KiB and more). An x that the stream would push out of it is shared by
 // eight columns.
-template <class T, class Out>
+template <class X, class W, class Out>
 void multiply_one_row(const MultiplyRows& p) {
   constexpr std::int64_t kBytesThatStay = 8192;
   std::int64_t column = 0;
-  if (p.in * static_cast<std::int64_t>(sizeof(T)) > kBytesThatStay) {
-    for (; column + 8 <= p.columns; column += 8) multiply_and_store<1, 8, T, Out>(p, 0, column);
+  if (p.in * static_cast<std::int64_t>(sizeof(X)) > kBytesThatStay) {
+    for (; column + 8 <= p.columns; column += 8) multiply_and_store<1, 8, X, W, Out>(p, 0, column);
   }
-  for (; column < p.columns; ++column) multiply_and_store<1, 1, T, Out>(p, 0, column);
+  for (; column < p.columns; ++column) multiply_and_store<1, 1, X, W, Out>(p, 0, column);
 }
 
-template <class T, class Out>
+template <class X, class W, class Out>
 void multiply_rows_of(const MultiplyRows& p) {
-  p.rows == 1 ? multiply_one_row<T, Out>(p) : multiply_several_rows<T, Out>(p);
+  p.rows == 1 ? multiply_one_row<X, W, Out>(p) : multiply_several_rows<X, W, Out>(p);
 }
+
+template <class X, class W>
+void multiply_rows_to(const MultiplyRows& p) {
+  p.out_dtype == DType::kF32 ? multiply_rows_of<X, W, float>(p) : multiply_rows_of<X, W, std::uint16_t>(p);
+}
+
+const char* TargetNameTarget() { return hwy::TargetName(HWY_TARGET); }
 
 void MultiplyRowsTarget(const MultiplyRows& p) {
-  if (p.dtype == DType::kF32) return multiply_rows_of<float, float>(p);
-  if (p.out_dtype == DType::kF32) return multiply_rows_of<std::uint16_t, float>(p);
-  multiply_rows_of<std::uint16_t, std::uint16_t>(p);
+  if (p.weight_dtype == DType::kF32) return multiply_rows_to<float, float>(p);
+  if (p.dtype == DType::kF32) return multiply_rows_to<float, std::uint16_t>(p);
+  multiply_rows_to<std::uint16_t, std::uint16_t>(p);
+}
+
+template <class X>
+HWY_INLINE void read_order_of(const X* x, bool pairs, std::int64_t rows, std::int64_t in, float* out) {
+  const auto lanes = static_cast<std::int64_t>(hn::Lanes(F32()));
+  for (std::int64_t row = 0; row < rows; ++row, x += in, out += in) {
+    std::int64_t i = 0;
+    for (; pairs && i + 2 * lanes <= in; i += 2 * lanes) {
+      for (std::int64_t lane = 0; lane < lanes; ++lane) {
+        out[i + lane] = load_one(x + i + 2 * lane);
+        out[i + lanes + lane] = load_one(x + i + 2 * lane + 1);
+      }
+    }
+    for (; i < in; ++i) out[i] = load_one(x + i);
+  }
+}
+void ReadOrderTarget(const void* x, DType dtype, bool pairs, std::int64_t rows, std::int64_t in, float* out) {
+  if (dtype == DType::kF32) return read_order_of(static_cast<const float*>(x), pairs, rows, in, out);
+  read_order_of(static_cast<const std::uint16_t*>(x), pairs, rows, in, out);
 }
 
 // ---- Norms, rotation, SwiGLU ----
@@ -183,9 +210,9 @@ void RmsNormTarget(const RmsNorm& p) {
 
 /// One head: a = x[0, half), b = x[half, 2 half) become a cos - b sin, b cos + a sin, both scaled before by factor *
 /// norm.
-template <class T>
-HWY_INLINE void rotate_head(T* x, const float* norm, float factor, const float* cos, const float* sin,
-                            std::int64_t half) {
+template <class In, class Out>
+HWY_INLINE void rotate_head(const In* x, const float* norm, float factor, const float* cos, const float* sin,
+                            std::int64_t half, Out* out) {
   const auto lanes = static_cast<std::int64_t>(hn::Lanes(F32()));
   std::int64_t i = 0;
   for (; i + lanes <= half; i += lanes) {
@@ -195,8 +222,8 @@ HWY_INLINE void rotate_head(T* x, const float* norm, float factor, const float* 
       b = hn::Mul(hn::Mul(b, hn::Set(F32(), factor)), hn::LoadU(F32(), norm + half + i));
     }
     const VF c = hn::LoadU(F32(), cos + i), s = hn::LoadU(F32(), sin + i);
-    store(hn::Sub(hn::Mul(a, c), hn::Mul(b, s)), x + i);
-    store(hn::Add(hn::Mul(b, c), hn::Mul(a, s)), x + half + i);
+    store(hn::Sub(hn::Mul(a, c), hn::Mul(b, s)), out + i);
+    store(hn::Add(hn::Mul(b, c), hn::Mul(a, s)), out + half + i);
   }
   for (; i < half; ++i) {
     float a = load_one(x + i), b = load_one(x + half + i);
@@ -204,25 +231,26 @@ HWY_INLINE void rotate_head(T* x, const float* norm, float factor, const float* 
       a *= factor * norm[i];
       b *= factor * norm[half + i];
     }
-    store_one(a * cos[i] - b * sin[i], x + i);
-    store_one(b * cos[i] + a * sin[i], x + half + i);
+    store_one(a * cos[i] - b * sin[i], out + i);
+    store_one(b * cos[i] + a * sin[i], out + half + i);
   }
 }
 
-template <class T>
+template <class In, class Out>
 void norm_and_rotate_of(const NormAndRotate& p) {
   const std::int64_t half = p.head_dim / 2;
   for (std::int64_t row = 0; row < p.rows; ++row) {
     for (std::int64_t head = 0; head < p.heads; ++head) {
-      T* x = static_cast<T*>(p.x) + (row * p.heads + head) * p.head_dim;
+      const std::int64_t at = (row * p.heads + head) * p.head_dim;
+      const In* const x = static_cast<const In*>(p.x) + at;
       const float factor = p.norm == nullptr ? 1.0f : inverse_rms(x, p.head_dim, p.eps);
-      rotate_head(x, p.norm, factor, p.cos + row * half, p.sin + row * half, half);
+      rotate_head(x, p.norm, factor, p.cos + row * half, p.sin + row * half, half, static_cast<Out*>(p.out) + at);
     }
   }
 }
 void NormAndRotateTarget(const NormAndRotate& p) {
-  if (p.dtype == DType::kF32) return norm_and_rotate_of<float>(p);
-  norm_and_rotate_of<std::uint16_t>(p);
+  if (p.dtype == DType::kBF16) return norm_and_rotate_of<std::uint16_t, std::uint16_t>(p);
+  p.out_dtype == DType::kF32 ? norm_and_rotate_of<float, float>(p) : norm_and_rotate_of<float, std::uint16_t>(p);
 }
 
 template <class T>
@@ -254,12 +282,18 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace tca::runtime::kernels {
 
+HWY_EXPORT(TargetNameTarget);
 HWY_EXPORT(MultiplyRowsTarget);
+HWY_EXPORT(ReadOrderTarget);
 HWY_EXPORT(RmsNormTarget);
 HWY_EXPORT(NormAndRotateTarget);
 HWY_EXPORT(SwigluTarget);
 
+const char* target_name() { return HWY_DYNAMIC_DISPATCH(TargetNameTarget)(); }
 void multiply_rows(const MultiplyRows& params) { HWY_DYNAMIC_DISPATCH(MultiplyRowsTarget)(params); }
+void read_order(const void* x, DType dtype, DType weight_dtype, std::int64_t rows, std::int64_t in, float* out) {
+  HWY_DYNAMIC_DISPATCH(ReadOrderTarget)(x, dtype, weight_dtype == DType::kBF16, rows, in, out);
+}
 void rms_norm(const RmsNorm& params) { HWY_DYNAMIC_DISPATCH(RmsNormTarget)(params); }
 void norm_and_rotate(const NormAndRotate& params) { HWY_DYNAMIC_DISPATCH(NormAndRotateTarget)(params); }
 void swiglu(void* gate, const void* up, DType dtype, std::int64_t n) {

@@ -8,20 +8,29 @@
 
 namespace tca::runtime::kernels {
 
+/// The vectors these kernels and those of model/fp32_product.h and model/int8.h run on: "AVX2".
+const char* target_name();
+
 /// out[r, c] (+)= sum_i x[r, i] weight[c, i] + bias[c], for a few rows. Every row's sums run in the same order, however
 /// many rows there are.
 struct MultiplyRows {
-  const void* x = nullptr;       // [rows, in] in dtype
-  const void* weight = nullptr;  // [columns, in] in dtype
+  const void* x = nullptr;       // [rows, in] in dtype; as read_order() leaves it for multiply_rows()
+  const void* weight = nullptr;  // [columns, in] in weight_dtype
   const float* bias = nullptr;   // [columns], or null
   void* out = nullptr;           // [rows, columns] in out_dtype
   std::int64_t rows = 0, in = 0, columns = 0;
   std::int64_t out_stride = 0;  // elements from one row of out to the next
   DType dtype = DType::kBF16;
-  DType out_dtype = DType::kF32;  // fp32, or dtype
+  DType weight_dtype = DType::kBF16;
+  DType out_dtype = DType::kF32;  // fp32 or bf16
   bool add = false;               // out += ...; fp32 only
 };
 void multiply_rows(const MultiplyRows& params);
+
+/// Whether multiply_rows() takes x of dtype beside weights of weight_dtype as it is.
+inline bool reads_as_it_is(DType dtype, DType weight_dtype) { return dtype == weight_dtype; }
+/// Rows [rows, in] of x as floats in the order in which weights of weight_dtype are read: bf16 ones come as pairs.
+void read_order(const void* x, DType dtype, DType weight_dtype, std::int64_t rows, std::int64_t in, float* out);
 
 /// out = x / rms(x) * weight for every row of `width`; rms(x) = sqrt(mean x^2 + eps).
 struct RmsNorm {
@@ -34,9 +43,10 @@ struct RmsNorm {
 };
 void rms_norm(const RmsNorm& params);
 
-/// In place: the norm of every head (when there is one), then the rotation of the pairs (i, i + head_dim / 2).
+/// The norm of every head (when there is one), then the rotation of the pairs (i, i + head_dim / 2).
 struct NormAndRotate {
-  void* x = nullptr;            // [rows, heads, head_dim] in dtype
+  const void* x = nullptr;      // [rows, heads, head_dim] in dtype
+  void* out = nullptr;          // the same in out_dtype; may be x when both are one type
   const float* norm = nullptr;  // [head_dim], or null
   const float* cos = nullptr;   // [rows, head_dim / 2]
   const float* sin = nullptr;   // [rows, head_dim / 2]
@@ -44,6 +54,7 @@ struct NormAndRotate {
   std::int32_t heads = 0, head_dim = 0;
   float eps = 0;
   DType dtype = DType::kBF16;
+  DType out_dtype = DType::kBF16;  // dtype, or bf16
 };
 void norm_and_rotate(const NormAndRotate& params);
 

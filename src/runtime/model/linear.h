@@ -1,4 +1,5 @@
-// Matrix products of the forward pass: oneDNN for blocks of rows, own kernels for a few rows (decoding).
+// Matrix products of the forward pass: blocks of rows by oneDNN in bf16 or by own kernels in fp32, few rows (decoding)
+// by own kernels.
 #pragma once
 
 #include <atomic>
@@ -11,20 +12,18 @@
 
 namespace tca::runtime {
 
-/// Whether this CPU multiplies bf16 matrices with more than a plain loop.
-bool has_bf16_products();
-
-/// One of the products of a run.
+/// One of the products of a run. x of bf16 wants weights of bf16 or int8.
 struct Product {
   const Linear* linear = nullptr;
-  const void* x = nullptr;         // [rows, in] in the linear's dtype
+  const void* x = nullptr;  // [rows, in] of x_dtype
+  DType x_dtype = DType::kBF16;
   void* out = nullptr;             // [rows, out]
-  DType out_dtype = DType::kBF16;  // fp32, or the linear's dtype
+  DType out_dtype = DType::kBF16;  // fp32 or bf16
   bool add = false;                // out += the product; fp32 only
 };
 
-/// Not shared between threads; every user of a model has its own. Work is cut by the shapes alone and every cut runs on
-/// one thread, so that no bit of the result depends on the number of threads.
+/// Not shared between threads; every user of a model has its own. Every sum is added up in an order that depends on the
+/// shapes alone, by one thread, so that no bit of the result depends on the number of threads.
 class MatrixProducts {
  public:
   MatrixProducts();

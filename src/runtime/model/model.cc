@@ -9,7 +9,6 @@
 #include "core/half.h"
 #include "runtime/io/safetensors.h"
 #include "runtime/model/int8.h"
-#include "runtime/model/linear.h"
 #include "runtime/model/weights.h"
 
 namespace tca::runtime {
@@ -18,8 +17,9 @@ namespace {
 /// Takes tensors out of a checkpoint, checked against the shapes that config.json promises.
 class WeightReader {
  public:
-  WeightReader(Weights& weights, DType compute, WeightType type, ThreadPool& pool)
-      : weights_(weights), compute_(compute), type_(type), pool_(pool) {}
+  /// activations: the type that products with them have.
+  WeightReader(Weights& weights, DType activations, WeightType type, ThreadPool& pool)
+      : weights_(weights), activations_(activations), type_(type), pool_(pool) {}
 
   const StoredTensor& tensor(const std::string& name, const std::vector<std::int64_t>& shape) const {
     return weights_.checkpoint->get(name, shape);
@@ -42,12 +42,14 @@ class WeightReader {
   }
 
   Linear from_stored(const std::string& name, const StoredTensor& stored) {
-    Linear result{.weight = stored.data, .dtype = compute_, .in = stored.shape[1], .out = stored.shape[0]};
+    // bf16 products want bf16 weights; others widen them on the way.
+    const DType kept = stored.dtype == DType::kBF16 ? stored.dtype : activations_;
+    Linear result{.weight = stored.data, .dtype = kept, .in = stored.shape[1], .out = stored.shape[0]};
     const auto address = reinterpret_cast<std::uintptr_t>(stored.data);
     if (type_ == WeightType::kInt8) {
       quantise(name, stored, result);
-    } else if (stored.dtype != compute_ || address % dtype_size(compute_) != 0) {
-      result.weight = convert(stored);
+    } else if (stored.dtype != kept || address % dtype_size(kept) != 0) {
+      result.weight = convert(stored, kept);
     }
     return result;
   }
@@ -58,15 +60,15 @@ class WeightReader {
   }
 
  private:
-  const void* convert(const StoredTensor& stored) {
+  const void* convert(const StoredTensor& stored, DType dtype) {
     const std::int64_t width = stored.shape[1];
     const std::int64_t row_bytes = width * static_cast<std::int64_t>(dtype_size(stored.dtype));
-    const std::int64_t out_bytes = width * static_cast<std::int64_t>(dtype_size(compute_));
+    const std::int64_t out_bytes = width * static_cast<std::int64_t>(dtype_size(dtype));
     std::byte* out = weights_.converted.emplace_back().reserve(static_cast<std::size_t>(stored.shape[0] * out_bytes));
     pool_.parallel_for(stored.shape[0], [&](std::int64_t row, int) {
       std::vector<float> values(static_cast<std::size_t>(width));
       convert_row(static_cast<const std::byte*>(stored.data) + row * row_bytes, stored.dtype, values.data(), width);
-      convert_row(values.data(), out + row * out_bytes, compute_, width);
+      convert_row(values.data(), out + row * out_bytes, dtype, width);
     });
     weights_.checkpoint->drop_pages(stored);
     return out;
@@ -93,7 +95,7 @@ class WeightReader {
   }
 
   Weights& weights_;
-  DType compute_;
+  DType activations_;
   WeightType type_;
   ThreadPool& pool_;
 };
@@ -123,24 +125,14 @@ LayerWeights read_layer(WeightReader& reader, const ModelConfig& config, std::in
 
 void read_embeddings(WeightReader& reader, const ModelConfig& config, Weights& weights) {
   const std::int64_t hidden = config.hidden_size, vocab = config.vocab_size;
-  const std::string name = "model.embed_tokens.weight";
-  weights.embedding = reader.tensor(name, {vocab, hidden});
-  weights.bytes += static_cast<std::size_t>(vocab * hidden) * dtype_size(weights.embedding.dtype);
-  if (!config.tie_word_embeddings) {
-    weights.lm_head = reader.linear("lm_head", hidden, vocab, false);
-    return;
-  }
-  weights.lm_head = reader.from_stored(name, weights.embedding);
+  const EmbeddingNames names = find_embeddings(*weights.checkpoint, config.tie_word_embeddings);
+  weights.embedding = reader.tensor(names.input + ".weight", {vocab, hidden});
+  weights.bytes += weights.embedding.num_bytes();
+  const std::string output = names.output + ".weight";
+  weights.lm_head = reader.from_stored(output, reader.tensor(output, {vocab, hidden}));
   if (weights.lm_head.weight != weights.embedding.data) {  // a second copy; rows are looked up as they are stored
     weights.bytes += WeightReader::weight_bytes(weights.lm_head);
   }
-}
-
-ComputeType resolve(ComputeType asked) {
-  if (asked == ComputeType::kF32) return asked;
-  if (has_bf16_products()) return ComputeType::kBF16;
-  if (asked == ComputeType::kAuto) return ComputeType::kF32;
-  fail(ErrorCategory::kUnsupported, "this CPU has no bf16 matrix products; compute in fp32 instead");
 }
 
 }  // namespace
@@ -148,15 +140,16 @@ ComputeType resolve(ComputeType asked) {
 std::shared_ptr<const Model> Model::load(const std::string& dir, ThreadPool& pool, const ModelOptions& options) {
   const std::shared_ptr<Model> model(new Model);
   model->config_ = ModelConfig::load(dir);
-  model->compute_ = resolve(options.compute);
+  model->precision_ = choose_precision(options.compute, has_bf16_products());
   model->weight_type_ = options.weights;
   model->weights_ = std::make_unique<Weights>();
   Weights& weights = *model->weights_;
   weights.checkpoint = Checkpoint::open(dir);
   model->weights_sha256_ = weights.checkpoint->fingerprint();
+  const auto& warnings = weights.checkpoint->warnings();
+  model->config_.warnings.insert(model->config_.warnings.end(), warnings.begin(), warnings.end());
 
-  const DType compute = model->compute_ == ComputeType::kF32 ? DType::kF32 : DType::kBF16;
-  WeightReader reader(weights, compute, options.weights, pool);
+  WeightReader reader(weights, model->precision_.activations, options.weights, pool);
   read_embeddings(reader, model->config_, weights);
   for (std::int32_t layer = 0; layer < model->config_.num_layers; ++layer) {
     weights.layers.push_back(read_layer(reader, model->config_, layer));
@@ -165,11 +158,12 @@ std::shared_ptr<const Model> Model::load(const std::string& dir, ThreadPool& poo
   return model;
 }
 
-std::shared_ptr<const Model> Model::create(ModelConfig config, std::string weights_sha256,
+std::shared_ptr<const Model> Model::create(ModelConfig config, std::string weights_sha256, std::string content_hash,
                                            std::unique_ptr<const DeviceModel> device) {
   const std::shared_ptr<Model> model(new Model);
   model->config_ = std::move(config);
   model->weights_sha256_ = std::move(weights_sha256);
+  model->content_hash_ = std::move(content_hash);
   model->device_ = std::move(device);
   return model;
 }
@@ -185,6 +179,14 @@ ModelFingerprint Model::fingerprint() const {
           .rope = config_.rope.describe(),
           .vocab_size = config_.vocab_size,
           .weights_sha256 = weights_sha256_};
+}
+
+const std::string& Model::content_hash() const {
+  // The CPU's weights are hashed when somebody asks: before they are used, their samples may have to come from a disk.
+  std::call_once(hashed_, [this] {
+    if (weights_ != nullptr) content_hash_ = weights_->checkpoint->content_hash();
+  });
+  return content_hash_;
 }
 
 std::size_t Model::weight_bytes() const { return device_ == nullptr ? weights_->bytes : device_->weight_bytes(); }

@@ -4,19 +4,21 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <mutex>
+#include <optional>
 #include <string>
 
 #include "core/memory.h"
 #include "runtime/io/model_config.h"
+#include "runtime/model/precision.h"
 #include "tca/profile.h"
+#include "tca/tensor.h"
 #include "tca/thread_pool.h"
 
 namespace tca::runtime {
 
-enum class ComputeType { kAuto, kBF16, kF32 };  // kAuto: bf16 products where the CPU has them, else fp32
-
-/// What the linear layers' weights are kept as. kStored: what the checkpoint has, in the compute type. kInt8: eight
-/// bits and a scale an output channel (model/int8.h), on the CPU alone.
+/// What the linear layers' weights are kept as. kStored: what the checkpoint has, as far as the products take it.
+/// kInt8: eight bits and a scale an output channel (model/int8.h), on the CPU alone.
 enum class WeightType { kStored, kInt8 };
 
 struct ModelOptions {
@@ -33,10 +35,11 @@ class DeviceModel {
  public:
   virtual ~DeviceModel() = default;
   virtual Memory& memory() const = 0;
+  virtual std::int32_t number() const { return 0; }  // of the device, as its backend counts them
   virtual std::size_t weight_bytes() const = 0;
-  /// `model` is the one that holds this and outlives the result.
-  virtual std::unique_ptr<Forward> create_forward(const Model& model, ThreadPool& pool,
-                                                  std::int64_t chunk_tokens) const = 0;
+  /// `model` is the one that holds this and outlives the result. Without a stream: on one of the device's own.
+  virtual std::unique_ptr<Forward> create_forward(const Model& model, ThreadPool& pool, std::int64_t chunk_tokens,
+                                                  const std::optional<Stream>& stream) const = 0;
 };
 
 class Model {
@@ -44,7 +47,7 @@ class Model {
   /// dir as downloaded from Hugging Face: config.json, safetensors. Throws tca::Error.
   static std::shared_ptr<const Model> load(const std::string& dir, ThreadPool& pool, const ModelOptions& options = {});
   /// One whose weights another device has; computes in bf16. weights_sha256 as in ModelFingerprint.
-  static std::shared_ptr<const Model> create(ModelConfig config, std::string weights_sha256,
+  static std::shared_ptr<const Model> create(ModelConfig config, std::string weights_sha256, std::string content_hash,
                                              std::unique_ptr<const DeviceModel> device);
   ~Model();
 
@@ -52,18 +55,22 @@ class Model {
   const Weights& weights() const { return *weights_; }  // the CPU's; there are none when device() is not null
   const DeviceModel* device() const { return device_.get(); }
   ModelFingerprint fingerprint() const;
-  ComputeType compute() const { return compute_; }
+  const Precision& precision() const { return precision_; }
+  /// Checkpoint::content_hash() of its weights, by which a saved session knows them again; empty for random ones.
+  const std::string& content_hash() const;
   WeightType weight_type() const { return weight_type_; }
   std::size_t weight_bytes() const;  // in memory, as used
-  /// Where its forward pass computes: weights, activations, what attention is given.
+  /// Where its weights lie. Forward::memory() is the same memory in the order of a forward pass's stream.
   Memory& device_memory() const { return device_ == nullptr ? host_memory() : device_->memory(); }
 
  private:
   Model() = default;
   ModelConfig config_;
-  ComputeType compute_ = ComputeType::kBF16;
+  Precision precision_;
   WeightType weight_type_ = WeightType::kStored;
   std::string weights_sha256_;
+  mutable std::once_flag hashed_;
+  mutable std::string content_hash_;
   std::unique_ptr<Weights> weights_;
   std::unique_ptr<const DeviceModel> device_;
 };

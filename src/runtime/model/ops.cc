@@ -53,6 +53,7 @@ void norm_and_rotate(const kernels::NormAndRotate& params, ThreadPool& pool) {
   for_row_blocks(params.rows, pool, [&](std::int64_t begin, std::int64_t rows) {
     kernels::NormAndRotate block = params;
     block.x = advance(params.x, params.dtype, begin * params.heads * params.head_dim);
+    block.out = advance(params.out, params.out_dtype, begin * params.heads * params.head_dim);
     block.cos += begin * (params.head_dim / 2);
     block.sin += begin * (params.head_dim / 2);
     block.rows = rows;

@@ -10,16 +10,17 @@
 
 namespace tca::runtime {
 
-/// y = x W^T + b. A stored weight stays row-major as in the checkpoint and is not copied when the checkpoint has the
-/// compute type already: one row at a time wants exactly it, and blocks of rows bring it into oneDNN's order on the
-/// way.
+/// y = x W^T + b. A stored weight of bf16 or fp32 stays row-major as in the checkpoint and is not copied: one row at a
+/// time wants exactly it, and blocks of rows bring it into their kernel's order and type on the way.
 struct Linear {
   const void* weight = nullptr;  // [out, in] of dtype; int8 in groups (model/int8.h) when there are scales
-  DType dtype = DType::kBF16;    // of products and x
+  DType dtype = DType::kBF16;    // bf16 or fp32
   std::int64_t in = 0;
   std::int64_t out = 0;
   std::vector<float> bias = {};    // [out], or empty
   std::vector<float> scales = {};  // of int8: [out, rounded up to whole groups]; else empty
+  /// Products of bf16 take it.
+  bool fits_bf16() const { return dtype == DType::kBF16 || !scales.empty(); }
 };
 
 struct LayerWeights {

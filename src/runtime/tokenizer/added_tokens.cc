@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <unordered_set>
+#include <utility>
 
 #include "core/check.h"
 #include "core/json.h"
@@ -16,21 +17,6 @@ namespace {
 
 // Looking for tokens takes at most this many steps at each position of a text.
 constexpr std::size_t kMaxTokenBytes = 1024;
-
-AddedToken parse_token(const json& config, const std::string& where) {
-  AddedToken token;
-  token.id = static_cast<std::int32_t>(get_int(config, "id", where, 0, kMaxTokenIds - 1));
-  token.content = get_string(config, "content", where);
-  if (token.content.size() > kMaxTokenBytes) {
-    fail_field(where, "content", token.content, text("at most ", kMaxTokenBytes, " bytes"));
-  }
-  token.special = get_optional_bool(config, "special", where).value_or(false);
-  token.single_word = get_optional_bool(config, "single_word", where).value_or(false);
-  token.strips_left = get_optional_bool(config, "lstrip", where).value_or(false);
-  token.strips_right = get_optional_bool(config, "rstrip", where).value_or(false);
-  token.normalized = get_optional_bool(config, "normalized", where).value_or(!token.special);
-  return token;
-}
 
 std::size_t white_space_before(std::string_view text, std::size_t end) {
   while (end > 0) {
@@ -49,6 +35,21 @@ std::size_t white_space_after(std::string_view text, std::size_t begin) {
 }
 
 }  // namespace
+
+AddedToken parse_added_token(const json& config, const std::string& where) {
+  AddedToken token;
+  token.id = static_cast<std::int32_t>(get_int(config, "id", where, 0, kMaxTokenIds - 1));
+  token.content = get_string(config, "content", where);
+  if (token.content.size() > kMaxTokenBytes) {
+    fail_field(where, "content", token.content, text("at most ", kMaxTokenBytes, " bytes"));
+  }
+  token.special = get_optional_bool(config, "special", where).value_or(false);
+  token.single_word = get_optional_bool(config, "single_word", where).value_or(false);
+  token.strips_left = get_optional_bool(config, "lstrip", where).value_or(false);
+  token.strips_right = get_optional_bool(config, "rstrip", where).value_or(false);
+  token.normalized = get_optional_bool(config, "normalized", where).value_or(!token.special);
+  return token;
+}
 
 void AddedTokens::Trie::insert(std::string_view pattern, std::size_t token) {
   if (pattern.empty()) return;
@@ -80,26 +81,32 @@ std::optional<std::size_t> AddedTokens::match(const Trie& trie, std::string_view
   return longest;
 }
 
-AddedTokens AddedTokens::parse(const json& config, const Normalizer& normalizer, const std::string& file) {
-  AddedTokens result;
-  if (config.is_null()) return result;
+std::vector<AddedToken> parse_added_tokens(const json& config, const std::string& file) {
+  std::vector<AddedToken> tokens;
+  if (config.is_null()) return tokens;
   if (!config.is_array()) fail_field(file, "added_tokens", config, "an array");
   std::unordered_set<std::int32_t> ids;
   std::unordered_set<std::string> contents;
   for (std::size_t i = 0; i < config.size(); ++i) {
     const std::string field = text(file, ": added_tokens[", i, "].");
-    AddedToken token = parse_token(config[i], field);
+    AddedToken token = parse_added_token(config[i], field);
     if (token.content.empty()) continue;  // matches nothing
     if (!ids.insert(token.id).second) fail_field(field, "id", token.id, "an id that no other added token has");
     if (!contents.insert(token.content).second) {
       fail_field(field, "content", token.content, "a text that no other added token has");
     }
-    const std::string pattern = token.normalized ? normalizer.apply(token.content, true) : token.content;
-    (token.normalized ? result.normalized_ : result.raw_).insert(pattern, result.tokens_.size());
-    if (token.single_word && !result.word_character_) result.word_character_ = Regex::word_character();
-    result.tokens_.push_back(std::move(token));
+    tokens.push_back(std::move(token));
   }
-  return result;
+  return tokens;
+}
+
+AddedTokens::AddedTokens(std::vector<AddedToken> tokens, const Normalizer& normalizer) : tokens_(std::move(tokens)) {
+  for (std::size_t i = 0; i < tokens_.size(); ++i) {
+    const AddedToken& token = tokens_[i];
+    const std::string pattern = token.normalized ? normalizer.apply(token.content, true) : token.content;
+    (token.normalized ? normalized_ : raw_).insert(pattern, i);
+    if (token.single_word && !word_character_) word_character_ = Regex::word_character();
+  }
 }
 
 bool AddedTokens::stands_alone(std::string_view text, std::size_t begin, std::size_t end) const {

@@ -28,9 +28,15 @@ struct AddedSplit {
   std::optional<std::int32_t> id;
 };
 
+/// One entry of "added_tokens". Throws kBadFile naming the field behind `where`.
+AddedToken parse_added_token(const nlohmann::json& config, const std::string& where);
+/// The whole array, or null for none; no two of the same id or text.
+std::vector<AddedToken> parse_added_tokens(const nlohmann::json& config, const std::string& file);
+
 class AddedTokens {
  public:
-  static AddedTokens parse(const nlohmann::json& config, const Normalizer& normalizer, const std::string& file);
+  AddedTokens() = default;
+  AddedTokens(std::vector<AddedToken> tokens, const Normalizer& normalizer);
 
   /// Whether a token may stand at bytes [begin, end) of the text that is split; else they are text.
   using Accepts = std::function<bool(const AddedToken& token, std::size_t begin, std::size_t end)>;

@@ -8,8 +8,10 @@
 #include "core/check.h"
 #include "core/file.h"
 #include "core/json.h"
+#include "runtime/io/model_folder.h"
 #include "runtime/tokenizer/added_tokens.h"
 #include "runtime/tokenizer/bpe.h"
+#include "runtime/tokenizer/declared_tokens.h"
 #include "runtime/tokenizer/decoder.h"
 #include "runtime/tokenizer/normalizer.h"
 #include "runtime/tokenizer/post_processor.h"
@@ -47,7 +49,8 @@ struct Tokenizer::Impl {
   mutable std::mutex cache_mutex;
   mutable WordCache shared_cache;
 
-  Impl(const json& config, const std::string& file);
+  /// declared: added tokens from other files than this one.
+  Impl(const json& config, const std::string& file, const std::vector<AddedToken>& declared);
   void index_tokens(const std::string& file);
   std::vector<std::int32_t> encode(const MixedText& text, TextStart start) const;
   bool is_control(const AddedToken& token, const MixedText& text) const {
@@ -58,15 +61,17 @@ struct Tokenizer::Impl {
   void encode_stretch(std::string_view text, TextStart start, WordCache& cache, std::vector<std::int32_t>& ids) const;
 };
 
-Tokenizer::Impl::Impl(const json& config, const std::string& file) {
+Tokenizer::Impl::Impl(const json& config, const std::string& file, const std::vector<AddedToken>& declared) {
   if (!config.is_object()) fail(ErrorCategory::kBadFile, file + ": expected a JSON object");
   const std::string version = get_optional_string(config, "version", file).value_or("1.0");
   check_supported(version == "1.0", file, ": version is \"", version.substr(0, 40), "\"; supported: 1.0");
   const auto field = [&](const char* name) { return text(file, ": ", name, "."); };
   normalizer = Normalizer::parse(field_or_null(config, "normalizer"), field("normalizer"));
-  added = AddedTokens::parse(field_or_null(config, "added_tokens"), normalizer, file);
   pre_tokenizer = PreTokenizer::parse(field_or_null(config, "pre_tokenizer"), field("pre_tokenizer"));
   model = Bpe::parse(get_object(config, "model", file), pre_tokenizer.byte_level(), field("model"));
+  std::vector<AddedToken> tokens_of_text = parse_added_tokens(field_or_null(config, "added_tokens"), file);
+  add_declared_tokens(declared, model.vocabulary(), tokens_of_text);
+  added = AddedTokens(std::move(tokens_of_text), normalizer);
   index_tokens(file);
   post_processor = PostProcessor::parse(field_or_null(config, "post_processor"),
                                         static_cast<std::int32_t>(tokens.size()), field("post_processor"));
@@ -187,11 +192,16 @@ Tokenizer::~Tokenizer() = default;
 
 Tokenizer Tokenizer::load(const std::string& dir) {
   const std::string path = dir + "/tokenizer.json";
-  return parse(read_file(path, kMaxFileBytes), path);
+  if (!has_entry(path)) fail_without(dir, ModelPart::kTokenizer);
+  const json config = parse_json(read_file(path, kMaxFileBytes), path);
+  return Tokenizer(std::make_unique<Impl>(config, path, read_declared_tokens(dir)));
 }
 
-Tokenizer Tokenizer::parse(const std::string& content, const std::string& name_for_errors) {
-  return Tokenizer(std::make_unique<Impl>(parse_json(content, name_for_errors), name_for_errors));
+Tokenizer Tokenizer::parse(const std::string& content, const std::string& name_for_errors,
+                           const std::string& tokenizer_config) {
+  const std::string config_name = "tokenizer_config.json";
+  const auto declared = parse_declared_tokens(parse_python_json(tokenizer_config, config_name), config_name);
+  return Tokenizer(std::make_unique<Impl>(parse_json(content, name_for_errors), name_for_errors, declared));
 }
 
 std::vector<std::int32_t> Tokenizer::encode(std::string_view text, bool add_special_tokens) const {

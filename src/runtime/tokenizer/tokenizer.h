@@ -39,9 +39,12 @@ enum class TextStart {
 /// Immutable: any number of threads may encode and decode with one object.
 class Tokenizer {
  public:
-  /// Reads dir/tokenizer.json. Throws tca::Error naming file, field and value for what is broken or not supported.
+  /// Reads dir/tokenizer.json, and the added tokens of tokenizer_config.json. Throws tca::Error naming file, field and
+  /// value for what is broken or not supported.
   static Tokenizer load(const std::string& dir);
-  static Tokenizer parse(const std::string& json, const std::string& name_for_errors);
+  /// From the texts of both files.
+  static Tokenizer parse(const std::string& json, const std::string& name_for_errors,
+                         const std::string& tokenizer_config = "{}");
   Tokenizer(Tokenizer&&) noexcept;
   Tokenizer& operator=(Tokenizer&&) noexcept;
   ~Tokenizer();

@@ -21,6 +21,11 @@ struct CompactArgs {
 /// Rows past[h] + i of head h = the i-th kept token; zeros up to the next multiple of 128.
 cudaError_t compact(const CompactArgs& args, cudaStream_t stream);
 
+/// Rows of the same tokens.
+struct KeysAndValues {
+  KeySource k, v;
+};
+
 /// Reads one layer of a sequence back into compact rows.
 struct GatherArgs {
   const void* pool;  // as in PagedLayer

@@ -1,0 +1,14 @@
+// Files the user asks to be written: looked at before the work that fills them.
+#pragma once
+
+#include <string>
+
+namespace tca::cli {
+
+enum class FileKind { kProfile, kSession };
+
+/// Throws kIo where the file could not be written, kInvalidArgument where it holds something else than its kind and
+/// replace_others is not set. asked_as: the option or command that named it.
+void check_target(const std::string& path, FileKind kind, const std::string& asked_as, bool replace_others);
+
+}  // namespace tca::cli

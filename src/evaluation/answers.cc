@@ -1,0 +1,56 @@
+#include "evaluation/answers.h"
+
+#include <algorithm>
+
+namespace tca::evaluation {
+namespace {
+
+// ASCII alone, whatever the locale: values are made of it.
+bool is_digit(char c) { return c >= '0' && c <= '9'; }
+bool is_word(char c) { return is_digit(c) || (c >= 'a' && c <= 'z'); }
+
+// Small letters, runs of white space as one space.
+std::string plain(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    const bool space = c == ' ' || c == '\n' || c == '\t' || c == '\r';
+    if (space && (out.empty() || out.back() == ' ')) continue;
+    out += space ? ' ' : c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  }
+  if (out.ends_with(' ')) out.pop_back();
+  return out;
+}
+
+// "12,345" as "12345".
+std::string without_commas_in_numbers(const std::string& text) {
+  std::string out;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const bool inside = i > 0 && i + 1 < text.size() && is_digit(text[i - 1]) && is_digit(text[i + 1]);
+    if (text[i] != ',' || !inside) out += text[i];
+  }
+  return out;
+}
+
+bool has_word(const std::string& text, const std::string& word) {
+  for (std::size_t at = text.find(word); at != std::string::npos; at = text.find(word, at + 1)) {
+    const std::size_t end = at + word.size();
+    if ((at == 0 || !is_word(text[at - 1])) && (end == text.size() || !is_word(text[end]))) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+bool answer_found(std::string_view text, const Fact& fact) {
+  const std::string said = plain(text), numbers = without_commas_in_numbers(said);
+  const std::string values = plain(fact.answer);
+  for (std::size_t begin = 0; begin < values.size();) {
+    const std::size_t end = std::min(values.find(", ", begin), values.size());
+    const std::string value = values.substr(begin, end - begin);
+    if (!has_word(said, value) && !has_word(numbers, value)) return false;
+    begin = end + 2;
+  }
+  return !values.empty();
+}
+
+}  // namespace tca::evaluation

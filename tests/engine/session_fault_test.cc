@@ -1,0 +1,134 @@
+// Sessions with every allocation of every operation failing once: the session is as it was, and the same operation then
+// gives what it gives undisturbed.
+#include <gtest/gtest.h>
+
+#include <functional>
+
+#include "core/faults/failing_new.h"
+#include "core/temporary_folder.h"
+#include "engine/session_faults.h"
+
+namespace tca::runtime {
+namespace {
+
+using test::copy;
+using test::Engine;
+using test::read;
+using test::SessionOperation;
+using test::Sessions;
+using testing::FailNthAllocation;
+
+void check(const std::function<Sessions()>& make, const SessionOperation& operation, bool runs_out = true) {
+  test::check_with_faults<FailNthAllocation>(make, operation, runs_out);
+}
+
+class SessionFaults : public ::testing::Test {
+ protected:
+  SessionOptions sparse() const {
+    return {.attention = AttentionMode::kTca, .profile = profile_, .tolerance = 0.3, .certify = true};
+  }
+  /// One session that has read a prompt; with `shared` a fork of it has its pages too.
+  std::function<Sessions()> one(const SessionOptions& options, std::int64_t prompt, bool shared = false) {
+    return [this, options, prompt, shared] {
+      Sessions sessions;
+      sessions.reserve(3);
+      sessions.push_back(engine_.session(options));
+      if (prompt > 0) read(sessions[0], engine_.prompt(prompt));
+      if (shared) sessions.push_back(sessions[0].fork());
+      return sessions;
+    };
+  }
+  SessionOperation reads(std::int64_t n) {
+    return [ids = engine_.prompt(n, 2)](Sessions& sessions) { return read(sessions[0], ids); };
+  }
+
+  Engine engine_{{}, ComputeType::kF32, 1};  // one thread: failures are counted on this one
+  std::shared_ptr<const Profile> profile_ = engine_.ragged_profile();
+};
+
+TEST_F(SessionFaults, Prompts) {
+  check(one({}, 0), reads(70));
+  check(one({}, 70), reads(60));
+}
+
+TEST_F(SessionFaults, SparsePrompts) {
+  check(one(sparse(), 0), reads(90));
+  check(one(sparse(), 90, true), reads(70));
+}
+
+TEST_F(SessionFaults, Tokens) {
+  check(one({}, 63), reads(1));
+  check(one({}, 64), reads(1));
+  check(one({}, 70, true), reads(1));
+}
+
+TEST_F(SessionFaults, TokensThatThin) {
+  // A tail of 24 + 7 tokens: the next one is thinned, of pages that a fork has too.
+  for (const bool shared : {false, true}) {
+    const auto make = [this, shared] {
+      Sessions sessions = one({.attention = AttentionMode::kTca, .profile = profile_}, 90)();
+      for (std::int32_t id = 0; id < 7; ++id) read(sessions[0], {id});
+      if (shared) sessions.push_back(sessions[0].fork());
+      return sessions;
+    };
+    check(make, reads(1));
+  }
+}
+
+TEST_F(SessionFaults, Batches) {
+  const auto make = [this] {
+    Sessions sessions = one({}, 70, true)();
+    sessions.push_back(engine_.session(sparse()));
+    read(sessions[2], engine_.prompt(60));
+    return sessions;
+  };
+  check(make, [](Sessions& sessions) {
+    std::vector<Session*> all;
+    for (Session& session : sessions) all.push_back(&session);
+    return copy(Session::read_batch(all, std::vector<std::int32_t>{1, 2, 3}));
+  });
+}
+
+TEST_F(SessionFaults, Forks) {
+  check(one(sparse(), 70), [](Sessions& sessions) {
+    sessions.push_back(sessions[0].fork());
+    return std::vector<float>();
+  });
+}
+
+TEST_F(SessionFaults, Truncation) {
+  check(
+      one({}, 100, true),
+      [](Sessions& sessions) {
+        sessions[0].truncate(60);
+        return std::vector<float>();
+      },
+      false);
+  for (const std::int64_t n : {0, 20}) {
+    check(one({.attention = AttentionMode::kTca, .profile = profile_}, 25), [n](Sessions& sessions) {
+      sessions[0].truncate(n);
+      return std::vector<float>();
+    });
+  }
+}
+
+TEST_F(SessionFaults, SavingAndLoading) {
+  const testing::TemporaryFolder folder;
+  const std::string path = folder.file("session");
+  Sessions saved = one(sparse(), 90)();
+  check(one(sparse(), 90), [&](Sessions& sessions) {
+    sessions[0].save(path, "text");
+    return std::vector<float>();
+  });
+  EXPECT_EQ(folder.num_entries(), 1u);
+  check(one(sparse(), 0), [&](Sessions& sessions) {
+    std::string user_text;
+    sessions.push_back(Session::load(path, engine_.model, engine_.backend, engine_.pool,
+                                     SessionOptions{.attention = AttentionMode::kTca, .profile = profile_},
+                                     &user_text));
+    return std::vector<float>{static_cast<float>(user_text.size())};
+  });
+}
+
+}  // namespace
+}  // namespace tca::runtime
