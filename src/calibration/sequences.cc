@@ -17,7 +17,8 @@ using Ids = std::vector<std::int32_t>;
 Ids questions_and_answers(const LookupDocument& document, const Ids& turn_end) {
   Ids ids;
   for (std::size_t i = 0; i < document.questions.size(); ++i) {
-    ids.insert(ids.end(), document.questions[i].begin(), document.questions[i].end());
+    const Ids& question = i == 0 ? document.questions[i] : document.next_questions[i];
+    ids.insert(ids.end(), question.begin(), question.end());
     ids.insert(ids.end(), document.answers[i].begin(), document.answers[i].end());
     ids.insert(ids.end(), turn_end.begin(), turn_end.end());
   }
@@ -40,17 +41,17 @@ CalibrationSequence lookup_sequence(const LookupGenerator& generator, const Ids&
 }  // namespace
 
 std::vector<CalibrationSequence> make_calibration_sequences(const runtime::Tokenizer& tokenizer,
-                                                            const runtime::ChatTemplate& chat, const std::string& text,
-                                                            const SequenceOptions& options) {
+                                                            const std::optional<runtime::ChatFrames>& chat,
+                                                            const std::string& text, const SequenceOptions& options) {
   check_argument(options.tokens >= 1, "tokens is ", options.tokens, "; expected 1 or more");
   check_argument(options.lookup_sequences >= 0, "lookup_sequences is ", options.lookup_sequences);
   check_argument(options.plain_sequences >= 0, "plain_sequences is ", options.plain_sequences);
   const LookupGenerator generator(tokenizer, chat, text);
-  const Ids turn_end = chat.encode_turn_end(tokenizer, /*end_token_generated=*/false);
+  check_argument(chat || options.lookup_sequences == 0, "sequences with questions need a chat form");
   std::vector<CalibrationSequence> sequences;
   for (std::int32_t i = 0; i < options.lookup_sequences; ++i) {
     sequences.push_back(lookup_sequence(
-        generator, turn_end,
+        generator, chat->turn_end(/*end_token_generated=*/false),
         {.context_tokens = options.tokens,
          .num_facts = options.num_facts,
          .kinds = {FactKind::kNumber, FactKind::kRegisterLine, FactKind::kHexRecord, FactKind::kIngredient,

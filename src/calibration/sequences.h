@@ -2,10 +2,11 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
-#include "runtime/tokenizer/chat_template.h"
+#include "runtime/chat/chat_frames.h"
 #include "runtime/tokenizer/tokenizer.h"
 
 namespace tca::calibration {
@@ -25,9 +26,10 @@ struct SequenceOptions {
   std::uint64_t seed = 0;
 };
 
-/// In the model's own chat form. Throws kInvalidArgument when the text is too short or the facts do not fit.
+/// In the model's own chat form, which plain sequences do without. Throws kInvalidArgument when the text is too short
+/// or the facts do not fit.
 std::vector<CalibrationSequence> make_calibration_sequences(const runtime::Tokenizer& tokenizer,
-                                                            const runtime::ChatTemplate& chat, const std::string& text,
-                                                            const SequenceOptions& options);
+                                                            const std::optional<runtime::ChatFrames>& chat,
+                                                            const std::string& text, const SequenceOptions& options);
 
 }  // namespace tca::calibration

@@ -65,7 +65,7 @@ void add_options(CLI::App& app, CalibrateArgs& args) {
   app.add_flag("--no-facts", args.no_facts, "Plain text only, without planted facts");
   add_seed_option(app, args.options.seed, "Of facts, places and sampled rows");
   app.add_option("--chat-template", args.chat_template, "Chat form of the questions (default: the model's)")
-      ->type_name("NAME");
+      ->type_name("FILE");
   add_model_options(app, args.model);
   app.add_flag("--json", args.json, "One JSON object on standard output (docs/cli.md)")->group("Output");
 }
@@ -97,9 +97,11 @@ std::vector<calibration::CalibrationSequence> make_sequences(const CalibrateArgs
   options.lookup_sequences = args.no_facts ? 0 : args.sequences;
   options.plain_sequences = args.no_facts ? args.sequences : 0;
   options.seed = args.options.seed;
-  // Plain text has no chat form, and base models have none to recognise.
-  const auto chat = args.no_facts ? runtime::ChatTemplate(runtime::ChatFamily::kChatML)
-                                  : runtime::ChatTemplate::load(loaded.dir, args.chat_template);
+  // Plain text has no chat form, and base models have none.
+  std::optional<runtime::ChatFrames> chat;
+  if (!args.no_facts) {
+    chat.emplace(runtime::ChatTemplate::load(loaded.dir, loaded.tokenizer, args.chat_template));
+  }
   return with_options("--tokens, --sequences, --text",
                       [&] { return calibration::make_calibration_sequences(loaded.tokenizer, chat, text, options); });
 }

@@ -32,7 +32,7 @@ struct ChatArgs {
   std::string load;
   std::string save;
   std::string history;
-  std::string chat_template;
+  ChatFormArgs form;
   bool force = false;
   bool json = false;
 };
@@ -49,9 +49,7 @@ void add_options(CLI::App& app, ChatArgs& args) {
   app.add_option("--history", args.history, "On a terminal, remember messages in this file (default: nowhere)")
       ->type_name("FILE");
   app.add_flag("--force", args.force, "Save over a file that is no saved conversation, too");
-  app.add_option("--chat-template", args.chat_template,
-                 "Chat form: chatml, llama2, llama3, mistral (default: the model's)")
-      ->type_name("NAME");
+  add_chat_form_options(app, args.form);
   add_model_options(app, args.model);
   add_attention_options(app, args.attention);
   add_sampling_options(app, args.sampling);
@@ -81,7 +79,7 @@ class Repl {
         interactive_(is_terminal(STDIN_FILENO) && !args.json),
         style_(style_of(STDERR_FILENO)),
         reader_(make_reader(args.history)),
-        conversation_(loaded, session_options(args.attention, loaded), args.chat_template) {
+        conversation_(loaded, session_options(args.attention, loaded), args.form) {
     note_options(args.attention, conversation_.session().options(), loaded, /*hints=*/true);
   }
 

@@ -15,6 +15,7 @@ void add_calibrate_command(CLI::App& app, Job& job);
 void add_inspect_command(CLI::App& app, Job& job);
 void add_eval_command(CLI::App& app, Job& job);
 void add_demo_command(CLI::App& app, Job& job);
+void add_tokenize_command(CLI::App& app, Job& job);
 void add_bench_command(CLI::App& app, Job& job);
 void add_help_command(CLI::App& app, Job& job);
 void add_completion_command(CLI::App& app, Job& job);

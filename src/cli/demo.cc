@@ -49,7 +49,7 @@ void add_options(CLI::App& app, DemoArgs& args) {
   app.add_flag("--json", args.json, "One JSON object on standard output (docs/cli.md)")->group("Output");
 }
 
-DemoDocument make_document(const DemoArgs& args, const LoadedModel& loaded, const runtime::ChatTemplate& chat) {
+DemoDocument make_document(const DemoArgs& args, const LoadedModel& loaded, const runtime::ChatFrames& chat) {
   const std::string file = locate_text(args.text);
   evaluation::LookupOptions options;
   options.context_tokens = choose_length("--ctx", args.context, kUsualContext, kLeastContext,
@@ -66,7 +66,7 @@ DemoDocument make_document(const DemoArgs& args, const LoadedModel& loaded, cons
 }
 
 // Reads the document, then asks for one fact after the other in the same session.
-DemoRun read_and_ask(const LoadedModel& loaded, const runtime::ChatTemplate& chat, const DemoDocument& document,
+DemoRun read_and_ask(const LoadedModel& loaded, const runtime::ChatFrames& chat, const DemoDocument& document,
                      const runtime::SessionOptions& options, const std::string& name) {
   const evaluation::LookupDocument& lookup = document.lookup;
   DemoRun run;
@@ -87,15 +87,16 @@ DemoRun read_and_ask(const LoadedModel& loaded, const runtime::ChatTemplate& cha
   for (std::size_t i = 0; i < lookup.facts.size(); ++i) {
     bar.update(static_cast<std::int64_t>(i), std::ssize(lookup.facts));
     std::vector<std::int32_t> ids = turn_end;
-    ids.insert(ids.end(), lookup.questions[i].begin(), lookup.questions[i].end());
+    const std::vector<std::int32_t>& question = i == 0 ? lookup.questions[i] : lookup.next_questions[i];
+    ids.insert(ids.end(), question.begin(), question.end());
     const auto logits = session.read(ids);
     if (i == 0) run.first_token_seconds = watch.seconds();
     runtime::GenerateOptions generation;
     generation.max_tokens = std::ssize(lookup.answers[i]) + evaluation::kSpareAnswerTokens;
-    generation.stop_ids = chat.stop_ids(loaded.tokenizer);
+    generation.stop_ids = stop_ids(loaded.model->config(), &chat.form());
     const runtime::GenerateResult answer = runtime::generate(session, loaded.tokenizer, logits, generation);
     if (stop_requested()) throw Error(ErrorCategory::kCancelled, "interrupted");
-    turn_end = chat.encode_turn_end(loaded.tokenizer, answer.stopped_by_id);
+    turn_end = chat.turn_end(answer.stopped_by_id);
     run.answers.push_back(answer.text);
     run.generated_tokens += std::ssize(answer.ids);
     run.generate_seconds += answer.seconds;
@@ -132,7 +133,7 @@ Json to_json(const DemoArgs& args, const LoadedModel& loaded, const DemoDocument
 
 int run(const DemoArgs& args) {
   const LoadedModel loaded = load_model(args.model);
-  const auto chat = runtime::ChatTemplate::load(loaded.dir);
+  const runtime::ChatFrames chat(runtime::ChatTemplate::load(loaded.dir, loaded.tokenizer));
   const DemoDocument document = make_document(args, loaded, chat);
   AttentionArgs attention = args.attention;
   attention.attention = "tca";

@@ -63,7 +63,7 @@ void add_options(CLI::App& app, EvalArgs& args) {
   app.add_flag("--nll", args.nll, "Also the loss on plain text of the same length");
   add_seed_option(app, args.seed, "Of the facts and their places");
   app.add_option("--chat-template", args.chat_template, "Chat form of the questions (default: the model's)")
-      ->type_name("NAME");
+      ->type_name("FILE");
   add_model_options(app, args.model);
   app.add_option("--profile", args.attention.profile, "Calibrated profile (default: profile.json of the model)")
       ->type_name("FILE")
@@ -89,11 +89,11 @@ std::int64_t most_tokens(const LoadedModel& loaded) {
 }
 
 Material make_material(const EvalArgs& args, const LoadedModel& loaded) {
-  const auto chat = runtime::ChatTemplate::load(loaded.dir, args.chat_template);
+  const runtime::ChatFrames chat(runtime::ChatTemplate::load(loaded.dir, loaded.tokenizer, args.chat_template));
   const std::string text = read_text_not_empty(locate_text(args.text), "text");
   const evaluation::LookupGenerator generator(loaded.tokenizer, chat, text);
   Material material;
-  material.stop_ids = chat.stop_ids(loaded.tokenizer);
+  material.stop_ids = stop_ids(loaded.model->config(), &chat.form());
   for (int i = 0; i < args.documents; ++i) {
     evaluation::LookupOptions options;
     options.context_tokens = args.context;

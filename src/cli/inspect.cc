@@ -16,9 +16,9 @@
 #include "cli/terminal.h"
 #include "cli/wrap.h"
 #include "core/file.h"
+#include "runtime/chat/chat_template.h"
 #include "runtime/io/model_config.h"
 #include "runtime/io/safetensors.h"
-#include "runtime/tokenizer/chat_template.h"
 #include "tca/version.h"
 
 namespace tca::cli {
@@ -53,19 +53,21 @@ std::string line(const Style& style, const char* label, const std::string& text)
 struct ModelFacts {
   runtime::ModelConfig config;
   DType dtype = DType::kBF16;  // of most weights
-  std::string fingerprint, chat_template;
+  std::string fingerprint;
+  std::string chat_template;  // its file, empty: none that can be used
+  std::string chat_problem;   // why not
   std::int64_t parameters = 0;
   std::uint64_t file_bytes = 0, kv_bytes_per_token = 0;
   std::int32_t tokens = 0;  // of the tokenizer
   std::string profile;      // file, empty: none
 };
 
-std::string chat_template_name(const std::string& dir) {
+void find_chat_template(const std::string& dir, const runtime::Tokenizer& tokenizer, ModelFacts& facts) {
   try {
-    return std::string(runtime::ChatTemplate::name(runtime::ChatTemplate::load(dir).family()));
+    const auto chat = runtime::ChatTemplate::load(dir, tokenizer);
+    facts.chat_template = fs::path(chat.name()).filename().string();
   } catch (const Error& error) {
-    if (error.category() != ErrorCategory::kUnsupported && error.category() != ErrorCategory::kIo) throw;
-    return "";
+    facts.chat_problem = error.what();
   }
 }
 
@@ -75,13 +77,14 @@ ModelFacts read_model(const std::string& dir) {
   facts.config = runtime::ModelConfig::load(dir);
   facts.dtype = checkpoint.main_dtype();
   facts.fingerprint = checkpoint.fingerprint();
-  facts.chat_template = chat_template_name(dir);
   for (const auto& [name, tensor] : checkpoint.tensors()) facts.parameters += tensor.num_elements();
   facts.file_bytes = checkpoint.total_bytes();
   facts.kv_bytes_per_token = std::uint64_t{4} * static_cast<std::uint64_t>(facts.config.num_layers) *
                              static_cast<std::uint64_t>(facts.config.num_kv_heads) *
                              static_cast<std::uint64_t>(facts.config.head_dim);  // K and V, two bytes each
-  facts.tokens = runtime::Tokenizer::load(dir).vocab_size();
+  const runtime::Tokenizer tokenizer = runtime::Tokenizer::load(dir);
+  facts.tokens = tokenizer.vocab_size();
+  find_chat_template(dir, tokenizer, facts);
   const std::string profile = (fs::path(dir) / "profile.json").string();
   if (has_entry(profile)) facts.profile = profile;
   for (const auto& warnings : {facts.config.warnings, checkpoint.warnings()}) {
@@ -104,9 +107,8 @@ std::string model_text(const std::string& dir, const ModelFacts& facts, const St
                fmt::format("{} query, {} KV, head_dim {}", config.num_heads, config.num_kv_heads, config.head_dim));
   text += line(style, "context",
                fmt::format("{} tokens; rope {}", format_count(config.max_position), config.rope.describe()));
-  text += line(style, "vocabulary",
-               fmt::format("{} tokens, chat form {}", format_count(facts.tokens),
-                           facts.chat_template.empty() ? "not recognised" : facts.chat_template));
+  text += line(style, "vocabulary", fmt::format("{} tokens", format_count(facts.tokens)));
+  text += line(style, "chat form", facts.chat_template.empty() ? facts.chat_problem : facts.chat_template);
   const std::uint64_t full = facts.kv_bytes_per_token * static_cast<std::uint64_t>(config.max_position);
   text += line(style, "KV cache",
                fmt::format("{} a token with full attention, {} for the whole context",
@@ -137,6 +139,7 @@ Json model_facts_json(const std::string& dir, const ModelFacts& facts) {
           {"vocab_size", config.vocab_size},
           {"tokenizer_tokens", facts.tokens},
           {"chat_template", facts.chat_template.empty() ? Json() : Json(facts.chat_template)},
+          {"chat_template_problem", facts.chat_problem.empty() ? Json() : Json(facts.chat_problem)},
           {"kv_bytes_per_token", facts.kv_bytes_per_token},
           {"weights_sha256", facts.fingerprint},
           {"profile", facts.profile.empty() ? Json() : Json(facts.profile)}};

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <filesystem>
 
 #include "cli/device.h"
@@ -55,6 +56,15 @@ LoadedModel load_random_model(const ModelArgs& args, const std::string& shape, s
   runtime::Tokenizer tokenizer = runtime::Tokenizer::load(dir);
   auto model = random_model_on_gpu(config, /*seed=*/1);
   return {dir, std::move(pool), std::move(backend), std::move(model), std::move(tokenizer), shape};
+}
+
+std::vector<std::int32_t> stop_ids(const runtime::ModelConfig& config, const runtime::ChatTemplate* chat) {
+  std::vector<std::int32_t> ids = config.eos_tokens;
+  if (chat == nullptr) return ids;
+  for (const std::int32_t id : chat->stop_ids()) {
+    if (std::find(ids.begin(), ids.end(), id) == ids.end()) ids.push_back(id);
+  }
+  return ids;
 }
 
 std::string profile_path(const AttentionArgs& args, const LoadedModel& loaded) {

@@ -5,8 +5,10 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "cli/locate.h"
+#include "runtime/chat/chat_template.h"
 #include "runtime/engine/sampler.h"
 #include "runtime/engine/session.h"
 #include "runtime/model/model.h"
@@ -39,6 +41,11 @@ struct SamplingArgs {
   runtime::SamplingOptions sampling;
 };
 
+struct ChatFormArgs {
+  std::string file;              // a template instead of the model's
+  std::optional<bool> thinking;  // what the template gets as enable_thinking
+};
+
 /// Members are destroyed last to first; sessions must be gone before.
 struct LoadedModel {
   std::string dir;
@@ -53,6 +60,9 @@ struct LoadedModel {
 LoadedModel load_model(const ModelArgs& args);
 /// A model of a shape (cli/random_shape.h) with random weights, on the GPU; profile and tokenizer are args.model's.
 LoadedModel load_random_model(const ModelArgs& args, const std::string& shape, std::int64_t extra_positions);
+
+/// What ends an answer: the tokens that config.json and generation_config.json name, and the chat form's own.
+std::vector<std::int32_t> stop_ids(const runtime::ModelConfig& config, const runtime::ChatTemplate* chat);
 
 /// Reads and checks the profile; UsageError where arguments contradict each other, kInvalidArgument where --keep is
 /// less than the profile can keep.

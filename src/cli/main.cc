@@ -48,6 +48,7 @@ void add_commands(CLI::App& app, Job& job) {
   add_eval_command(app, job);
   add_demo_command(app, job);
   add_bench_command(app, job);
+  add_tokenize_command(app, job);
   add_help_command(app, job);
   add_completion_command(app, job);
 }

@@ -131,6 +131,14 @@ void add_attention_options(CLI::App& app, AttentionArgs& args) {
   app.get_option("--kv-budget")->group("Attention");
 }
 
+void add_chat_form_options(CLI::App& app, ChatFormArgs& args) {
+  app.add_option("--chat-template", args.file, "Jinja template of the chat form (default: the model's)")
+      ->type_name("FILE")
+      ->group("Chat form");
+  app.add_flag("--thinking,!--no-thinking", args.thinking, "Ask the template to let the model think first, or not")
+      ->group("Chat form");
+}
+
 void add_sampling_options(CLI::App& app, SamplingArgs& args) {
   constexpr double kInfinity = std::numeric_limits<double>::infinity();
   const auto add = [&app](const std::string& name, auto& value, const std::string& help, const CLI::Validator& check,

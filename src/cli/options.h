@@ -24,6 +24,8 @@ void add_model_options(CLI::App& app, ModelArgs& args);
 void add_profile_options(CLI::App& app, AttentionArgs& args);
 /// Those, and --attention, --tolerance, --ctx, --kv-budget.
 void add_attention_options(CLI::App& app, AttentionArgs& args);
+/// --chat-template, --thinking.
+void add_chat_form_options(CLI::App& app, ChatFormArgs& args);
 void add_sampling_options(CLI::App& app, SamplingArgs& args);
 
 }  // namespace tca::cli

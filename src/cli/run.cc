@@ -14,8 +14,8 @@
 #include "cli/signals.h"
 #include "cli/terminal.h"
 #include "cli/wrap.h"
+#include "runtime/chat/chat_template.h"
 #include "runtime/engine/generate.h"
-#include "runtime/tokenizer/chat_template.h"
 #include "tca/version.h"
 
 namespace tca::cli {
@@ -28,7 +28,7 @@ struct RunArgs {
   std::optional<std::string> prompt;
   std::vector<std::string> prompt_files;
   std::string question;
-  std::string chat_template;
+  ChatFormArgs form;
   bool json = false;
   bool quiet = false;
 };
@@ -40,9 +40,7 @@ void add_options(CLI::App& app, RunArgs& args) {
       ->type_name("FILE...")
       ->excludes(prompt);
   app.add_option("-q,--question", args.question, "Ask about the text, in the model's chat form")->type_name("TEXT");
-  app.add_option("--chat-template", args.chat_template,
-                 "Chat form: chatml, llama2, llama3, mistral (default: the model's)")
-      ->type_name("NAME");
+  add_chat_form_options(app, args.form);
   add_model_options(app, args.model);
   add_attention_options(app, args.attention);
   app.add_flag("--certify", args.attention.certify, "Measure the attention mass that is dropped, by layer and head")
@@ -71,14 +69,13 @@ struct Prompt {
 };
 
 Prompt encode_prompt(const RunArgs& args, std::string text, const LoadedModel& loaded) {
-  if (args.question.empty()) return {loaded.tokenizer.encode(text, true), loaded.model->config().eos_tokens};
-  const auto chat = runtime::ChatTemplate::load(loaded.dir, args.chat_template);
-  // The text is a turn of its own and ends its last line, then the question follows as the next turn.
+  if (args.question.empty()) return {loaded.tokenizer.encode(text, true), stop_ids(loaded.model->config(), nullptr)};
+  const auto chat = runtime::ChatTemplate::load(loaded.dir, loaded.tokenizer, args.form.file);
+  // The text ends its last line, then the question follows: as the next turn, or in the same.
   if (!text.ends_with('\n')) text += '\n';
-  const std::vector<runtime::ChatMessage> messages = {{runtime::Role::kUser, std::move(text)},
-                                                      {runtime::Role::kUser, args.question}};
-  return {chat.encode(loaded.tokenizer, messages, /*begins=*/true, /*add_generation_prompt=*/true),
-          chat.stop_ids(loaded.tokenizer)};
+  const auto messages = runtime::user_turn(chat, {runtime::foreign_text(text), runtime::foreign_text(args.question)});
+  return {chat.encode({.messages = runtime::chat_messages(messages), .enable_thinking = args.form.thinking}).ids,
+          stop_ids(loaded.model->config(), &chat)};
 }
 
 struct RunResult {

@@ -10,8 +10,6 @@
 namespace tca::evaluation {
 namespace {
 
-using runtime::ChatMessage;
-using runtime::Role;
 using Ids = std::vector<std::int32_t>;
 
 // Facts and places come from different streams, so that the facts of a seed are the same at every length.
@@ -78,21 +76,13 @@ std::string_view fact_kind_name(FactKind kind) {
   return "unknown";
 }
 
-LookupGenerator::LookupGenerator(const runtime::Tokenizer& tokenizer, const runtime::ChatTemplate& chat,
+LookupGenerator::LookupGenerator(const runtime::Tokenizer& tokenizer, std::optional<runtime::ChatFrames> chat,
                                  const std::string& text)
     : tokenizer_(tokenizer),
-      chat_(chat),
+      chat_(std::move(chat)),
       text_ids_(tokenizer.encode_plain(text)),
       text_start_(tokenizer.encode("", /*add_special_tokens=*/true)),
-      words_(name_words(text)) {
-  // Ids around a message's content: what two messages of different content have in common.
-  const Ids a = chat.encode(tokenizer, {ChatMessage{Role::kUser, "a"}}, /*begins=*/true, false);
-  const Ids b = chat.encode(tokenizer, {ChatMessage{Role::kUser, "b"}}, /*begins=*/true, false);
-  const auto first = std::mismatch(a.begin(), a.end(), b.begin(), b.end()).first;
-  const auto last = std::mismatch(a.rbegin(), a.rend(), b.rbegin(), b.rend()).first.base();
-  frame_before_.assign(a.begin(), first);
-  frame_after_.assign(std::max(first, last), a.end());
-}
+      words_(name_words(text)) {}
 
 std::vector<Fact> LookupGenerator::make_facts(const LookupOptions& options) const {
   check_argument(options.num_facts >= 0, "num_facts is ", options.num_facts, "; expected 0 or more");
@@ -112,19 +102,23 @@ std::vector<Fact> LookupGenerator::make_facts(const LookupOptions& options) cons
 }
 
 LookupDocument LookupGenerator::plant(std::vector<Fact> facts, const LookupOptions& options) const {
+  check_argument(chat_.has_value(), "a document with questions needs a chat form");
   LookupDocument document;
   std::int64_t longest_turn = 0;
   for (const Fact& fact : facts) {
-    document.questions.push_back(chat_.encode(tokenizer_, {ChatMessage{Role::kUser, fact.question}}, /*begins=*/false,
-                                              /*add_generation_prompt=*/true));
+    document.questions.push_back(chat_->first_question(fact.question));
+    document.next_questions.push_back(chat_->next_question(fact.question));
     document.answers.push_back(tokenizer_.encode_plain(fact.answer));
-    longest_turn = std::max(longest_turn, std::ssize(document.questions.back()) + std::ssize(document.answers.back()));
+    const std::int64_t question =
+        std::max(std::ssize(document.questions.back()), std::ssize(document.next_questions.back()));
+    longest_turn = std::max(longest_turn, question + std::ssize(document.answers.back()));
   }
   std::int64_t context_tokens = options.context_tokens;
   if (options.most_tokens > 0) context_tokens = std::min(context_tokens, options.most_tokens - longest_turn);
 
   std::vector<Insertion> insertions = encode_sentences(tokenizer_, facts);
-  std::int64_t body_tokens = context_tokens - std::ssize(frame_before_) - std::ssize(frame_after_);
+  std::int64_t body_tokens =
+      context_tokens - std::ssize(chat_->before_document()) - std::ssize(chat_->after_document());
   for (const Insertion& insertion : insertions) body_tokens -= std::ssize(insertion.ids);
   check_argument(body_tokens > 0, "context_tokens is ", context_tokens, "; ", facts.size(),
                  " facts and the chat form need ", context_tokens - body_tokens + 1, " or more");
@@ -139,7 +133,7 @@ LookupDocument LookupGenerator::plant(std::vector<Fact> facts, const LookupOptio
     while (!is_character_boundary(tokenizer_, text_ids_, begin + insertion.place)) --insertion.place;
   }
 
-  document.context = frame_before_;
+  document.context = chat_->before_document();
   const auto append = [&document](auto first, auto last) {
     document.context.insert(document.context.end(), first, last);
   };
@@ -151,7 +145,7 @@ LookupDocument LookupGenerator::plant(std::vector<Fact> facts, const LookupOptio
     done = insertion.place;
   }
   append(body + done, body + body_tokens);
-  append(frame_after_.begin(), frame_after_.end());
+  append(chat_->after_document().begin(), chat_->after_document().end());
 
   document.facts = std::move(facts);
   return document;
@@ -168,7 +162,7 @@ std::vector<std::int32_t> LookupGenerator::plain_text(std::int64_t begin, std::i
   return ids;
 }
 
-LookupDocument make_lookup_document(const runtime::Tokenizer& tokenizer, const runtime::ChatTemplate& chat,
+LookupDocument make_lookup_document(const runtime::Tokenizer& tokenizer, const runtime::ChatFrames& chat,
                                     const std::string& text, const LookupOptions& options) {
   return LookupGenerator(tokenizer, chat, text).make(options);
 }

@@ -3,11 +3,12 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "runtime/tokenizer/chat_template.h"
+#include "runtime/chat/chat_frames.h"
 #include "runtime/tokenizer/tokenizer.h"
 
 namespace tca::evaluation {
@@ -37,15 +38,18 @@ struct LookupOptions {
 struct LookupDocument {
   std::vector<std::int32_t> context;  // ids of the document turn, ready to read first
   std::vector<Fact> facts;
-  std::vector<std::vector<std::int32_t>> questions;  // ids of each question turn up to the opened assistant turn
-  std::vector<std::vector<std::int32_t>> answers;    // ids of each answer, without the turn's end
+  // Ids of each question up to the opened answer: as it follows the document, and as it follows a closed answer.
+  std::vector<std::vector<std::int32_t>> questions;
+  std::vector<std::vector<std::int32_t>> next_questions;
+  std::vector<std::vector<std::int32_t>> answers;  // ids of each answer, without the turn's end
 };
 
 /// Makes any number of documents from one text, which is tokenised once. Everything is deterministic in the text and
-/// the options. The tokenizer must outlive the generator.
+/// the options. The tokenizer must outlive the generator. Without a chat form it makes plain text alone.
 class LookupGenerator {
  public:
-  LookupGenerator(const runtime::Tokenizer& tokenizer, const runtime::ChatTemplate& chat, const std::string& text);
+  LookupGenerator(const runtime::Tokenizer& tokenizer, std::optional<runtime::ChatFrames> chat,
+                  const std::string& text);
 
   /// The text is cut to what fits; facts land at random places of it, never inside a UTF-8 character. Throws
   /// kInvalidArgument when the facts do not fit into context_tokens or the text is too short for them.
@@ -62,16 +66,14 @@ class LookupGenerator {
 
  private:
   const runtime::Tokenizer& tokenizer_;
-  runtime::ChatTemplate chat_;
+  std::optional<runtime::ChatFrames> chat_;
   std::vector<std::int32_t> text_ids_;
-  std::vector<std::int32_t> text_start_;    // BOS, where the tokenizer adds one
-  std::vector<std::string> words_;          // what names and ingredients are made of
-  std::vector<std::int32_t> frame_before_;  // the document turn before and after its content
-  std::vector<std::int32_t> frame_after_;
+  std::vector<std::int32_t> text_start_;  // BOS, where the tokenizer adds one
+  std::vector<std::string> words_;        // what names and ingredients are made of
 };
 
 /// One document from one text.
-LookupDocument make_lookup_document(const runtime::Tokenizer& tokenizer, const runtime::ChatTemplate& chat,
+LookupDocument make_lookup_document(const runtime::Tokenizer& tokenizer, const runtime::ChatFrames& chat,
                                     const std::string& text, const LookupOptions& options);
 
 /// The words names are made of: runs of 4 to 9 lower-case letters, by how often the text has them, the 300 most

@@ -13,7 +13,7 @@
 namespace tca::calibration {
 namespace {
 
-using runtime::ChatFamily;
+using runtime::ChatFrames;
 using runtime::ChatTemplate;
 using runtime::Model;
 using runtime::Tokenizer;
@@ -29,8 +29,9 @@ class Calibrate : public testing::Test {
     return instance;
   }
   static const std::vector<CalibrationSequence>& sequences() {
+    static const Tokenizer tokenizer = Tokenizer::load(TCA_SOURCE_DIR "/models/lookback-28m");
     static const auto instance = make_calibration_sequences(
-        Tokenizer::load(TCA_SOURCE_DIR "/models/lookback-28m"), ChatTemplate(ChatFamily::kChatML),
+        tokenizer, ChatFrames(ChatTemplate::load(TCA_SOURCE_DIR "/models/lookback-28m", tokenizer)),
         read_file(TCA_SOURCE_DIR "/examples/data/sbcl-manual.txt", 1 << 20).substr(0, 40'000),
         {.tokens = 1200, .lookup_sequences = 1, .plain_sequences = 1, .num_facts = 6});
     return instance;

@@ -8,14 +8,14 @@
 namespace tca::calibration {
 namespace {
 
-using runtime::ChatFamily;
+using runtime::ChatFrames;
 using runtime::ChatTemplate;
 using runtime::Tokenizer;
 
 class Sequences : public testing::Test {
  protected:
   const Tokenizer tokenizer_ = Tokenizer::load(TCA_SOURCE_DIR "/models/lookback-28m");
-  const ChatTemplate chat_{ChatFamily::kChatML};
+  const ChatFrames chat_{ChatTemplate::load(TCA_SOURCE_DIR "/models/lookback-28m", tokenizer_)};
   const std::string text_ = read_file(TCA_SOURCE_DIR "/examples/data/sbcl-manual.txt", 1 << 20).substr(0, 60'000);
 
   std::vector<CalibrationSequence> make(const SequenceOptions& options) const {

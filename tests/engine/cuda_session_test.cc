@@ -295,7 +295,7 @@ TEST(CudaShippedModel, AnswersAsTheCpuDoes) {
   const auto cpu_model = Model::load(dir, pool), gpu_model = load_on_gpu(dir, pool);
   const Tokenizer tokenizer = Tokenizer::load(dir);
   const evaluation::LookupDocument document =
-      evaluation::make_lookup_document(tokenizer, ChatTemplate(ChatFamily::kChatML),
+      evaluation::make_lookup_document(tokenizer, ChatFrames(ChatTemplate::load(dir, tokenizer)),
                                        read_file(TCA_SOURCE_DIR "/examples/data/michael-armstrong.txt", 4 << 20),
                                        {.context_tokens = 6000, .num_facts = 8, .random_start = true, .seed = 100});
   SessionOptions options;

@@ -6,13 +6,14 @@
 #include <algorithm>
 #include <set>
 
+#include "core/expect_error.h"
 #include "core/file.h"
 #include "tca/error.h"
 
 namespace tca::evaluation {
 namespace {
 
-using runtime::ChatFamily;
+using runtime::ChatFrames;
 using runtime::ChatTemplate;
 using runtime::Tokenizer;
 using Ids = std::vector<std::int32_t>;
@@ -31,8 +32,13 @@ const std::string& novel() {
   return text;
 }
 
+const ChatFrames& frames() {
+  static const ChatFrames instance(ChatTemplate::load(TCA_SOURCE_DIR "/models/lookback-28m", tokenizer()));
+  return instance;
+}
+
 const LookupGenerator& generator() {
-  static const LookupGenerator instance(tokenizer(), ChatTemplate(ChatFamily::kChatML), novel());
+  static const LookupGenerator instance(tokenizer(), frames(), novel());
   return instance;
 }
 
@@ -97,6 +103,7 @@ TEST(LookupGenerator, QuestionsAndAnswersHaveTheTrainedForm) {
   for (std::size_t i = 0; i < document.facts.size(); ++i) {
     EXPECT_EQ(tokenizer().decode(document.questions[i], /*skip_special_tokens=*/false),
               "<|im_start|>user\n" + document.facts[i].question + "<|im_end|>\n<|im_start|>assistant\n");
+    EXPECT_EQ(document.next_questions[i], document.questions[i]);
     EXPECT_EQ(tokenizer().decode(document.answers[i]), document.facts[i].answer);
   }
 }
@@ -156,7 +163,7 @@ TEST(LookupGenerator, NoQuestionIsAskedTwice) {
 TEST(LookupGenerator, TheSameOptionsGiveTheSameDocumentAndOthersAnother) {
   const LookupOptions options = {.context_tokens = 1500, .num_facts = 5, .random_start = true, .seed = 42};
   const LookupDocument a = generator().make(options);
-  const LookupDocument b = make_lookup_document(tokenizer(), ChatTemplate(ChatFamily::kChatML), novel(), options);
+  const LookupDocument b = make_lookup_document(tokenizer(), frames(), novel(), options);
   EXPECT_EQ(a.context, b.context);
   EXPECT_EQ(a.questions, b.questions);
   EXPECT_EQ(a.answers, b.answers);
@@ -182,7 +189,7 @@ TEST(LookupGenerator, FactsNeverFallInsideACharacter) {
   // A text of characters that take several tokens each in this vocabulary: most token boundaries are inside one.
   std::string text;
   for (int i = 0; i < 3000; ++i) text += i % 3 == 0 ? "\xe6\xbc\xa2" : i % 3 == 1 ? "\xf0\x9f\x8e\x89" : "\xc5\x91 ";
-  const LookupGenerator foreign(tokenizer(), ChatTemplate(ChatFamily::kChatML), text);
+  const LookupGenerator foreign(tokenizer(), frames(), text);
   for (std::uint64_t seed = 0; seed < 20; ++seed) {
     const LookupDocument document =
         foreign.make({.context_tokens = 1500, .num_facts = 10, .random_start = true, .seed = seed});
@@ -197,22 +204,31 @@ TEST(LookupGenerator, FactsNeverFallInsideACharacter) {
   }
 }
 
-TEST(LookupGenerator, OtherChatForms) {
-  for (const ChatFamily family : {ChatFamily::kLlama2, ChatFamily::kLlama3, ChatFamily::kMistral}) {
-    const ChatTemplate chat(family);
-    const LookupGenerator other(tokenizer(), chat, novel());
-    const LookupDocument document = other.make({.context_tokens = 1024, .num_facts = 3});
-    EXPECT_EQ(std::ssize(document.context), 1024);
-    // Around the document stands what the chat form puts around any content.
-    const Ids framed = chat.encode(tokenizer(), {{runtime::Role::kUser, "q"}}, /*begins=*/true, false);
-    const std::string form = tokenizer().decode(framed, /*skip_special_tokens=*/false);
-    const std::string text = tokenizer().decode(document.context, /*skip_special_tokens=*/false);
-    const std::size_t at = form.find("q");
-    // A space before the content may be part of its first token.
-    const std::string before = form.substr(0, form.find_last_not_of(' ', at - 1) + 1);
-    EXPECT_TRUE(text.starts_with(before)) << before;
-    EXPECT_TRUE(text.ends_with(form.substr(at + 1))) << form;
-  }
+TEST(LookupGenerator, QuestionsBelongToTheDocumentsTurnWhereTurnsMustAlternate) {
+  const std::string strict =
+      "{% for m in messages %}{% if (m.role == 'user') != (loop.index0 % 2 == 0) %}{{ raise_exception('turns') }}"
+      "{% endif %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
+      "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}";
+  const ChatFrames chat(
+      ChatTemplate({.templates = {{"default", {"strict", strict}}}, .special_tokens = {}}, tokenizer()));
+  const LookupGenerator other(tokenizer(), chat, novel());
+  const LookupDocument document = other.make({.context_tokens = 1024, .num_facts = 3});
+  EXPECT_EQ(std::ssize(document.context), 1024);
+  const auto shown = [](const Ids& ids) { return tokenizer().decode(ids, /*skip_special_tokens=*/false); };
+  EXPECT_TRUE(shown(document.context).starts_with("<|im_start|>user\n"));
+  EXPECT_EQ(shown(document.context).find("<|im_end|>"), std::string::npos);
+  const std::string rest = document.facts[1].question + "<|im_end|>\n<|im_start|>assistant\n";
+  EXPECT_EQ(shown(document.questions[1]), "\n" + rest);
+  EXPECT_EQ(shown(document.next_questions[1]), "<|im_start|>user\n" + rest);
+  EXPECT_EQ(shown(chat.turn_end(false)), "<|im_end|>\n");
+  EXPECT_EQ(shown(chat.turn_end(true)), "\n");
+}
+
+TEST(LookupGenerator, WithoutAChatFormThereIsPlainTextAlone) {
+  const LookupGenerator plain(tokenizer(), std::nullopt, novel());
+  EXPECT_EQ(plain.plain_text(0, 50), generator().plain_text(0, 50));
+  testing::expect_error(ErrorCategory::kInvalidArgument, "needs a chat form",
+                        [&] { plain.make({.context_tokens = 1024, .num_facts = 1}); });
 }
 
 TEST(LookupGenerator, PlainTextBeginsAsTheTokenizerBegins) {

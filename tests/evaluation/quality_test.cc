@@ -15,7 +15,7 @@
 namespace tca::evaluation {
 namespace {
 
-using runtime::ChatFamily;
+using runtime::ChatFrames;
 using runtime::ChatTemplate;
 using runtime::Model;
 using runtime::Session;
@@ -33,16 +33,19 @@ class Quality : public testing::Test {
   static const evaluation::Setup& setup() {
     static const auto backend = create_backend("cpu", pool());
     static const evaluation::Setup instance{Model::load(TCA_SOURCE_DIR "/models/lookback-28m", pool()), *backend,
-                                            pool(), tokenizer(),
-                                            ChatTemplate(ChatFamily::kChatML).stop_ids(tokenizer())};
+                                            pool(), tokenizer(), form().stop_ids()};
     return instance;
   }
   static const Tokenizer& tokenizer() {
     static const Tokenizer instance = Tokenizer::load(TCA_SOURCE_DIR "/models/lookback-28m");
     return instance;
   }
+  static const ChatTemplate& form() {
+    static const ChatTemplate instance = ChatTemplate::load(TCA_SOURCE_DIR "/models/lookback-28m", tokenizer());
+    return instance;
+  }
   static const LookupGenerator& generator() {
-    static const LookupGenerator instance(tokenizer(), ChatTemplate(ChatFamily::kChatML),
+    static const LookupGenerator instance(tokenizer(), ChatFrames(form()),
                                           read_file(TCA_SOURCE_DIR "/examples/data/michael-armstrong.txt", 4 << 20));
     return instance;
   }

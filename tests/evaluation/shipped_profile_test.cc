@@ -8,7 +8,7 @@
 namespace tca::evaluation {
 namespace {
 
-using runtime::ChatFamily;
+using runtime::ChatFrames;
 using runtime::ChatTemplate;
 using runtime::Model;
 using runtime::Tokenizer;
@@ -19,9 +19,9 @@ TEST(ShippedProfile, AFifthOfTheCacheAnswersAsFullAttentionDoes) {
   ThreadPool pool;
   const auto backend = create_backend("cpu", pool);
   const Tokenizer tokenizer = Tokenizer::load(dir);
-  const evaluation::Setup setup{Model::load(dir, pool), *backend, pool, tokenizer,
-                                ChatTemplate(ChatFamily::kChatML).stop_ids(tokenizer)};
-  const LookupGenerator generator(tokenizer, ChatTemplate(ChatFamily::kChatML),
+  const ChatTemplate chat = ChatTemplate::load(dir, tokenizer);
+  const evaluation::Setup setup{Model::load(dir, pool), *backend, pool, tokenizer, chat.stop_ids()};
+  const LookupGenerator generator(tokenizer, ChatFrames(chat),
                                   read_file(TCA_SOURCE_DIR "/examples/data/michael-armstrong.txt", 4 << 20));
   const std::vector<LookupDocument> documents = {
       generator.make({.context_tokens = kContext, .num_facts = 20, .random_start = true, .seed = 100}),

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from cli_program import NOVEL, ROOT, novel, tca, tca_json
+from cli_program import MODEL, NOVEL, ROOT, novel, tca, tca_json
 
 DOCUMENT = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
 
@@ -149,8 +149,23 @@ def test_calibrate(tmp_path):
 def test_inspect_model():
     result = tca_json("inspect", "lookback-28m")
     check(result, TABLES["JSON of a model"])
-    assert result["num_layers"] == 8 and result["max_position"] == 131072 and result["chat_template"] == "chatml"
+    assert result["num_layers"] == 8 and result["max_position"] == 131072 and result["chat_template"] == "tokenizer_config.json"
     assert result["kv_bytes_per_token"] == 8 * 4 * 64 * 2 * 2
+
+
+def test_inspect_model_with_a_form_that_cannot_be_used(tmp_path):
+    for file in MODEL.iterdir():
+        if file.is_file():
+            (tmp_path / file.name).symlink_to(file)
+    (tmp_path / "chat_template.jinja").write_text("{% for m in messages %}<|im_begin|>{{ m.content }}{% endfor %}")
+    result = tca_json("inspect", tmp_path)
+    check(result, TABLES["JSON of a model"])
+    assert result["chat_template"] is None and "<|im_begin|>" in result["chat_template_problem"]
+
+
+def test_tokenize():
+    result = tca_json("tokenize", "--text", "Hello")
+    check(result, TABLES["tca tokenize"])
 
 
 def test_inspect_profile(profile):

@@ -189,9 +189,11 @@ def test_chat_on_a_terminal():
 ANSWER = rb"everything\r\n(.*\r\x1b\[K)?[^\r\x1b]{20}"
 
 
-def test_chat_answer_is_stopped_not_the_program():
+def test_chat_answer_is_stopped_not_the_program(tmp_path):
+    form = tmp_path / "form.jinja"  # plain text, which goes on and on
+    form.write_text("{% for m in messages %}{{ m.content }} {% endfor %}")
     text, code = on_terminal(["chat", "-n", "100000", "--temperature", "1", "--ctx", "100000", "--min-p", "0.1",
-                              "--chat-template", "mistral"],
+                              "--chat-template", form],
                              send=[(b"> ", b"Tell me everything\n"), (ANSWER, b"\x03"), (b"tokens/s\\]", b"/quit\n")])
     assert code == 0 and "[stopped; " in text
 

@@ -254,15 +254,23 @@ def replace(folder, name, text):
     (folder / name).write_text(text)
 
 
-def test_unknown_chat_template_names_the_option(tmp_path):
+def test_a_model_without_a_chat_form_says_what_to_give(tmp_path):
     model = model_copy(tmp_path / "model")
     config = json.loads((model / "tokenizer_config.json").read_text())
-    config["chat_template"] = "{{ 'whatever' }}"
+    form = config.pop("chat_template")
     replace(model, "tokenizer_config.json", json.dumps(config))
-    assert "--chat-template" in error_line(tca("run", "-m", model, "-p", "x", "-q", "y"), 1)
-    done = tca("run", "-m", model, "-p", "x", "-q", "y", "--chat-template", "chatml", "-n", "2", "--quiet")
-    assert done.returncode == 0
+    assert "--chat-template FILE" in error_line(tca("run", "-m", model, "-p", "x", "-q", "y"), 1)
+    (tmp_path / "form.jinja").write_text(form)
+    given = tca("run", "-m", model, "-p", "x", "-q", "y", "--chat-template", tmp_path / "form.jinja", "-n", "2", "--quiet")
+    assert given.returncode == 0 and given.stdout == tca("run", "-p", "x", "-q", "y", "-n", "2", "--quiet").stdout
     assert tca("run", "-m", model, "-p", "x", "-n", "2", "--quiet").returncode == 0
+
+
+def test_a_form_of_another_tokenizer_is_refused_by_its_marker(tmp_path):
+    (tmp_path / "llama3.jinja").write_text("{% for m in messages %}<|start_header_id|>{{ m.role }}<|end_header_id|>\n\n"
+                                           "{{ m.content }}<|eot_id|>{% endfor %}")
+    line = error_line(tca("run", "-p", "x", "-q", "y", "--chat-template", tmp_path / "llama3.jinja"), 1)
+    assert "llama3.jinja" in line and "<|start_header_id|>" in line
 
 
 @pytest.fixture(scope="module")

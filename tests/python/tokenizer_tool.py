@@ -39,6 +39,11 @@ def decode(folder, sequences, mode="decode"):
     return [result.decode("utf-8") for result in run(folder, mode, items)]
 
 
-def chat(folder, request, mode="chat"):
-    (result,) = run(folder, mode, [json.dumps(request).encode()])
-    return list(array.array("i", result))
+def chats(folder, requests):
+    """What the model's chat form makes of each request: {"text", "ids"}, or {"category", "error"}."""
+    return [json.loads(reply) for reply in run(folder, "chat", [json.dumps(request).encode() for request in requests])]
+
+
+def stop_ids(folder):
+    (reply,) = run(folder, "stop_ids", [b"{}"])
+    return json.loads(reply)

@@ -2,8 +2,9 @@
 // Standard input holds items, each a 32-bit length and that many bytes; so does standard output. Modes:
 //   encode, encode_special, plain   text -> 32-bit ids
 //   decode, decode_special          ids -> text, pushed through StreamDecoder
-//   chat                            {"messages", "begins", "generation_prompt", "family"} -> ids
-//   turn_end, stop_ids              {"family", "end_token_generated"} -> ids
+//   chat                            {"messages", "tools", "add_generation_prompt", "enable_thinking", "file"}
+//                                   -> {"text", "ids"} or {"category", "error"}
+//   stop_ids                        {} -> [ids]
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
@@ -11,19 +12,20 @@
 #include <fstream>
 #include <iostream>
 #include <iterator>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
-#include "runtime/tokenizer/chat_template.h"
+#include "runtime/chat/chat_template.h"
 #include "runtime/tokenizer/tokenizer.h"
+#include "tca/error.h"
 
 namespace {
 
 using Ids = std::vector<std::int32_t>;
-using tca::runtime::ChatMessage;
+using json = nlohmann::ordered_json;
 using tca::runtime::ChatTemplate;
-using tca::runtime::Role;
 using tca::runtime::StreamDecoder;
 using tca::runtime::Tokenizer;
 
@@ -40,20 +42,35 @@ std::string decode(const Tokenizer& tokenizer, const std::string& item, bool ski
   return text + decoder.finish();
 }
 
-Ids chat(const Tokenizer& tokenizer, const std::string& dir, const std::string& mode, const std::string& item) {
-  const auto request = nlohmann::json::parse(item);
-  const ChatTemplate form = ChatTemplate::load(dir, request.value("family", ""));
-  if (mode == "turn_end") return form.encode_turn_end(tokenizer, request.at("end_token_generated").get<bool>());
-  if (mode == "stop_ids") return form.stop_ids(tokenizer);
-  std::vector<ChatMessage> messages;
-  for (const auto& message : request.at("messages")) {
-    const auto role = message.at("role").get<std::string>();
-    messages.push_back({role == "system" ? Role::kSystem
-                        : role == "user" ? Role::kUser
-                                         : Role::kAssistant,
-                        message.at("content").get<std::string>()});
+const char* category_name(tca::ErrorCategory category) {
+  return category == tca::ErrorCategory::kInvalidArgument ? "invalid_argument"
+         : category == tca::ErrorCategory::kBadFile       ? "bad_file"
+         : category == tca::ErrorCategory::kUnsupported   ? "unsupported"
+                                                          : "other";
+}
+
+std::string chat(const Tokenizer& tokenizer, const std::string& dir, const std::string& item) {
+  static std::map<std::string, ChatTemplate> forms;  // by the file given instead of the model's
+  const auto request = json::parse(item);
+  const auto file = request.value("file", "");
+  auto found = forms.find(file);
+  if (found == forms.end()) found = forms.emplace(file, ChatTemplate::load(dir, tokenizer, file)).first;
+  const ChatTemplate& form = found->second;
+  try {
+    tca::runtime::ChatInput input = {.messages = tca::runtime::messages_from_json(request.at("messages"), "request")};
+    if (request.contains("tools") && !request["tools"].is_null()) {
+      input.tools = tca::runtime::objects_from_json(request["tools"], "tools", "request");
+    }
+    input.add_generation_prompt = request.value("add_generation_prompt", true);
+    if (request.contains("enable_thinking") && !request["enable_thinking"].is_null()) {
+      input.enable_thinking = request["enable_thinking"].get<bool>();
+    }
+    const tca::runtime::ChatPrompt prompt = form.encode(input);
+    return json({{"text", prompt.text.bytes()}, {"ids", prompt.ids}}).dump();
+  } catch (const tca::Error& error) {
+    return json({{"category", category_name(error.category())}, {"error", error.what()}})
+        .dump(-1, ' ', true, json::error_handler_t::replace);
   }
-  return form.encode(tokenizer, messages, request.value("begins", true), request.value("generation_prompt", true));
 }
 
 std::string answer(const Tokenizer& tokenizer, const std::string& dir, const std::string& mode,
@@ -63,7 +80,8 @@ std::string answer(const Tokenizer& tokenizer, const std::string& dir, const std
   }
   if (mode == "plain") return bytes_of(tokenizer.encode_plain(item));
   if (mode == "decode" || mode == "decode_special") return decode(tokenizer, item, mode == "decode");
-  return bytes_of(chat(tokenizer, dir, mode, item));
+  if (mode == "stop_ids") return json(ChatTemplate::load(dir, tokenizer).stop_ids()).dump();
+  return chat(tokenizer, dir, item);
 }
 
 }  // namespace

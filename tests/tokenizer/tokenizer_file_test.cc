@@ -39,7 +39,6 @@ TEST(TokenizerTest, ByteLevel) {
   EXPECT_EQ(tokenizer.token_id("Ġthe"), 258);
   EXPECT_EQ(tokenizer.token_id("<|end|>"), 262);
   EXPECT_FALSE(tokenizer.token_id("<|nothing|>"));
-  EXPECT_EQ(tokenizer.leading_ids(), (Ids{261}));
   EXPECT_TRUE(tokenizer.is_special(262));
   EXPECT_FALSE(tokenizer.is_special(263) || tokenizer.is_special(258) || tokenizer.is_special(-1) ||
                tokenizer.is_special(1 << 30));

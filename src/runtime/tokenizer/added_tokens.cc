@@ -64,15 +64,16 @@ void AddedTokens::Trie::insert(std::string_view pattern, std::size_t token) {
   tokens[node] = token;
 }
 
-std::optional<std::size_t> AddedTokens::Trie::match(std::string_view text, std::size_t at, std::size_t& end) const {
+std::optional<std::size_t> AddedTokens::match(const Trie& trie, std::string_view text, std::size_t at,
+                                              const Accepts& accepts, std::size_t& end) const {
   std::optional<std::size_t> longest;
   std::uint32_t node = 0;
   for (std::size_t i = at; i < text.size(); ++i) {
-    const auto child = children.find(std::uint64_t{node} << 8 | static_cast<unsigned char>(text[i]));
-    if (child == children.end()) break;
+    const auto child = trie.children.find(std::uint64_t{node} << 8 | static_cast<unsigned char>(text[i]));
+    if (child == trie.children.end()) break;
     node = child->second;
-    const auto token = tokens.find(node);
-    if (token != tokens.end()) {
+    const auto token = trie.tokens.find(node);
+    if (token != trie.tokens.end() && accepts(tokens_[token->second], at, i + 1)) {
       longest = token->second;
       end = i + 1;
     }
@@ -116,7 +117,7 @@ bool AddedTokens::stands_alone(std::string_view text, std::size_t begin, std::si
          !word_character_->matches_somewhere(text.substr(end, after - end));
 }
 
-std::vector<AddedSplit> AddedTokens::split(std::string_view text, bool normalized, bool specials) const {
+std::vector<AddedSplit> AddedTokens::split(std::string_view text, bool normalized, const Accepts& accepts) const {
   const Trie& trie = normalized ? normalized_ : raw_;
   std::vector<AddedSplit> splits;
   std::size_t done = 0;  // where the last token ended, white space that it strips included
@@ -127,7 +128,7 @@ std::vector<AddedSplit> AddedTokens::split(std::string_view text, bool normalize
       ++position;
       continue;
     }
-    const auto found = trie.match(text, position, end);
+    const auto found = match(trie, text, position, accepts, end);
     if (!found) {
       ++position;
       continue;
@@ -135,7 +136,6 @@ std::vector<AddedSplit> AddedTokens::split(std::string_view text, bool normalize
     const AddedToken& token = tokens_[*found];
     std::size_t begin = position;
     position = end;  // what a token covers is used up even when the token does not count
-    if (token.special && !specials) continue;
     if (token.single_word && !stands_alone(text, begin, end)) continue;
     if (token.strips_left) begin = std::max(white_space_before(text, begin), done);
     if (token.strips_right) end = white_space_after(text, end);

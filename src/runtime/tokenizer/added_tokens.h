@@ -38,10 +38,13 @@ class AddedTokens {
   AddedTokens() = default;
   AddedTokens(std::vector<AddedToken> tokens, const Normalizer& normalizer);
 
+  /// Whether a token may stand at bytes [begin, end) of the text that is split; else they are text.
+  using Accepts = std::function<bool(const AddedToken& token, std::size_t begin, std::size_t end)>;
+
   const std::vector<AddedToken>& tokens() const { return tokens_; }
-  /// Cuts text at the tokens that are looked for before normalisation (normalized false) or after it (true).
-  /// specials: whether special tokens count; else they are text.
-  std::vector<AddedSplit> split(std::string_view text, bool normalized, bool specials) const;
+  /// Cuts text at the tokens that are looked for before normalisation (normalized false) or after it (true): the
+  /// longest that may stand at a place is the one that counts.
+  std::vector<AddedSplit> split(std::string_view text, bool normalized, const Accepts& accepts) const;
 
  private:
   // Bytes of all patterns as a trie: finds the longest pattern that starts at a position.
@@ -52,9 +55,10 @@ class AddedTokens {
     std::uint32_t num_nodes = 1;
 
     void insert(std::string_view pattern, std::size_t token);
-    /// Index of the token whose pattern is the longest at text[at...], and its end.
-    std::optional<std::size_t> match(std::string_view text, std::size_t at, std::size_t& end) const;
   };
+  /// Index of the token whose pattern is the longest at text[at...] among those that are accepted, and its end.
+  std::optional<std::size_t> match(const Trie& trie, std::string_view text, std::size_t at, const Accepts& accepts,
+                                   std::size_t& end) const;
   bool stands_alone(std::string_view text, std::size_t begin, std::size_t end) const;
 
   std::vector<AddedToken> tokens_;

@@ -52,7 +52,12 @@ struct Tokenizer::Impl {
   /// declared: added tokens from other files than this one.
   Impl(const json& config, const std::string& file, const std::vector<AddedToken>& declared);
   void index_tokens(const std::string& file);
-  std::vector<std::int32_t> encode(std::string_view bytes, bool specials, TextStart start) const;
+  std::vector<std::int32_t> encode(const MixedText& text, TextStart start) const;
+  bool is_control(const AddedToken& token, const MixedText& text) const {
+    return token.special || (text.controls != nullptr && text.controls->count(token.id) > 0);
+  }
+  std::vector<Range> outside_normalized(const MixedText& text, const Range& stretch, std::string_view normalized,
+                                        bool prepends) const;
   void encode_stretch(std::string_view text, TextStart start, WordCache& cache, std::vector<std::int32_t>& ids) const;
 };
 
@@ -91,36 +96,78 @@ void Tokenizer::Impl::index_tokens(const std::string& file) {
                  "the id that model.vocab gives this token, or one that it gives to no other");
     }
     added_ids.emplace(token.content, token.id);
-    if (token.special) model.never_take_whole(token.id);
+    if (token.special || !token.single_word) model.never_take_whole(token.id);
     // A token that is found after normalisation is decoded from its normalised form.
     entry = {token.normalized ? normalizer.apply(token.content, true) : token.content, true, true, token.special};
   }
   if (tokens.empty()) fail(ErrorCategory::kBadFile, file + ": model.vocab has no token");
 }
 
-std::vector<std::int32_t> Tokenizer::Impl::encode(std::string_view bytes, bool specials, TextStart start) const {
+namespace {
+
+bool overlaps(const std::vector<Range>& sorted, std::size_t begin, std::size_t end) {
+  const auto after = std::partition_point(sorted.begin(), sorted.end(), [&](const Range& r) { return r.end <= begin; });
+  return after != sorted.end() && after->begin < end;
+}
+
+}  // namespace
+
+// Which bytes of a normalised stretch came from outside. A boundary may move when characters on both sides compose: a
+// byte counts as the form's own only where normalising that side alone gives it, too.
+std::vector<Range> Tokenizer::Impl::outside_normalized(const MixedText& text, const Range& stretch,
+                                                       std::string_view normalized, bool prepends) const {
+  std::vector<Range> outside;
+  const auto first = std::partition_point(text.outside.begin(), text.outside.end(),
+                                          [&](const Range& r) { return r.end <= stretch.begin; });
+  for (auto range = first; range != text.outside.end() && range->begin < stretch.end; ++range) {
+    const std::size_t begin = std::max(range->begin, stretch.begin);
+    const std::size_t end = std::min(range->end, stretch.end);
+    if (normalizer.is_identity()) {
+      outside.push_back({begin - stretch.begin, end - stretch.begin});
+      continue;
+    }
+    const std::string before = normalizer.apply(text.bytes.substr(stretch.begin, begin - stretch.begin), prepends);
+    const std::string after = normalizer.apply(text.bytes.substr(end, stretch.end - end), false);
+    const auto from = std::mismatch(normalized.begin(), normalized.end(), before.begin(), before.end()).first;
+    const auto to = std::mismatch(normalized.rbegin(), normalized.rend(), after.rbegin(), after.rend()).first.base();
+    const Range mapped = {static_cast<std::size_t>(from - normalized.begin()),
+                          static_cast<std::size_t>(to - normalized.begin())};
+    if (mapped.begin < mapped.end) outside.push_back(mapped);
+  }
+  return outside;
+}
+
+std::vector<std::int32_t> Tokenizer::Impl::encode(const MixedText& text, TextStart start) const {
   // Whoever comes first works with the shared cache; others, at the same time, with one of their own.
   std::unique_lock lock(cache_mutex, std::try_to_lock);
   WordCache own_cache;
   WordCache& cache = lock.owns_lock() ? shared_cache : own_cache;
 
-  std::string repaired;
-  const std::string_view text = repair_utf8(bytes, repaired);
   std::vector<std::int32_t> ids;
-  ids.reserve(text.size() / 4 + 16);
-  for (const AddedSplit& outer : added.split(text, false, specials)) {
+  ids.reserve(text.bytes.size() / 4 + 16);
+  const auto accepts = [&](const AddedToken& token, std::size_t begin, std::size_t end) {
+    return !is_control(token, text) || !overlaps(text.outside, begin, end);
+  };
+  for (const AddedSplit& outer : added.split(text.bytes, false, accepts)) {
     if (outer.id) {
       ids.push_back(*outer.id);
       continue;
     }
     const TextStart outer_start = outer.range.begin == 0 ? start : TextStart::kAfterToken;
+    const bool prepends = outer_start != TextStart::kContinues;
     std::string normalized;
-    std::string_view stretch = text.substr(outer.range.begin, outer.range.size());
+    std::string_view stretch = text.bytes.substr(outer.range.begin, outer.range.size());
     if (!normalizer.is_identity()) {
-      normalized = normalizer.apply(stretch, outer_start != TextStart::kContinues);
+      normalized = normalizer.apply(stretch, prepends);
       stretch = normalized;
     }
-    for (const AddedSplit& inner : added.split(stretch, true, specials)) {
+    std::optional<std::vector<Range>> outside;  // rarely asked for
+    const auto accepts_normalized = [&](const AddedToken& token, std::size_t begin, std::size_t end) {
+      if (!is_control(token, text)) return true;
+      if (!outside) outside = outside_normalized(text, outer.range, stretch, prepends);
+      return !overlaps(*outside, begin, end);
+    };
+    for (const AddedSplit& inner : added.split(stretch, true, accepts_normalized)) {
       if (inner.id) {
         ids.push_back(*inner.id);
       } else {
@@ -158,7 +205,8 @@ Tokenizer Tokenizer::parse(const std::string& content, const std::string& name_f
 }
 
 std::vector<std::int32_t> Tokenizer::encode(std::string_view text, bool add_special_tokens) const {
-  std::vector<std::int32_t> ids = impl_->encode(text, true, TextStart::kText);
+  std::string repaired;
+  std::vector<std::int32_t> ids = impl_->encode({.bytes = repair_utf8(text, repaired)}, TextStart::kText);
   if (add_special_tokens) {
     const PostProcessor& around = impl_->post_processor;
     ids.insert(ids.begin(), around.before.begin(), around.before.end());
@@ -168,7 +216,31 @@ std::vector<std::int32_t> Tokenizer::encode(std::string_view text, bool add_spec
 }
 
 std::vector<std::int32_t> Tokenizer::encode_plain(std::string_view text, TextStart start) const {
-  return impl_->encode(text, false, start);
+  std::string repaired;
+  const std::string_view bytes = repair_utf8(text, repaired);
+  return impl_->encode({.bytes = bytes, .outside = {{0, bytes.size()}}}, start);
+}
+
+std::vector<std::int32_t> Tokenizer::encode_mixed(const MixedText& text, TextStart start) const {
+  return impl_->encode(text, start);
+}
+
+std::vector<FoundToken> Tokenizer::find_added(std::string_view text) const {
+  std::vector<FoundToken> found;
+  const auto accepts = [](const AddedToken&, std::size_t, std::size_t) { return true; };
+  for (const AddedSplit& outer : impl_->added.split(text, false, accepts)) {
+    if (outer.id) {
+      found.push_back({*outer.id, outer.range});
+      continue;
+    }
+    const std::string_view stretch = text.substr(outer.range.begin, outer.range.size());
+    if (impl_->normalizer.apply(stretch, true) != stretch) continue;
+    for (const AddedSplit& inner : impl_->added.split(stretch, true, accepts)) {
+      if (!inner.id) continue;
+      found.push_back({*inner.id, {outer.range.begin + inner.range.begin, outer.range.begin + inner.range.end}});
+    }
+  }
+  return found;
 }
 
 std::string Tokenizer::decode(std::span<const std::int32_t> ids, bool skip_special_tokens) const {
@@ -196,7 +268,7 @@ bool Tokenizer::is_added(std::int32_t id) const {
   return id >= 0 && id < vocab_size() && impl_->tokens[static_cast<std::size_t>(id)].added;
 }
 
-const std::vector<std::int32_t>& Tokenizer::leading_ids() const { return impl_->post_processor.before; }
+const std::vector<AddedToken>& Tokenizer::added_tokens() const { return impl_->added.tokens(); }
 
 struct StreamDecoder::Impl {
   const Tokenizer::Impl* tokenizer;

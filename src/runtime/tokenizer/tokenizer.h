@@ -7,9 +7,27 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <unordered_set>
 #include <vector>
 
+#include "runtime/tokenizer/regex.h"
+
 namespace tca::runtime {
+
+/// Valid UTF-8, parts of which came from outside: there, special tokens and those of `controls` stay text.
+struct MixedText {
+  std::string_view bytes;
+  std::vector<Range> outside = {};  // sorted, apart from each other
+  const std::unordered_set<std::int32_t>* controls = nullptr;
+};
+
+struct AddedToken;
+
+/// An added token and where it stands in a text, white space that it strips included.
+struct FoundToken {
+  std::int32_t id;
+  Range range;
+};
 
 /// Where a text stands. A leading space that a tokenizer adds to texts depends on it.
 enum class TextStart {
@@ -37,6 +55,12 @@ class Tokenizer {
   /// The same for text that comes from outside a chat form: special tokens written in it stay plain text.
   /// Other added tokens (runs of spaces, say) are how the model spells text: they are still recognised.
   std::vector<std::int32_t> encode_plain(std::string_view text, TextStart start = TextStart::kText) const;
+  /// The same where only parts of the text come from outside. Stretches between tokens are encoded as one, whoever
+  /// wrote them.
+  std::vector<std::int32_t> encode_mixed(const MixedText& text, TextStart start = TextStart::kText) const;
+  /// The added tokens that encode recognises in a text of the form's own, in order. Those that are looked for after
+  /// normalisation are left out where normalising changes the text.
+  std::vector<FoundToken> find_added(std::string_view text) const;
   /// Text of ids, one after the other; ids that are no token are left out.
   std::string decode(std::span<const std::int32_t> ids, bool skip_special_tokens = true) const;
   /// The largest id plus one.
@@ -45,8 +69,7 @@ class Tokenizer {
   bool is_special(std::int32_t id) const;
   /// Is it found in text before anything else, special or not?
   bool is_added(std::int32_t id) const;
-  /// What encode puts before a text with add_special_tokens, such as BOS.
-  const std::vector<std::int32_t>& leading_ids() const;
+  const std::vector<AddedToken>& added_tokens() const;  // runtime/tokenizer/added_tokens.h
 
  private:
   friend class StreamDecoder;
