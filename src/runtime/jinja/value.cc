@@ -1,6 +1,7 @@
 #include "runtime/jinja/value.h"
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
 
 #include "core/check.h"
 #include "runtime/jinja/dict.h"

@@ -3,7 +3,7 @@
 
 #include <cstdint>
 #include <memory>
-#include <nlohmann/json.hpp>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -57,7 +57,7 @@ class Value {
   static Value from_json(const nlohmann::ordered_json& json, Origin origin);
 
   // What only templates make.
-  Value() = default;  // undefined
+  Value() = default;  // undefined, and missing: no value was ever there
   /// message: what using the value as if it were one says.
   static Value undefined(std::string message);
   static Value tuple(Items items);
@@ -70,6 +70,7 @@ class Value {
 
   Kind kind() const { return kind_; }
   bool is(Kind kind) const { return kind_ == kind; }
+  bool is_missing() const { return is(Kind::kUndefined) && std::holds_alternative<std::monostate>(payload_); }
   bool is_string() const { return kind_ == Kind::kString; }
   bool is_markup() const { return is_markup_; }
   /// bool counts as an integer, as in Python.
