@@ -6,6 +6,7 @@
 #include <string>
 
 #include "cli/loaded_model.h"
+#include "tca/error.h"
 
 namespace tca::cli {
 

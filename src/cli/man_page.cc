@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "cli/wrap.h"
 #include "tca/version.h"
 
 namespace tca::cli {
@@ -43,20 +44,19 @@ std::string options(const CommandReference& command) {
   return text;
 }
 
-// Lines that begin with spaces are commands and stay as they are.
+// Lines that begin with spaces are commands and stay lines.
 std::string footer(const std::string& text) {
+  constexpr std::size_t kCommandColumns = 72;
   std::string out;
-  bool shown = false;
+  bool shown = false;  // a command was last
   for (std::size_t begin = 0; begin < text.size();) {
     const std::size_t end = std::min(text.find('\n', begin), text.size());
     const std::string line = text.substr(begin, end - begin);
     const bool command = line.starts_with(' ');
-    if (command != shown)
-      out += command ? ".nf\n" : ".fi\n";
-    else if (out.empty() || !command)
-      out += ".PP\n";
-    if (out.empty()) out = ".PP\n";
-    out += roff(line) + "\n";
+    if (command && !shown) out += ".nf\n";
+    if (!command) out += shown ? ".fi\n.PP\n" : out.empty() ? ".PP\n" : ".br\n";
+    out +=
+        command ? roff(fill_command(line.substr(line.find_first_not_of(' ')), kCommandColumns, 2)) : roff(line) + "\n";
     shown = command;
     begin = end + 1;
   }

@@ -6,6 +6,7 @@ import pathlib
 import pty
 import re
 import select
+import signal
 import struct
 import subprocess
 import termios
@@ -56,28 +57,76 @@ def type_in(terminal, text):
     threading.Thread(target=write, daemon=True).start()
 
 
+class OnTerminal:
+    """The program as a shell starts it: in the foreground of a session whose leader outlives it, so that the terminal
+    is not hung up, and can be looked at, when the program has ended."""
+
+    def __init__(self, terminal, arguments, env):
+        self.reports, report = os.pipe()
+        hold, self.hold = os.pipe()
+        self.leader = os.fork()
+        if self.leader == 0:
+            try:
+                os.close(self.hold)
+                self.lead(terminal, arguments, env, report, hold)
+            finally:
+                os._exit(0)
+        os.close(report)
+        os.close(hold)
+        self.reports = os.fdopen(self.reports)
+        self.pid = int(self.reports.readline())
+
+    @staticmethod
+    def lead(terminal, arguments, env, report, hold):
+        os.setsid()
+        fcntl.ioctl(terminal, termios.TIOCSCTTY, 0)
+
+        def foreground():
+            os.setpgid(0, 0)
+            signal.signal(signal.SIGTTOU, signal.SIG_IGN)
+            os.tcsetpgrp(0, os.getpid())
+            signal.signal(signal.SIGTTOU, signal.SIG_DFL)
+
+        program = subprocess.Popen([PROGRAM, *map(str, arguments)], stdin=terminal, stdout=terminal, stderr=terminal,
+                                   env=env, preexec_fn=foreground)
+        os.write(report, f"{program.pid}\n".encode())
+        os.write(report, f"{program.wait()}\n".encode())
+        os.read(hold, 1)
+
+    def state(self):
+        """As ps shows it: R, S, T (stopped), ..."""
+        return pathlib.Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+    def ended(self):
+        return bool(select.select([self.reports], [], [], 0)[0])
+
+    def finish(self):
+        """The exit code, after which the session is gone."""
+        if not self.ended():
+            os.kill(self.pid, signal.SIGKILL)
+        code = int(self.reports.readline())
+        os.close(self.hold)
+        os.waitpid(self.leader, 0)
+        self.reports.close()
+        return code
+
+
 def on_terminal(arguments, seconds=60, env=None, send=(), columns=100):
     """What the program writes to a terminal, and its exit code. The terminal must be set as before when it has ended.
 
-    send: expressions to wait for in what it writes, and the bytes to type then, or a function of the process to call.
+    send: expressions to wait for in what it writes, and the bytes to type then, or a function of OnTerminal to call.
     """
     main, terminal = pty.openpty()
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
     before = termios.tcgetattr(terminal)
-
-    def own_terminal():
-        os.setsid()
-        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-
-    program = subprocess.Popen([PROGRAM, *map(str, arguments)], stdin=terminal, stdout=terminal, stderr=terminal,
-                               env=env or environment(TERM="xterm-256color"), preexec_fn=own_terminal)
-    text, waiting, searched = b"", list(send), 0
+    program = OnTerminal(terminal, arguments, env or environment(TERM="xterm-256color"))
+    text, waiting, searched, code = b"", list(send), 0, None
     deadline = time.monotonic() + seconds
     try:
         while time.monotonic() < deadline:
             if select.select([main], [], [], 0.05)[0]:
                 text += os.read(main, 65536)
-            elif program.poll() is not None:
+            elif program.ended():
                 break
             while waiting and (found := re.compile(waiting[0][0]).search(text, searched)):
                 searched = found.end()
@@ -86,15 +135,14 @@ def on_terminal(arguments, seconds=60, env=None, send=(), columns=100):
                     action(program)
                 else:
                     type_in(main, action)
-        assert program.poll() is not None, f"still running after {seconds} s: {text[-2000:]}"
+        assert program.ended(), f"still running after {seconds} s: {text[-2000:]}"
         assert termios.tcgetattr(terminal) == before, "the terminal was not given back as it was"
         assert text.count(b"\x1b[?2004h") == text.count(b"\x1b[?2004l"), "pastes stay in brackets"
     finally:
-        program.kill()
-        program.wait()
+        code = program.finish()
         os.close(main)
         os.close(terminal)
-    return text.decode(), program.returncode
+    return text.decode(), code
 
 
 def novel(characters, begin=0):

@@ -170,8 +170,10 @@ def test_tokenize():
 
 def test_inspect_profile(profile):
     result = tca_json("inspect", profile)
-    check(result, with_budgets(TABLES["JSON of a profile"]))
-    assert len(result["budgets"]) == 6
+    check(result, with_budgets(TABLES["JSON of a profile"]), optional=["default."])
+    assert len(result["budgets"]) == 6 and result["default"] is None
+    check(tca_json("inspect", ROOT / "models" / "lookback-28m" / "profile.json"),
+          with_budgets(TABLES["JSON of a profile"]))
     for budget in result["budgets"]:
         assert sum(budget["kept_by_layer"]) / 8 == pytest.approx(budget["kept_share"], abs=1e-6)
 
