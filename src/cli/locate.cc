@@ -135,9 +135,9 @@ std::string model_name(const std::string& dir) {
   const fs::path folder = path.has_filename() ? path : path.parent_path();
   const std::string top = folder.parent_path().parent_path().filename().string();
   if (folder.parent_path().filename() != "snapshots" || !top.starts_with("models--")) return folder.filename().string();
-  std::string name = top.substr(std::string("models--").size());
-  if (const auto dashes = name.find("--"); dashes != std::string::npos) name.replace(dashes, 2, "/");
-  return name;
+  const std::string name = top.substr(std::string("models--").size());
+  const auto dashes = name.find("--");
+  return dashes == std::string::npos ? name : name.substr(0, dashes) + '/' + name.substr(dashes + 2);
 }
 
 }  // namespace tca::cli

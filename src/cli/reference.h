@@ -11,23 +11,23 @@ namespace tca::cli {
 enum class ValueKind { kNone, kFile, kFolder, kCommand, kChoice };
 
 struct OptionReference {
-  std::vector<std::string> names;    // "-m", "--model"; none of a positional argument
-  std::string value;                 // "DIR", "N,..."; empty: a flag
-  std::string help;                  // without its default
-  std::string fallback;              // the default, where there is one to name
-  std::string group;                 // "Options", "Model", ...
-  std::vector<std::string> choices;  // of the value
+  std::vector<std::string> names = {};    // "-m", "--model"; none of a positional argument
+  std::string value = {};                 // "DIR", "N,..."; empty: a flag
+  std::string help = {};                  // without its default
+  std::string fallback = {};              // the default, where there is one to name
+  std::string group = {};                 // "Options", "Model", ...
+  std::vector<std::string> choices = {};  // of the value
   ValueKind kind = ValueKind::kNone;
   bool required = false;
   bool listed = false;  // several values with commas between them
 };
 
 struct CommandReference {
-  std::string name;  // "run"; of the program "tca"
-  std::string help;
-  std::string footer;
-  std::vector<OptionReference> arguments;  // positional
-  std::vector<OptionReference> options;
+  std::string name = {};  // "run"; of the program "tca"
+  std::string help = {};
+  std::string footer = {};
+  std::vector<OptionReference> arguments = {};  // positional
+  std::vector<OptionReference> options = {};
 };
 
 struct ProgramReference {

@@ -123,7 +123,7 @@ std::string session_text(const std::string& path, const SavedSession& saved, con
                                     saved.shape.num_kv_heads, saved.shape.head_dim, dtype_name(saved.shape.dtype)));
   text += line("kept", fmt::format("{} of the tokens, {} in memory, {} in the file", format_percent(saved.kept_share()),
                                    format_bytes(saved.kv_bytes), format_bytes(saved.file_bytes)));
-  text += "\n" + fill("Percent of the tokens kept, by layer (down) and KV head (across)", style.width(), 0) + "\n";
+  text += '\n' + fill("Percent of the tokens kept, by layer (down) and KV head (across)", style.width(), 0) + "\n";
   return text + render_heat_maps({map}, style);
 }
 

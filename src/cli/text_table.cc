@@ -131,7 +131,10 @@ std::string TextTable::render_part(const Places& places, const Style& style, con
 std::string TextTable::render(const Style& style, const std::string& indent) const {
   const std::size_t room = style.width() > indent.size() ? style.width() - indent.size() : 0;
   std::string text;
-  for (const Places& part : split(room)) text += (text.empty() ? "" : "\n") + render_part(part, style, indent);
+  for (const Places& part : split(room)) {
+    if (!text.empty()) text += '\n';
+    text += render_part(part, style, indent);
+  }
   return text;
 }
 

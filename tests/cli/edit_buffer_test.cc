@@ -13,7 +13,7 @@ namespace {
 // The text with a bar where the cursor stands.
 std::string shown(const EditBuffer& buffer) {
   std::string text = buffer.text();
-  return text.insert(buffer.cursor(), "|");
+  return text.insert(buffer.cursor(), 1, '|');
 }
 
 EditBuffer buffer_of(const std::string& text_with_bar) {

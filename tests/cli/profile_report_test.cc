@@ -10,7 +10,7 @@ namespace {
 Profile profile_with(int num_layers) {
   Profile profile;
   profile.model = {"A", num_layers, 2, 1, 64, "r", 9, std::string(64, 'a')};
-  ProfileBudget budget{.objective = "tail-risk", .budget = 0.5, .kept_share = 0.5};
+  ProfileBudget budget{.objective = "tail-risk", .budget = 0.5, .kept_share = 0.5, .layers = {}};
   for (int l = 0; l < num_layers; ++l) {
     const BlockShares shares = l % 2 == 1 ? BlockShares::full(64) : BlockShares::window(64);
     budget.layers.push_back({HeadProfile{.keep = shares}});

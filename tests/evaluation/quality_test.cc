@@ -219,7 +219,8 @@ TEST_F(Quality, TheLossIsTheSameForAnyNumberOfThreads) {
   std::set<double> losses;
   for (const int threads : {1, 2, 5}) {
     ThreadPool threads_of_one_run(threads);
-    const evaluation::Setup run{setup().model, setup().backend, threads_of_one_run};
+    const evaluation::Setup run{setup().model, setup().backend, threads_of_one_run, setup().tokenizer,
+                                setup().stop_ids};
     losses.insert(evaluate_text(run, method("full"), texts).nll);
   }
   EXPECT_EQ(losses.size(), 1u);

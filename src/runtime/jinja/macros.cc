@@ -33,7 +33,7 @@ class Macro : public Object {
   }
   std::optional<Text> shown(Rendering&) override {
     const std::string& name = statement_.function->name;
-    return Text("<Macro " + (name.empty() ? "anonymous" : quoted(name)) + ">");
+    return Text("<Macro " + (name.empty() ? "anonymous" : jinja::quoted(name)) + ">");
   }
 
  private:
@@ -81,7 +81,7 @@ void Evaluator::bind(const Function& function, const Arguments& arguments) {
     }
     return value;
   };
-  const std::string name = function.name.empty() ? "None" : quoted(function.name);
+  const std::string name = function.name.empty() ? "None" : jinja::quoted(function.name);
   const std::size_t count = function.parameters.size();
   const std::size_t given = std::min(count, arguments.positional.size());
   std::vector<bool> is_missing(count, false);
@@ -99,7 +99,8 @@ void Evaluator::bind(const Function& function, const Arguments& arguments) {
   if (function.keywords_slot >= 0) {
     slot_of(function.keywords_slot) = Value::dict(named);
   } else if (!named.empty()) {
-    fail(ErrorCategory::kInvalidArgument, text("macro ", name, " takes no keyword argument ", quoted(named[0].first)));
+    fail(ErrorCategory::kInvalidArgument,
+         text("macro ", name, " takes no keyword argument ", jinja::quoted(named[0].first)));
   }
   if (function.rest_slot >= 0) {
     slot_of(function.rest_slot) =
@@ -112,7 +113,7 @@ void Evaluator::bind(const Function& function, const Arguments& arguments) {
   for (std::size_t i = 0; i < count; ++i) {
     if (!is_missing[i]) continue;
     Value value = i < without_default
-                      ? Value::undefined("parameter " + quoted(function.parameters[i]) + " was not provided")
+                      ? Value::undefined("parameter " + jinja::quoted(function.parameters[i]) + " was not provided")
                       : evaluate(*function.defaults[i - without_default]);
     slot_of(function.parameter_slots[i]) = std::move(value);
   }
