@@ -10,7 +10,6 @@ namespace tca::runtime {
 namespace {
 
 using test::check_with_faults;
-using test::copy;
 using test::Engine;
 using test::read;
 using test::SessionOperation;
@@ -51,7 +50,7 @@ class CudaSessionFaults : public ::testing::Test {
     check_with_faults<GpuFault>([&] { return sessions(options, prompt, tokens, forks); }, operation);
   }
   SessionOperation reads(std::int64_t n) const {
-    return [ids = cpu_->prompt(n, 2)](Sessions& all) { return read(all[0], ids); };
+    return [ids = cpu_->prompt(n, 2)](Sessions& all) { return all[0].read(ids); };
   }
 
   std::unique_ptr<Engine> cpu_;
@@ -79,7 +78,7 @@ TEST_F(CudaSessionFaults, Batches) {
     check(sparse(), 90, before, 2, [](Sessions& all) {
       std::vector<Session*> pointers;
       for (Session& session : all) pointers.push_back(&session);
-      return copy(Session::read_batch(pointers, std::vector<std::int32_t>{1, 2, 3}));
+      return Session::read_batch(pointers, std::vector<std::int32_t>{1, 2, 3});
     });
   }
 }
@@ -87,11 +86,11 @@ TEST_F(CudaSessionFaults, Batches) {
 TEST_F(CudaSessionFaults, Forks) {
   check(sparse(), 70, 2, 0, [](Sessions& all) {
     all.push_back(all[0].fork());
-    return std::vector<float>();
+    return std::span<const float>();
   });
   check(sparse(), 25, 0, 1, [](Sessions& all) {
     all[0].truncate(20);
-    return std::vector<float>();
+    return std::span<const float>();
   });
 }
 

@@ -1,6 +1,7 @@
 #include "core/faults/failing_new.h"
 
 #include <cstdlib>
+#include <cstring>
 #include <new>
 
 namespace tca::testing {
@@ -18,7 +19,11 @@ bool fails() noexcept {
 
 void* allocate(std::size_t bytes, std::size_t alignment) noexcept {
   if (fails()) return nullptr;
-  return std::aligned_alloc(alignment, (bytes + alignment) / alignment * alignment);
+  const std::size_t size = (bytes + alignment) / alignment * alignment;
+  void* const memory = std::aligned_alloc(alignment, size);
+  // What nobody wrote is the same in every run, so that runs can be compared.
+  if (memory != nullptr) std::memset(memory, 0x5a, size);
+  return memory;
 }
 
 void* allocate_or_throw(std::size_t bytes, std::size_t alignment) {
