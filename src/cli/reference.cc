@@ -86,7 +86,10 @@ ProgramReference reference_of(CLI::App& app) {
 
 std::string help_with_default(const OptionReference& option) {
   if (option.required && !option.names.empty()) return option.help + " (required)";
-  return option.fallback.empty() ? option.help : fmt::format("{} (default: {})", option.help, option.fallback);
+  if (option.fallback.empty()) return option.help;
+  // A space after each comma, so that long lists can be broken into lines.
+  const std::string fallback = fmt::format("{}", fmt::join(split(option.fallback, ','), ", "));
+  return fmt::format("{} (default: {})", option.help, fallback);
 }
 
 }  // namespace tca::cli

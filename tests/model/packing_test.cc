@@ -54,7 +54,7 @@ TEST_P(PackingTest, Int8IsTheSameAsPackingWhatItWidensTo) {
                              quantised.data() + c * in, scales.data() + c);
       }
       std::vector<std::uint16_t> wide(static_cast<std::size_t>(in * columns)), turned(wide.size());
-      int8::widen(quantised.data(), scales.data(), in, columns, DType::kBF16, wide.data());
+      int8::widen(quantised.data(), scales.data(), in, columns, wide.data());
       for (std::int64_t i = 0; i < in * columns; ++i) {
         turned[static_cast<std::size_t>(i % columns * in + i / columns)] = wide[static_cast<std::size_t>(i)];
       }
