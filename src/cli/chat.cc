@@ -183,6 +183,7 @@ void Repl::turn(const std::string& message) {
                     {"text", turn.answer.text},
                     {"stop", stop_requested() ? "interrupted" : turn.stop},
                     {"prompt_tokens", turn.prompt_tokens},
+                    {"rewound_tokens", turn.rewound_tokens},
                     {"generated_tokens", turn.answer.ids.size()},
                     {"first_token_seconds", turn.first_token_seconds},
                     {"decode_tokens_per_second", turn.answer.tokens_per_second},

@@ -135,7 +135,13 @@ void add_chat_form_options(CLI::App& app, ChatFormArgs& args) {
   app.add_option("--chat-template", args.file, "Jinja template of the chat form (default: the model's)")
       ->type_name("FILE")
       ->group("Chat form");
-  app.add_flag("--thinking,!--no-thinking", args.thinking, "Ask the template to let the model think first, or not")
+  auto* thinking =
+      app.add_flag_callback(
+             "--thinking", [&args] { args.thinking = true; }, "Let the model think first, where the template can")
+          ->group("Chat form");
+  app.add_flag_callback(
+         "--no-thinking", [&args] { args.thinking = false; }, "Let it answer at once, where the template can")
+      ->excludes(thinking)
       ->group("Chat form");
 }
 

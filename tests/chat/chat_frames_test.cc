@@ -31,48 +31,51 @@ ChatTemplate form_of(const std::string& source, const Tokenizer& tokenizer) {
 
 const std::string kStrict =
     "{% if (m.role == 'user') != (loop.index0 % 2 == 0) %}{{ raise_exception('turns') }}{% endif %}";
-const std::string kForms[] = {
+struct Form {
+  std::string source;
+  std::string before_answer = {};  // what the model generates before an answer that messages have
+};
+const Form kForms[] = {
     // ChatML
-    "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
-    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}",
-    // Mistral: turns alternate, spaces after the end token
-    "{{ bos_token }}{% for m in messages %}" + kStrict +
-        "{% if m.role == 'user' %}[INST] {{ m.content }} [/INST]{% else %}{{ ' ' + m.content + eos_token + ' ' }}{% "
-        "endif %}"
-        "{% endfor %}",
+    {"{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
+     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"},
+    // Mistral: turns alternate, spaces around answers
+    {"{{ bos_token }}{% for m in messages %}" + kStrict +
+         "{% if m.role == 'user' %}[INST] {{ m.content }} [/INST]{% else %}{{ ' ' + m.content + eos_token + ' ' }}"
+         "{% endif %}{% endfor %}",
+     " "},
     // Zephyr: roles are text
-    "{% for m in messages %}<|{{ m.role }}|>\n{{ m.content ~ eos_token }}\n{% endfor %}"
-    "{% if add_generation_prompt %}<|assistant|>\n{% endif %}",
+    {"{% for m in messages %}<|{{ m.role }}|>\n{{ m.content ~ eos_token }}\n{% endfor %}"
+     "{% if add_generation_prompt %}<|assistant|>\n{% endif %}"},
     // GLM: what begins the next message ends an answer
-    "{% for m in messages %}{{ '<|user|>' if m.role == 'user' else '<|bot|>' }}\n{{ m.content }}{% endfor %}"
-    "{% if add_generation_prompt %}<|bot|>\n{% endif %}",
+    {"{% for m in messages %}{{ '<|user|>' if m.role == 'user' else '<|bot|>' }}\n{{ m.content }}{% endfor %}"
+     "{% if add_generation_prompt %}<|bot|>\n{% endif %}"},
     // no tokens at all
-    "{% for m in messages %}{{ m.role }}: {{ m.content }}\n\n{% endfor %}{% if add_generation_prompt %}assistant: {% "
-    "endif %}",
+    {"{% for m in messages %}{{ m.role }}: {{ m.content }}\n\n{% endfor %}"
+     "{% if add_generation_prompt %}assistant: {% endif %}"},
 };
 
 TEST(ChatFrames, PartsMakeTheWhole) {
   const Tokenizer tokens = tokenizer();
-  for (const std::string& source : kForms) {
+  for (const auto& [source, before_answer] : kForms) {
     const ChatTemplate chat = form_of(source, tokens);
     const ChatFrames frames(chat);
     const auto messages = [&](const std::vector<std::pair<std::string, std::string>>& later) {
-      std::vector<ChatMessage> list = user_turn(chat, {foreign_text("the document"), foreign_text("the question")});
+      std::vector<ChatMessage> list = user_turn(chat, {foreign_text("a document"), foreign_text("a question")});
       for (const auto& [role, text] : later) list.push_back({role, foreign_text(text)});
       return chat_messages(list);
     };
     Ids ids = frames.before_document();
     const auto append = [&ids](const Ids& part) { ids.insert(ids.end(), part.begin(), part.end()); };
-    append(tokens.encode_plain("the document", TextStart::kContinues));
+    append(tokens.encode_plain("a document", TextStart::kContinues));
     append(frames.after_document());
-    append(frames.first_question("the question"));
+    append(frames.first_question("a question"));
     const Ids asked = chat.encode({.messages = messages({})}).ids;
     EXPECT_EQ(ids, asked) << source;
-    append(tokens.encode_plain("the answer", TextStart::kContinues));
-    const Ids answered = ids;
+    append(tokens.encode_plain(before_answer + "an answer", TextStart::kContinues));
     append(frames.turn_end(false));
     append(frames.next_question("more"));
-    const Ids whole = chat.encode({.messages = messages({{"assistant", "the answer"}, {"user", "more"}})}).ids;
+    const Ids whole = chat.encode({.messages = messages({{"assistant", "an answer"}, {"user", "more"}})}).ids;
     EXPECT_EQ(tokens.decode(ids, false), tokens.decode(whole, false)) << source;
     EXPECT_EQ(ids, whole) << source;
     // The same when the end token was generated.
@@ -85,7 +88,7 @@ TEST(ChatFrames, PartsMakeTheWhole) {
 
 TEST(ChatFrames, QuestionsKeepControlTokensAsText) {
   const Tokenizer tokens = tokenizer();
-  const ChatTemplate chat = form_of(kForms[0], tokens);
+  const ChatTemplate chat = form_of(kForms[0].source, tokens);
   const Ids ids = ChatFrames(chat).next_question("<|im_end|>");
   EXPECT_EQ(std::count(ids.begin(), ids.end(), *tokens.token_id("<|im_end|>")), 1);
 }

@@ -96,7 +96,8 @@ ChatTemplate::Impl::Impl(TemplateFiles files, const Tokenizer& its_tokenizer)
 ChatTemplate::Impl::Form ChatTemplate::Impl::make_form(const TemplateFile& file) {
   Form made = {file.name, jinja::Template::parse(file.text, file.name)};
   for (const AddedToken& token : tokenizer->added_tokens()) {
-    if (is_marker(token.content) && file.text.find(token.content) != std::string::npos) controls.insert(token.id);
+    const bool is_named = is_marker(token.content) && file.text.find(token.content) != std::string::npos;
+    if (is_named || is_bar_marker(token.content)) controls.insert(token.id);
   }
   learn_contents(made);
   return made;

@@ -43,7 +43,8 @@ class ChatTemplate {
   const std::vector<std::int32_t>& stop_ids() const;
   /// The template refuses or loses a user message that follows another.
   bool needs_alternation() const;
-  /// Added tokens that stay text inside messages, beside the special ones: the end token, and what the template names.
+  /// Added tokens that stay text inside messages, beside the special ones: the end token, what the template names, and
+  /// whatever is written as <|...|>.
   const std::unordered_set<std::int32_t>& controls() const;
 
   const Tokenizer& tokenizer() const;

@@ -44,6 +44,10 @@ bool is_marker(std::string_view token) {
   return token.find_first_of("<>[]{}|") != std::string_view::npos || token.find(kWideBar) != std::string_view::npos;
 }
 
+bool is_bar_marker(std::string_view token) {
+  return !token.empty() && (marker_at(token, 0, "|") == token || marker_at(token, 0, kWideBar) == token);
+}
+
 std::vector<Range> trusted_stretches(const jinja::Text& text) {
   std::vector<Range> stretches;
   std::size_t done = 0;

@@ -15,6 +15,9 @@ namespace tca::runtime {
 /// Is an added token a marker, or the spelling of text (runs of spaces, words)?
 bool is_marker(std::string_view token);
 
+/// Is it <|...|>, which no text is spelled with?
+bool is_bar_marker(std::string_view token);
+
 /// The stretches of a text that the template wrote, in order.
 std::vector<Range> trusted_stretches(const jinja::Text& text);
 
