@@ -102,8 +102,9 @@ Mapping title_of(char32_t c) {
   Mapping folding = long_folding(c);
   const bool is_single = simple != static_cast<utf8proc_int32_t>(c) && c != kSharpS;
   if (folding.count == 0 || is_title(c) || is_single) return one(simple);
-  folding.points[0] = simple_upper(folding.points[0]);
-  for (std::size_t i = 1; i < folding.points.size(); ++i) {
+  const std::size_t first = is_cased(folding.points[0]) ? 0 : 1;  // U+0149 begins with an apostrophe
+  folding.points[first] = simple_upper(folding.points[first]);
+  for (std::size_t i = first + 1; i < folding.points.size(); ++i) {
     if (folding.points[i] == kIota) folding.points[i] = kIotaBelow;
   }
   return folding;
