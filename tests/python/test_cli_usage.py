@@ -84,7 +84,7 @@ def test_help_and_version():
     (["run"], ["prompt is empty", "standard input"]),
     (["run", "-p", novel(20000), "--ctx", "1024"], ["1024", "--ctx"]),
     (["run", "-p", "x", "--ctx", "500000"], ["500000", "131072"]),
-    (["run", "-p", "x", "-q", "y", "--chat-template", "klingon"], ["klingon", "chatml", "llama3"]),
+    (["run", "-p", "x", "-q", "y", "--chat-template", "klingon"], ["klingon", "no such file", "Jinja template"]),
     (["run", "-p", "x", "--profile", "/no/such/profile.json"], ["/no/such/profile.json"]),
     (["chat", "--load", "/no/such/session"], ["/no/such/session"]),
     (["inspect", "/no/such/thing"], ["/no/such/thing"]),
