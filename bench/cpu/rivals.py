@@ -54,8 +54,9 @@ class Tca(Rival):
                          "--attention", self.mode, "--decode", self.args.decode, "--threads", self.args.threads,
                          "--repeat", repeats(tokens), "--json"])
         result = json.loads(done.output)
-        self.versions = {"tca": result["version"], "isa": result["isa"], "products": result["model"]["products"],
-                         "kv": result["model"]["kv"]}
+        model = result["model"]
+        self.versions = {"tca": result["version"], "isa": result["isa"], "block_products": model["block_products"],
+                         "row_products": model["row_products"], "kv": model["kv"]}
         row = result["rows"][0]
         self.last[None] = tokens, row["first_token_seconds"]
         return {"first_token_seconds": row["first_token_seconds"],

@@ -28,23 +28,18 @@ std::string certificate_advice(double worst_p95) {
       worst_p95 / 2);
 }
 
-/// Null on a GPU.
-Json products_json(const LoadedModel& loaded) {
-  if (loaded.model->device() != nullptr) return nullptr;
-  return {{"blocks", runtime::block_products_name(loaded.model->precision().activations)},
-          {"rows", runtime::row_products_name()}};
-}
-
 }  // namespace
 
 Json model_json(const LoadedModel& loaded) {
   const runtime::Precision& precision = loaded.model->precision();
+  const bool on_gpu = loaded.model->device() != nullptr;
   return {{"name", loaded.name()},
           {"path", loaded.dir},
           {"architecture", loaded.model->config().architecture},
           {"compute", dtype_name(precision.activations)},
           {"kv", dtype_name(precision.kv)},
-          {"products", products_json(loaded)},
+          {"block_products", on_gpu ? Json() : Json(runtime::block_products_name(precision.activations))},
+          {"row_products", on_gpu ? Json() : Json(runtime::row_products_name())},
           {"weights", in_int8(loaded) ? "int8" : "stored"},
           {"weight_bytes", loaded.model->weight_bytes()}};
 }

@@ -63,7 +63,7 @@ def test_files_that_are_something_else_are_named(model, name):
 
 def test_what_is_no_checkpoint_is_named(model, tmp_path):
     gguf = tmp_path / "tiny.gguf"
-    gguf.write_bytes(b"GGUF\3\0\0\0")
+    gguf.write_bytes(b"GGUF\3" + bytes(1024))
     assert "tiny.gguf: is a GGUF file, which is not supported" in refusal(gguf)
     assert "GGUF" in error_line(tca("inspect", gguf), 1)
     for file in model.glob("model*.safetensors*"):

@@ -84,7 +84,7 @@ def test_help_and_version():
     (["run"], ["prompt is empty", "standard input"]),
     (["run", "-p", novel(20000), "--ctx", "1024"], ["1024", "--ctx"]),
     (["run", "-p", "x", "--ctx", "500000"], ["500000", "131072"]),
-    (["run", "-p", "x", "-q", "y", "--chat-template", "klingon"], ["--chat-template klingon", "Jinja"]),
+    (["run", "-p", "x", "-q", "y", "--chat-template", "klingon"], ["klingon", "chatml", "llama3"]),
     (["run", "-p", "x", "--profile", "/no/such/profile.json"], ["/no/such/profile.json"]),
     (["chat", "--load", "/no/such/session"], ["/no/such/session"]),
     (["inspect", "/no/such/thing"], ["/no/such/thing"]),
@@ -287,8 +287,7 @@ def short_model(tmp_path_factory):
     (["eval", "--documents", "1", "--facts", "1", "--methods", "full"], "--ctx is 1,340 instead of 32,768"),
     (["bench", "--attention", "full", "--decode", "10"], "--ctx is 1,490 instead of 8,192"),
     (["demo", "--facts", "1"], "--ctx is 1,340 instead of 32,768"),
-    (["calibrate", "-t", "michael-armstrong.txt", "-o", "OUTPUT", "--sequences", "1", "--budgets", "0.2",
-      "--no-facts"],
+    (["calibrate", "-t", "michael-armstrong.txt", "-o", "OUTPUT", "--no-facts", "--sequences", "1", "--budgets", "0.2"],
      "--tokens is 1,500 instead of 16,384")], ids=lambda value: value[0] if isinstance(value, list) else "")
 def test_default_lengths_end_where_the_model_does(arguments, note, short_model, tmp_path):
     arguments = [tmp_path / "p.json" if argument == "OUTPUT" else argument for argument in arguments]
