@@ -23,6 +23,7 @@ termios g_typing;
 termios g_working;
 std::atomic<bool> g_active{false};
 std::atomic<bool> g_bracketed{false};
+std::atomic<bool> g_applied{false};  // ours, not yet given back
 std::atomic<bool> g_typing_now{false};
 std::atomic<bool> g_redraw{false};
 std::atomic<int> g_output{-1};
@@ -49,7 +50,7 @@ bool in_foreground() noexcept {
 void apply() noexcept {
   if (!g_active || !in_foreground()) return;
   ::tcsetattr(STDIN_FILENO, TCSANOW, g_typing_now ? &g_typing : &g_working);
-  if (g_bracketed) write_all(kBracketsOn);
+  if (!g_applied.exchange(true) && g_bracketed) write_all(kBracketsOn);
 }
 
 void set_handler(int signal, void (*handler)(int)) noexcept {
@@ -115,7 +116,7 @@ termios without(const termios& original, bool signals) {
 
 void restore_terminal() noexcept {
   if (!g_active || !in_foreground()) return;
-  if (g_bracketed) write_all(kBracketsOff);
+  if (g_applied.exchange(false) && g_bracketed) write_all(kBracketsOff);
   ::tcsetattr(STDIN_FILENO, TCSANOW, &g_original);
 }
 

@@ -187,7 +187,7 @@ def test_chat_on_a_terminal():
 
 
 # Some of the answer, after the bar, where there was one, is gone.
-ANSWER = rb"everything\r\n(.*\r\x1b\[K)?[^\r\x1b]{20}"
+ANSWER = rb"everything[^\n]*\n(.*\r\x1b\[K)?[^\r\x1b]{20}"
 
 
 def test_chat_answer_is_stopped_not_the_program(tmp_path):
@@ -260,7 +260,9 @@ def test_one_answer_a_line(tmp_path):
     done = chat("-d", document, "-n", "5", lines=["Who is he?", "", "Where is he?"])
     assert done.returncode == 0 and done.stdout.endswith(b"\n")
     notes = done.stderr.decode().splitlines()
-    assert len(notes) == 3 and "novel.txt" in notes[0] and all("KV cache" in note for note in notes)
+    # The document, what it is kept by, and two turns.
+    assert len(notes) == 4 and "novel.txt" in notes[0] and "--keep 0.2" in notes[1]
+    assert all("KV cache" in note for note in (notes[0], *notes[2:]))
     assert "\x1b" not in done.stderr.decode()
 
 
