@@ -15,6 +15,7 @@
 #include "cli/report.h"
 #include "cli/signals.h"
 #include "cli/text_table.h"
+#include "cli/wrap.h"
 #include "evaluation/answers.h"
 #include "evaluation/quality.h"
 #include "tca/version.h"
@@ -232,10 +233,11 @@ int run(const EvalArgs& given) {
   const std::vector<MethodResult> results = evaluate(args, loaded, material, methods);
   if (!args.json) {
     const Style style = style_of(STDOUT_FILENO);
-    write_output(fmt::format("{} documents of {} tokens, {} questions each, asked {}\n\n", args.documents,
-                             format_count(args.context), args.facts,
-                             args.asked_first ? "with the document" : "after tokens were dropped") +
-                 totals_table(results, args.nll, style) + "\n" + kinds_table(results, style));
+    const std::string what = fmt::format("{} documents of {} tokens, {} questions each, asked {}", args.documents,
+                                         format_count(args.context), args.facts,
+                                         args.asked_first ? "with the document" : "after tokens were dropped");
+    write_output(fill(what, style.width(), 0) + "\n" + totals_table(results, args.nll, style) + "\n" +
+                 kinds_table(results, style));
     return 0;
   }
   Json list = Json::array();

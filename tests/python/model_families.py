@@ -67,7 +67,7 @@ FAMILIES = {
     "mistral-window": (mistral(sliding_window=400), torch.float32, "5GB"),
     "qwen2": (qwen2(), torch.float32, "5GB"),
     "qwen2-yarn": (
-        qwen2(rope_parameters=scaled("yarn", factor=4.0, original_max_position_embeddings=64)),
+        qwen2(rope_parameters=scaled("yarn", factor=8.0, original_max_position_embeddings=64)),
         torch.bfloat16,
         "5GB",
     ),
