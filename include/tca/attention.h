@@ -137,8 +137,8 @@ struct CertifyParams {
 };
 
 /// For one KV head, over R x g sampled rows. The output of a row differs from that of dense attention over past and
-/// segment by at most 2 delta max_j ||v_j||_2, the maximum over the values of the segment and those that the cache holds
-/// of the past.
+/// segment by at most 2 delta max_j ||v_j||_2, the maximum over the values of the segment and those that the cache
+/// holds of the past.
 struct HeadCertificate {
   double mean_delta = 0;
   double p95_delta = 0;  // nearest rank: the ceil(0.95 n)-th smallest
