@@ -17,6 +17,7 @@
 #include "cli/report.h"
 #include "cli/signals.h"
 #include "cli/target_file.h"
+#include "cli/wrap.h"
 #include "core/sha256.h"
 #include "tca/version.h"
 
@@ -144,9 +145,9 @@ int run(const CalibrateArgs& args) {
     return 0;
   }
   const Style style = style_of(STDOUT_FILENO);
-  write_output(fmt::format("{}: calibrated on {} tokens in {}\n\n", args.output,
-                           format_count(profile.calibration_tokens), format_seconds(watch.seconds())) +
-               budgets_table(profile, style));
+  const std::string heading = fmt::format("{}: calibrated on {} tokens in {}", args.output,
+                                          format_count(profile.calibration_tokens), format_seconds(watch.seconds()));
+  write_output(fill(heading, style.width(), 0) + "\n" + budgets_table(profile, style));
   return 0;
 }
 

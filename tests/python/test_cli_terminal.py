@@ -289,7 +289,10 @@ def test_ctrl_c_twice_while_an_answer_is_written(tmp_path):
     form = tmp_path / "form.jinja"  # plain text, which goes on and on
     form.write_text("{% for m in messages %}{{ m.content }} {% endfor %}")
     arguments = ["chat", "-n", "100000", "--temperature", "1", "--ctx", "100000", "--min-p", "0.1", "--chat-template", form]
-    _, code = on_terminal(arguments, send=[(rb"> ", b"Tell me everything\r"), (rb"everything[^\n]*\n(.*\r\x1b\[K)?[^\r\x1b]{20}", b"\x03\x03")])
+    # The second comes before the answer has stopped, and kills, or after it: then the conversation is left.
+    send = [(rb"> ", b"Tell me everything\r"), (rb"everything[^\n]*\n(.*\r\x1b\[K)?[^\r\x1b]{20}", b"\x03\x03"),
+            (rb"stopped; ", b"\x04")]
+    _, code = on_terminal(arguments, send=send)
     assert code in (0, -signal.SIGINT)
 
 
