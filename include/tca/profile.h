@@ -111,6 +111,10 @@ struct MeasuredKeep {
 
 /// The share to keep where nobody asks and nothing was measured. Fluent text loses answers with less.
 inline constexpr double kUnmeasuredKeep = 0.39;
+/// Share of answers that the usual share to keep must have kept.
+inline constexpr double kUsualAnswers = 0.97;
+/// Objective whose configurations are AnswerRisk's curves.
+inline constexpr const char* kAnswerRisk = "answer-risk";
 
 /// What a profile belongs to; compared field by field when a profile meets a model.
 struct TCA_API ModelFingerprint {
@@ -151,8 +155,11 @@ struct TCA_API Profile {
   /// The configuration of an objective whose kept share is nearest to keep (largest not above, else the smallest).
   /// Throws kInvalidArgument listing what there is when the objective is unknown.
   const ProfileBudget& pick(double keep, const std::string& objective = "tail-risk") const;
-  /// What to keep of an objective where nobody asks: what was measured, else kUnmeasuredKeep.
+  /// What to keep of an objective where nobody asks: what was measured, else kUnmeasuredKeep. Of answer-risk: the
+  /// smallest share that kept kUsualAnswers of the answers, as all larger ones did.
   double usual_keep(const std::string& objective = "tail-risk") const;
+  /// The objective where nobody asks: answer-risk if the profile has it, else tail-risk.
+  std::string usual_objective() const;
   /// The rule the budget was calibrated for, and with which it must be used.
   const SelectionRule& rule_of(const ProfileBudget& budget) const { return budget.rule ? *budget.rule : rule; }
   /// A head's next richer configuration of the same objective after `current`, in the order of kept share, ending in

@@ -12,6 +12,10 @@
 namespace tca::cli {
 
 /// One row a budget: what was asked, what was found, how many heads keep everything or only their window.
+/// What calibration measured of answers, a bar a share.
+std::string answers_table(const AnswerRisk& answers, const Style& style);
+/// What heads hold of a segment of num_tokens.
+HeatMap answer_risk_map(const AnswerRisk& answers, double keep, std::int64_t num_tokens);
 std::string budgets_table(const Profile& profile, const Style& style);
 /// Kept share by layer and head of one budget.
 HeatMap budget_map(const ProfileBudget& budget);

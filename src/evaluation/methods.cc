@@ -53,7 +53,7 @@ Method parse_method(const std::string& form, const runtime::SessionOptions& base
     return method;
   }
   check_argument(base.profile != nullptr, "the method '", form, "' needs a profile");
-  method.options.objective = kind == "paper" ? "paper" : "tail-risk";
+  method.options.objective = kind == "paper" ? "paper" : base.profile->usual_objective();
   method.options.keep = share;
   return method;
 }
