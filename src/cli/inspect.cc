@@ -37,7 +37,7 @@ struct InspectArgs {
 void add_options(CLI::App& app, InspectArgs& args) {
   app.add_option("PATH", args.path, "Model, profile or saved session")->capture_default_str();
   app.add_option("--tokens", args.tokens, "Of an answer-risk profile, the length whose shares are drawn")
-      ->check(at_least(1))
+      ->check(in_int_range(1, std::numeric_limits<std::int32_t>::max()))
       ->type_name("N")
       ->capture_default_str();
   app.add_option("--keep", args.keep, "Of a profile, only the configuration for this share of the tokens")
