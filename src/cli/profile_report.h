@@ -27,6 +27,8 @@ Json fingerprint_json(const ModelFingerprint& model);
 /// Without heads: {"objective", "budget", "kept_share", "full_heads", "window_heads", "heads", "kept_by_layer"}.
 Json budget_json(const ProfileBudget& budget);
 /// The whole profile, kept shares and risks of every head included.
+/// {"rule", "windows", "shares", "bank_queries", "measured"}.
+Json answer_risk_json(const AnswerRisk& answers);
 Json profile_json(const Profile& profile);
 
 }  // namespace tca::cli
