@@ -76,7 +76,7 @@ TEST(AnswerRiskSession, KeepsWhatTheBankLooksAt) {
         : backend_(engine.backend),
           allocation_(allocate(profile.answer_risk->keep, token_rule(), .2, n)),
           probes_(profile.answer_risk->bank, engine.model->config(), n - 1 + 9, DType::kF32, host_memory(),
-                  const_cast<ThreadPool&>(engine.pool)) {}
+                  engine.pool) {}
     void on_layer(std::int32_t layer, const TensorView&, const TensorView& k, const TensorView&) override {
       const auto at = static_cast<std::size_t>(layer);
       const KeptSet kept = backend_.select({.q = probes_.queries(layer),
@@ -133,8 +133,7 @@ TEST(AnswerRiskSession, SavedAndLoadedItGoesOnAsBefore) {
   read(session, engine.prompt(220));
   const std::string path = ::testing::TempDir() + "answer_risk_session_test.tca";
   session.save(path);
-  Session loaded =
-      Session::load(path, engine.model, engine.backend, const_cast<ThreadPool&>(engine.pool), options_of(engine, .25));
+  Session loaded = Session::load(path, engine.model, engine.backend, engine.pool, options_of(engine, .25));
   for (int i = 0; i < 50; ++i) EXPECT_EQ(read(loaded, {i}), read(session, {i})) << i;
   EXPECT_EQ(held_positions(loaded.cache()), held_positions(session.cache()));
 }
