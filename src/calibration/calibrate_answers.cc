@@ -1,7 +1,10 @@
 #include "calibration/calibrate_answers.h"
 
 #include <algorithm>
+#include <array>
+#include <cmath>
 #include <cstddef>
+#include <optional>
 
 #include "calibration/query_bank.h"
 #include "core/check.h"
@@ -15,27 +18,52 @@ using evaluation::LookupDocument;
 using runtime::DocumentLayer;
 using runtime::QuestionRows;
 
-// Of a continuation: the margins of its first tokens depend on how it was cut out of its text.
-constexpr std::size_t kPlainLead = 8;
+// Where documents are cut to see how they go on, in parts of their length, and for how many tokens.
+constexpr std::array<double, 2> kCuts = {0.5, 0.9};
+constexpr std::int64_t kContinued = 48;
 
 /// What a dense read left, in host memory, and how the bank scores the document's tokens.
 class DocumentCapture : public runtime::LayerObserver {
  public:
-  DocumentCapture(const Backend& backend, Memory& memory, const runtime::BankProbes* bank)
-      : backend_(backend), memory_(memory), bank_(bank) {}
+  /// Without a bank nothing is scored.
+  DocumentCapture(const Backend& backend, Memory& memory, const runtime::BankProbes* bank, std::int32_t probe_queries)
+      : backend_(backend), memory_(memory), bank_(bank), probe_queries_(probe_queries) {}
 
-  void on_layer(std::int32_t layer, const TensorView&, const TensorView& k, const TensorView& v) override {
+  void on_layer(std::int32_t layer, const TensorView& q, const TensorView& k, const TensorView& v) override {
     layers_.push_back({.k = copy(k), .v = copy(v)});
     if (bank_ == nullptr) return;
-    std::vector<float>& scores = scores_.emplace_back();
-    scores.resize(static_cast<std::size_t>(k.num_heads * k.num_tokens));
-    backend_.probe_scores({.q = bank_->queries(layer), .k = k, .pool_width = 1, .probes_follow = true}, scores);
+    const auto size = static_cast<std::size_t>(k.num_heads * k.num_tokens);
+    const std::int64_t probes = std::min<std::int64_t>(probe_queries_, k.num_tokens);
+    backend_.probe_scores({.q = bank_->queries(layer), .k = k, .pool_width = 1, .probes_follow = true},
+                          by_bank_.emplace_back(size));
+    backend_.probe_scores({.q = q.tokens(q.num_tokens - probes, probes), .k = k, .pool_width = 1},
+                          by_last_queries_.emplace_back(size));
   }
 
   std::span<const DocumentLayer> layers() const { return layers_; }
-  std::span<const float> scores(std::int32_t layer) const { return scores_[static_cast<std::size_t>(layer)]; }
+  /// Of the first `tokens` of the document: [Hk, tokens].
+  std::vector<float> by_bank(std::int32_t layer, std::int64_t tokens) const { return first(by_bank_, layer, tokens); }
+  std::vector<float> by_last_queries(std::int32_t layer, std::int64_t tokens) const {
+    return first(by_last_queries_, layer, tokens);
+  }
+  std::vector<DocumentLayer> first_tokens(std::int64_t tokens) const {
+    std::vector<DocumentLayer> cut;
+    for (const DocumentLayer& layer : layers_) cut.push_back({layer.k.tokens(0, tokens), layer.v.tokens(0, tokens)});
+    return cut;
+  }
 
  private:
+  std::vector<float> first(const std::vector<std::vector<float>>& scores, std::int32_t layer,
+                           std::int64_t tokens) const {
+    const std::vector<float>& all = scores[static_cast<std::size_t>(layer)];
+    const std::int64_t document = layers_[0].k.num_tokens;
+    std::vector<float> result;
+    for (std::int64_t begin = 0; begin < std::ssize(all); begin += document) {
+      result.insert(result.end(), all.begin() + begin, all.begin() + begin + tokens);
+    }
+    return result;
+  }
+
   TensorView copy(TensorView view) {
     auto& bytes = blocks_.emplace_back(static_cast<std::size_t>(view.num_tokens * view.num_heads * view.head_dim) *
                                        dtype_size(view.dtype));
@@ -47,9 +75,10 @@ class DocumentCapture : public runtime::LayerObserver {
   const Backend& backend_;
   Memory& memory_;  // of the layers' tensors
   const runtime::BankProbes* bank_;
+  std::int32_t probe_queries_;
   std::vector<std::vector<std::byte>> blocks_;
   std::vector<DocumentLayer> layers_;
-  std::vector<std::vector<float>> scores_;  // [layers][Hk, T]
+  std::vector<std::vector<float>> by_bank_, by_last_queries_;  // [layers][Hk, T]
 };
 
 /// Questions with their answers, whose tokens are the targets.
@@ -68,11 +97,13 @@ void add_questions(const LookupDocument& document, QuestionRows& rows, std::vect
   }
 }
 
-void add_plain(std::span<const std::int32_t> text, QuestionRows& rows, std::vector<QuestionKind>& kinds) {
-  std::vector<std::int32_t> targets(text.size() - 1, -1);
-  for (std::size_t t = kPlainLead; t + 1 < text.size(); ++t) targets[t] = text[t + 1];
-  rows.add(text.first(text.size() - 1), targets);
-  kinds.push_back(QuestionKind::kPlain);
+/// The document's tokens from `begin` on, each of which the one before it foretells.
+QuestionRows continuation(const LookupDocument& document, std::int64_t begin) {
+  const std::int64_t end = std::min(begin + kContinued, std::ssize(document.context) - 1);
+  const auto at = [&](std::int64_t i) { return document.context.begin() + i; };
+  QuestionRows rows;
+  rows.add(std::vector<std::int32_t>(at(begin), at(end)), std::vector<std::int32_t>(at(begin + 1), at(end + 1)));
+  return rows;
 }
 
 class Calibration {
@@ -107,31 +138,63 @@ class Calibration {
     bank_ = builder.build({.count = options_.bank_queries, .seed = options_.seed}, options_.bank_distance, setup_.pool);
   }
 
-  RiskCurves make_curves(std::span<const LookupDocument> documents, std::span<const std::vector<std::int32_t>> plain) {
-    const RiskOptions risk{.sinks = options_.rule.sinks, .windows = options_.windows, .shares = options_.shares};
-    AnswerRiskSums sums(risk, config_.num_layers, config_.num_kv_heads);
-    for (std::size_t d = 0; d < documents.size(); ++d) {
-      const DocumentCapture capture = read(documents[d]);
-      QuestionRows rows;
-      std::vector<QuestionKind> kinds;
-      add_questions(documents[d], rows, kinds);
-      for (std::size_t i = d; i < plain.size(); i += documents.size()) add_plain(plain[i], rows, kinds);
-      gradient_.run(capture.layers(), rows, [&](const runtime::LayerGradient& layer) {
-        const std::vector<double> changes =
-            margin_changes({.rows = &layer,
-                            .questions = rows.begins,
-                            .document = capture.layers()[static_cast<std::size_t>(layer.layer)],
-                            .scores = capture.scores(layer.layer)},
-                           risk, setup_.pool);
-        sums.add(layer.layer, changes, kinds);
-      });
+  void make_curves(std::span<const LookupDocument> documents, AnswerRisk& answers) {
+    const RiskOptions keep{.sinks = options_.rule.sinks, .windows = options_.windows, .shares = options_.shares};
+    const RiskOptions attend{.sinks = keep.sinks, .windows = {options_.rule.window}, .shares = keep.shares};
+    AnswerRiskSums kept(keep, config_.num_layers, config_.num_kv_heads);
+    AnswerRiskSums attended(attend, config_.num_layers, config_.num_kv_heads);
+    for (const LookupDocument& document : documents) {
+      const DocumentCapture capture = read(document);
+      ask(document, capture, keep, kept);
+      for (const double cut : kCuts) go_on(document, capture, cut, keep, kept, attend, attended);
     }
-    return sums.curves();
+    answers.keep = kept.curves();
+    answers.attend = attended.curves();
   }
 
   QueryBank take_bank() { return std::move(bank_); }
 
  private:
+  /// What questions about the document lose by what its end keeps.
+  void ask(const LookupDocument& document, const DocumentCapture& capture, const RiskOptions& options,
+           AnswerRiskSums& sums) {
+    QuestionRows rows;
+    std::vector<QuestionKind> kinds;
+    add_questions(document, rows, kinds);
+    const auto tokens = static_cast<std::int64_t>(document.context.size());
+    gradient_.run(capture.layers(), rows, [&](const runtime::LayerGradient& layer) {
+      const std::vector<float> scores = capture.by_bank(layer.layer, tokens);
+      sums.add(layer.layer, changes_of(layer, rows, capture.layers(), scores, options), kinds);
+    });
+  }
+
+  /// What the document's own next tokens lose when it is cut, by what is kept of it and by what prefill computes over.
+  void go_on(const LookupDocument& document, const DocumentCapture& capture, double cut, const RiskOptions& keep,
+             AnswerRiskSums& kept, const RiskOptions& attend, AnswerRiskSums& attended) {
+    const auto tokens = static_cast<std::int64_t>(cut * static_cast<double>(document.context.size()));
+    const QuestionRows rows = continuation(document, tokens);
+    const std::vector<DocumentLayer> layers = capture.first_tokens(tokens);
+    gradient_.run(layers, rows, [&](const runtime::LayerGradient& layer) {
+      const std::vector<double> change = changes_of(layer, rows, layers, capture.by_bank(layer.layer, tokens), keep);
+      kept.add(layer.layer, change, std::array{QuestionKind::kPlain});
+      std::vector<double> in_prefill =
+          changes_of(layer, rows, layers, capture.by_last_queries(layer.layer, tokens), attend);
+      // It is the text's own tokens that prefill must get right, in either direction.
+      for (double& value : in_prefill) value = -std::abs(value);
+      attended.add(layer.layer, in_prefill, std::array{QuestionKind::kAnswer});
+    });
+  }
+
+  std::vector<double> changes_of(const runtime::LayerGradient& layer, const QuestionRows& rows,
+                                 std::span<const DocumentLayer> document, std::span<const float> scores,
+                                 const RiskOptions& options) {
+    return margin_changes({.rows = &layer,
+                           .questions = rows.begins,
+                           .document = document[static_cast<std::size_t>(layer.layer)],
+                           .scores = scores},
+                          options, setup_.pool);
+  }
+
   DocumentCapture read(const LookupDocument& document) {
     runtime::Session session(setup_.model, setup_.backend, setup_.pool, {.attention = runtime::AttentionMode::kFull});
     const auto tokens = static_cast<std::int64_t>(document.context.size());
@@ -140,7 +203,7 @@ class Calibration {
     if (bank_.queries > 0) {
       probes.emplace(bank_, config_, tokens - 1 + bank_.distance, setup_.model->precision().kv, memory, setup_.pool);
     }
-    DocumentCapture capture(setup_.backend, memory, probes ? &*probes : nullptr);
+    DocumentCapture capture(setup_.backend, memory, probes ? &*probes : nullptr, options_.rule.probe_queries);
     session.read(document.context, {.num_logits = 0, .observer = &capture});
     done_ += tokens;
     if (progress_ && !progress_(done_, std::max(units_, done_)))
@@ -201,7 +264,7 @@ AnswerRisk calibrate_answers(const evaluation::Setup& setup, const runtime::Mode
   profile->rule = options.rule;
   AnswerRisk& answers = profile->answer_risk.emplace();
   answers.rule = options.rule;
-  answers.keep = calibration.make_curves(material.risk, material.plain);
+  calibration.make_curves(material.risk, answers);
   answers.bank = calibration.take_bank();
   answers.measured = measure(setup, profile, material.measure, options.measured);
   return answers;

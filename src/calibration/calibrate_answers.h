@@ -1,5 +1,5 @@
 // Curves of answer risk for every KV head, and the query bank by which tokens are chosen: from documents whose facts
-// are asked for after they were read.
+// are asked for after they were read, and from how the documents themselves go on.
 #pragma once
 
 #include <cstdint>
@@ -29,7 +29,6 @@ struct AnswerMaterial {
   std::vector<evaluation::LookupDocument> bank;     // the bank is made from their questions
   std::vector<evaluation::LookupDocument> risk;     // curves are
   std::vector<evaluation::LookupDocument> measure;  // answers are counted on; may be empty
-  std::vector<std::vector<std::int32_t>> plain;     // continuations, any of which may follow a document
 };
 
 /// `host` has the same weights on the CPU, and is `setup.model` where that computes there.

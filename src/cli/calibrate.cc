@@ -31,7 +31,6 @@ constexpr std::int64_t kUsualTokens = 16384;
 constexpr std::int64_t kUsualAnswerTokens = 3072;
 constexpr std::int64_t kBankTokens = 768;
 constexpr std::int32_t kMeasuredDocuments = 4;  // a fifth of the questions
-constexpr std::int64_t kPlainTokens = 32;       // of a continuation
 
 struct CalibrateArgs {
   ModelArgs model;
@@ -156,12 +155,6 @@ calibration::AnswerMaterial make_material(const CalibrateArgs& args, const Loade
   add(material.bank, args.documents, std::min(kBankTokens, tokens));
   add(material.risk, args.documents, tokens);
   if (!args.no_measure) add(material.measure, kMeasuredDocuments, tokens);
-  evaluation::Random random(args.options.seed);
-  const std::int64_t plain = 4 * std::int64_t{args.documents};
-  for (std::int64_t i = 0; i < plain; ++i) {
-    const std::int64_t last = std::max<std::int64_t>(0, generator.text_tokens() - kPlainTokens);
-    material.plain.push_back(generator.plain_text(random.below(last + 1), kPlainTokens));
-  }
   return material;
 }
 

@@ -78,13 +78,15 @@ runtime::SessionOptions session_options(const AttentionArgs& args, const LoadedM
   check_length(fmt::format("--ctx {}", args.max_context), args.max_context, loaded);
   options.attention = attention_mode(args.attention);
   options.objective = args.objective;
+  options.attend = args.attend;
   options.max_context = args.max_context;
   options.kv_budget_bytes = args.kv_budget_bytes;
   options.tolerance = args.tolerance;
   options.certify = args.certify;
   const bool full = options.attention == runtime::AttentionMode::kFull;
-  if (full && (args.keep || args.tolerance || !args.profile.empty())) {
-    throw UsageError("--attention full keeps everything: --keep, --tolerance and --profile do not go with it");
+  if (full && (args.keep || args.attend || args.tolerance || !args.profile.empty())) {
+    throw UsageError(
+        "--attention full keeps everything: --keep, --attend, --tolerance and --profile do not go with it");
   }
   if (args.keep && *args.keep == 1) {
     if (args.tolerance || options.attention == runtime::AttentionMode::kTca) {

@@ -27,7 +27,8 @@ struct Method {
   runtime::SessionOptions options;
 };
 
-/// From a short text: "full"; "tca:0.2" (tail-risk budgets of the profile); "paper:0.39" (its paper budgets);
+/// From a short text: "full"; "tca:0.2" (the profile's usual objective); "tca:0.2/0.1" (prefill over a tenth);
+/// "paper:0.39" (its paper budgets);
 /// "window:0.39" (sinks and the last tokens only, as StreamingLLM keeps them, at that share of context_tokens).
 /// base gives everything else (profile, pool, context). Throws kInvalidArgument listing the forms.
 Method parse_method(const std::string& form, const runtime::SessionOptions& base, const ModelFingerprint& model,

@@ -33,14 +33,21 @@ double mean_share(const LayerShares& layers) {
 
 }  // namespace
 
-Selection::Selection(const Profile& profile, double keep, const std::string& objective) : keep_(keep) {
+Selection::Selection(const Profile& profile, double keep, const std::optional<double>& attend,
+                     const std::string& objective)
+    : keep_(keep) {
   const std::string name = objective.empty() ? profile.usual_objective() : objective;
   profile_ = &profile;
   if (name == kAnswerRisk && profile.answer_risk) {
     answers_ = &*profile.answer_risk;
     rule_ = answers_->rule;
+    check_argument(!attend || answers_->attend, "attend is ", attend.value_or(0),
+                   ", but the profile has no curves for it; calibrate the model anew");
+    attend_ = attend;
     return;
   }
+  check_argument(!attend, "attend is ", attend.value_or(0), "; only the objective ", kAnswerRisk, " takes one, not ",
+                 name);
   budget_ = &profile.pick(keep, name);
   rule_ = profile.rule_of(*budget_);
 }
@@ -51,7 +58,7 @@ HeadShares Selection::shares(std::int64_t num_tokens) const {
   const std::int64_t tokens = std::max<std::int64_t>(1, num_tokens);
   SegmentAllocation keep = allocate(answers_->keep, rule_, keep_, tokens);
   HeadShares shares{.keep = std::move(keep.shares), .attend = {}, .windows = std::move(keep.windows)};
-  if (answers_->attend) shares.attend = allocate(*answers_->attend, rule_, keep_, tokens).shares;
+  if (attend_) shares.attend = allocate(*answers_->attend, rule_, *attend_, tokens).shares;
   return shares;
 }
 
@@ -65,7 +72,7 @@ BlockShares Selection::richer(const BlockShares& current, std::int32_t layer, st
 
 double Selection::attended_share(std::int64_t num_tokens) const {
   if (budget_ != nullptr) return mean_share(shares(num_tokens).attend);
-  return attends_all() ? 1 : keep_;
+  return attend_.value_or(1);
 }
 
 }  // namespace tca::runtime

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,7 +17,7 @@ class Selection {
   /// Of no profile: everything is kept.
   Selection() = default;
   /// Throws kInvalidArgument when the profile lacks the objective.
-  Selection(const Profile& profile, double keep, const std::string& objective);
+  Selection(const Profile& profile, double keep, const std::optional<double>& attend, const std::string& objective);
 
   bool empty() const { return profile_ == nullptr; }
   const SelectionRule& rule() const { return rule_; }
@@ -25,7 +26,7 @@ class Selection {
   /// Null when it is curves that say what is kept.
   const ProfileBudget* budget() const { return budget_; }
   /// Prefill computes over everything.
-  bool attends_all() const { return answers_ != nullptr && !answers_->attend; }
+  bool attends_all() const { return answers_ != nullptr && !attend_; }
   /// What every head keeps of the next tokens of a sequence that has num_tokens with them, before --tolerance.
   HeadShares shares(std::int64_t num_tokens) const;
   /// A head's next richer configuration, ending in full: the profile's, or twice the share where curves say it.
@@ -36,6 +37,7 @@ class Selection {
  private:
   const Profile* profile_ = nullptr;
   double keep_ = 1;
+  std::optional<double> attend_;  // with curves alone
   SelectionRule rule_;
   const ProfileBudget* budget_ = nullptr;
   const AnswerRisk* answers_ = nullptr;

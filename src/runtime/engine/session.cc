@@ -38,6 +38,8 @@ SessionOptions checked(SessionOptions options, const Model& model, const Backend
                  "attention is tca, which needs a profile of the model; make one with tca calibrate");
   check_argument(std::isfinite(options.keep) && options.keep > 0 && options.keep <= 1, "keep is ", options.keep,
                  "; expected a share in (0, 1]");
+  check_argument(!options.attend || (std::isfinite(*options.attend) && *options.attend > 0 && *options.attend <= 1),
+                 "attend is ", options.attend.value_or(0), "; expected a share in (0, 1]");
   check_argument(options.max_context >= 0 && options.max_context <= config.max_position, "max_context is ",
                  options.max_context, ", but the model has positions for ", config.max_position, " tokens");
   check_argument(!options.tolerance || (std::isfinite(*options.tolerance) && *options.tolerance >= 0), "tolerance is ",
@@ -66,8 +68,9 @@ Session::Impl::Impl(std::shared_ptr<const Model> session_model, const Backend& s
       backend(&session_backend),
       pool(&session_pool),
       options(checked(std::move(session_options), *model, *backend)),
-      selection(options.profile == nullptr ? Selection()
-                                           : Selection(*options.profile, options.keep, options.objective)),
+      selection(options.profile == nullptr
+                    ? Selection()
+                    : Selection(*options.profile, options.keep, options.attend, options.objective)),
       forward(create_forward(*model, session_pool, options.chunk_tokens, backend->stream())),
       state(initial_state()) {}
 
