@@ -78,7 +78,7 @@ std::vector<Option> hull(const RiskCurves& curves, const std::vector<double>& ri
 }
 
 /// The way along the hulls, steepest step first, as far as the budget goes; the first step that it does not pay for is
-/// gone in part.
+/// gone in part, as far as the wider window leaves anything of it.
 std::vector<Option> walk(const std::vector<std::vector<Option>>& hulls, const Costs& costs, double left) {
   std::vector<Option> choice;
   std::vector<Step> steps;
@@ -93,8 +93,10 @@ std::vector<Option> walk(const std::vector<std::vector<Option>>& hulls, const Co
   }
   // Stable: a head's own steps stay in order, since its gains fall.
   std::stable_sort(steps.begin(), steps.end(), [](const Step& a, const Step& b) { return a.gain > b.gain; });
+  std::vector<bool> stopped(hulls.size(), false);
   for (const Step& step : steps) {
     Option& at = choice[step.head];
+    if (left <= 0 || stopped[step.head]) continue;
     if (step.cost <= left + kBudgetSlack) {
       left -= step.cost;
       at = step.to;
@@ -102,9 +104,10 @@ std::vector<Option> walk(const std::vector<std::vector<Option>>& hulls, const Co
     }
     // Between two vertices risk lies on their line: with the window of the richer one, if that is paid for.
     const double share = costs.share_at(step.to.window, at.cost + left);
-    if (left <= 0 || share < 0) break;
+    stopped[step.head] = true;
+    if (share < 0) continue;
     at = {step.to.window, share, at.cost + left, at.risk - step.gain * left};
-    break;
+    left = 0;
   }
   return choice;
 }
