@@ -75,6 +75,8 @@ ModelFingerprint parse_model(const json& object, const std::string& where) {
   return model;
 }
 
+constexpr std::string_view kOrderNames[] = {"mass_dispersion", "simpson", "tokens"};  // by BlockOrder
+
 SelectionRule parse_rule(const json& object, const std::string& where) {
   refuse_unknown(object, where, {"block_size", "window", "sinks", "probe_queries", "pool_width", "order"});
   SelectionRule rule;
@@ -87,10 +89,11 @@ SelectionRule parse_rule(const json& object, const std::string& where) {
   rule.pool_width = get_int32(object, "pool_width", where, 1, 255);
   if (rule.pool_width % 2 == 0) fail_field(where, "pool_width", rule.pool_width, "an odd number in [1, 255]");
   const std::string order = get_string(object, "order", where);
-  if (order != "mass_dispersion" && order != "simpson") {
-    fail_field(where, "order", order, "\"mass_dispersion\" or \"simpson\"");
+  const auto named = std::find(std::begin(kOrderNames), std::end(kOrderNames), order);
+  if (named == std::end(kOrderNames)) {
+    fail_field(where, "order", order, "\"mass_dispersion\", \"simpson\" or \"tokens\"");
   }
-  rule.order = order == "simpson" ? BlockOrder::kSimpson : BlockOrder::kMassDispersion;
+  rule.order = static_cast<BlockOrder>(named - std::begin(kOrderNames));
   return rule;
 }
 
@@ -218,8 +221,6 @@ void parse_provenance(const json& object, const std::string& where, Profile* pro
   profile->date = get_date(object, where);
 }
 
-std::string_view order_name(BlockOrder order) { return order == BlockOrder::kSimpson ? "simpson" : "mass_dispersion"; }
-
 std::string dump(const ordered_json& value) {
   return value.dump(-1, ' ', false, ordered_json::error_handler_t::replace);
 }
@@ -234,8 +235,9 @@ ordered_json head_json(const HeadProfile& head) {
 }
 
 ordered_json rule_json(const SelectionRule& rule) {
-  return {{"block_size", rule.block_size},       {"window", rule.window},         {"sinks", rule.sinks},
-          {"probe_queries", rule.probe_queries}, {"pool_width", rule.pool_width}, {"order", order_name(rule.order)}};
+  return {{"block_size", rule.block_size}, {"window", rule.window},
+          {"sinks", rule.sinks},           {"probe_queries", rule.probe_queries},
+          {"pool_width", rule.pool_width}, {"order", kOrderNames[static_cast<std::size_t>(rule.order)]}};
 }
 
 // One head a line, so that profiles can be read and compared line by line.
