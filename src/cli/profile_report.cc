@@ -50,8 +50,8 @@ HeadCounts count_heads(const ProfileBudget& budget) {
 }
 
 const char* order_name(BlockOrder order) {
-  if (order == BlockOrder::kTokens) return "tokens";
-  return order == BlockOrder::kMassDispersion ? "mass_dispersion" : "simpson";
+  constexpr const char* kNames[] = {"mass_dispersion", "simpson", "tokens"};
+  return kNames[static_cast<std::size_t>(order)];
 }
 
 Json rule_json(const SelectionRule& rule) {
