@@ -8,31 +8,19 @@
 #include <span>
 #include <vector>
 
+#include "runtime/model/question_rows.h"
 #include "runtime/model/weights.h"
 #include "tca/tensor.h"
 #include "tca/thread_pool.h"
 
 namespace tca::runtime {
 
+class AnswerPass;
 struct ModelConfig;
 
 /// What a dense read of a document of T tokens left in one layer: [T, Hk, d] of any type, k after RoPE, in host memory.
 struct DocumentLayer {
   TensorView k, v;
-};
-
-/// Rows of several questions, each of which follows the document directly: its first row is at position T. A row sees
-/// the document and its own question up to itself.
-struct QuestionRows {
-  std::vector<std::int32_t> ids;      // [R], question after question
-  std::vector<std::int32_t> targets;  // [R]: the next token, whose logit margin counts; -1: none
-  std::vector<std::int64_t> begins;   // first row of every question, ascending from 0
-
-  /// targets as long as ids.
-  void add(std::span<const std::int32_t> question_ids, std::span<const std::int32_t> question_targets);
-  std::int64_t num_rows() const { return static_cast<std::int64_t>(ids.size()); }
-  std::int64_t num_questions() const { return static_cast<std::int64_t>(begins.size()); }
-  std::int64_t end(std::int64_t question) const;  // of its rows
 };
 
 /// One layer of the rows; valid during the call that gets it.
@@ -50,8 +38,8 @@ using GradientObserver = std::function<void(const LayerGradient&)>;
 /// q [R, Hq, d] fp32 before RoPE, after the norm where the model has one. Called for the first layer first.
 using QueryObserver = std::function<void(std::int32_t layer, const TensorView& q)>;
 
-/// Memory: for every row and layer hidden_size and Hq * d floats, and some ten such rows of one layer. Nothing depends
-/// on the number of threads, nor on the other questions of a call.
+/// Memory: for every row and layer hidden_size and Hq * d floats, and some ten such rows of one layer. No bit depends
+/// on the number of threads.
 class AnswerGradient {
  public:
   /// All three outlive it. Throws kUnsupported for weights in eight bits.
@@ -69,8 +57,7 @@ class AnswerGradient {
                           const GradientObserver& observer, const QueryObserver& queries = {});
 
  private:
-  struct Impl;
-  std::unique_ptr<Impl> impl_;
+  std::unique_ptr<AnswerPass> pass_;
 };
 
 }  // namespace tca::runtime
