@@ -93,8 +93,8 @@ class MarginChanges {
                  worker.q.floats(n * dim));
     gather_group(static_cast<const float*>(rows_.gradient.data), shape_, block.kv_head, block.first, block.count, 1,
                  worker.gradient.floats(n * dim));
-    worker.scores.floats(n * kTileTokens);
-    worker.products.floats(n * kTileTokens);
+    worker.scores.floats(n * kTileTokens + runtime::kernels::kReadBeyond);
+    worker.products.floats(n * kTileTokens + runtime::kernels::kReadBeyond);
     sum_document(block, worker);
     sum_own(block, worker);
     const RiskLayout& layout = layouts_[static_cast<std::size_t>(block.kv_head)];

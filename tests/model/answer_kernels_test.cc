@@ -78,7 +78,9 @@ TEST_P(AnswerKernelsTest, SoftmaxBack) {
 
 TEST_P(AnswerKernelsTest, ProbabilitySums) {
   for (const std::int64_t n : kSizes) {
-    const std::vector<float> scores = random_floats(n, 6, 3), values = random_floats(n, 7);
+    std::vector<float> scores = random_floats(n, 6, 3), values = random_floats(n, 7);
+    scores.resize(scores.size() + kReadBeyond, std::numeric_limits<float>::quiet_NaN());
+    values.resize(scores.size(), std::numeric_limits<float>::quiet_NaN());
     std::vector<std::int32_t> ends = {static_cast<std::int32_t>(n)};
     if (n > 3) ends = {1, 2, static_cast<std::int32_t>(n / 2), static_cast<std::int32_t>(n - 1)};
     std::vector<float> sums(ends.size()), value_sums(ends.size());

@@ -19,14 +19,20 @@ namespace hn = hwy::HWY_NAMESPACE;
 using F32 = hn::ScalableTag<float>;
 using VF = hn::Vec<F32>;
 
-// Ends of rows are loaded with zeros, or stored in part.
+// Ends of rows go by way of a whole vector of their own.
 HWY_INLINE VF load(const float* p, std::int64_t n) {
-  return n >= static_cast<std::int64_t>(hn::Lanes(F32())) ? hn::LoadU(F32(), p)
-                                                          : hn::LoadN(F32(), p, static_cast<std::size_t>(n));
+  const F32 d;
+  if (n >= static_cast<std::int64_t>(hn::Lanes(d))) return hn::LoadU(d, p);
+  HWY_ALIGN float whole[hn::MaxLanes(d)] = {};
+  std::copy_n(p, n, whole);
+  return hn::Load(d, whole);
 }
 HWY_INLINE void store(VF v, float* p, std::int64_t n) {
-  if (n >= static_cast<std::int64_t>(hn::Lanes(F32()))) return hn::StoreU(v, F32(), p);
-  hn::StoreN(v, F32(), p, static_cast<std::size_t>(n));
+  const F32 d;
+  if (n >= static_cast<std::int64_t>(hn::Lanes(d))) return hn::StoreU(v, d, p);
+  HWY_ALIGN float whole[hn::MaxLanes(d)];
+  hn::Store(v, d, whole);
+  std::copy_n(whole, n, p);
 }
 HWY_INLINE float sum_lanes(VF v) { return hn::GetLane(hn::SumOfLanes(F32(), v)); }
 
@@ -96,10 +102,10 @@ void ProbabilitySumsTarget(const float* scores, const float* values, std::span<c
       value_sum = hn::MulAdd(p, hn::LoadU(d, values + i), value_sum);
     }
     if (i < end) {
-      const auto rest = static_cast<std::size_t>(end - i);
-      const VF p = hn::IfThenElseZero(hn::FirstN(d, rest), hn::Exp(d, hn::Sub(hn::LoadN(d, scores + i, rest), shift)));
+      const auto rest = hn::FirstN(d, static_cast<std::size_t>(end - i));
+      const VF p = hn::IfThenElseZero(rest, hn::Exp(d, hn::Sub(hn::LoadU(d, scores + i), shift)));
       sum = hn::Add(sum, p);
-      value_sum = hn::MulAdd(p, hn::LoadN(d, values + i, rest), value_sum);
+      value_sum = hn::MulAdd(p, hn::IfThenElseZero(rest, hn::LoadU(d, values + i)), value_sum);
       i = end;
     }
     sums[run] = sum_lanes(sum);

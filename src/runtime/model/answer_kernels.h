@@ -18,7 +18,8 @@ void scale_row(float* x, std::int64_t n, float factor);
 void softmax_back(float* scores, float* gradients, std::int64_t n, float lse, float mean);
 
 /// Of each run of elements, up to ends[i] from where the one before ended (at first 0): the sums of exp(score - lse),
-/// and of the same times value.
+/// and of the same times value. Both rows are read up to kReadBeyond elements beyond the last end.
+inline constexpr std::int64_t kReadBeyond = 16;
 void probability_sums(const float* scores, const float* values, std::span<const std::int32_t> ends, float lse,
                       float* sums, float* value_sums);
 
