@@ -37,7 +37,8 @@ struct CalibrateArgs {
   std::vector<std::string> texts;
   std::string output;
   std::string chat_template;
-  calibration::CalibrationOptions options = {.objectives = {kAnswerRisk}};
+  std::vector<std::string> objectives = {kAnswerRisk};
+  calibration::CalibrationOptions options;
   calibration::AnswerOptions answers;
   int documents = 16;
   bool no_measure = false;
@@ -59,7 +60,7 @@ void add_options(CLI::App& app, CalibrateArgs& args) {
       ->check(in_range(0, 1, /*low_excluded=*/true))
       ->type_name("RATIO,...")
       ->capture_default_str();
-  app.add_option("--objective", args.options.objectives, "How they are chosen: answer-risk, tail-risk, paper")
+  app.add_option("--objective", args.objectives, "How they are chosen: answer-risk, tail-risk, paper")
       ->delimiter(',')
       ->check(one_of({kAnswerRisk, "tail-risk", "paper"}))
       ->type_name("NAME,...")
@@ -126,8 +127,7 @@ std::vector<calibration::CalibrationSequence> make_sequences(const CalibrateArgs
 }
 
 bool has_objective(const CalibrateArgs& args, const std::string& name) {
-  return std::find(args.options.objectives.begin(), args.options.objectives.end(), name) !=
-         args.options.objectives.end();
+  return std::find(args.objectives.begin(), args.objectives.end(), name) != args.objectives.end();
 }
 
 evaluation::LookupOptions document_options(std::int64_t tokens, std::int32_t facts, std::uint64_t seed) {
@@ -190,6 +190,7 @@ void add_answer_risk(const CalibrateArgs& args, const LoadedModel& loaded, const
 Profile calibrate_budgets(const CalibrateArgs& args, const LoadedModel& loaded, const std::string& text) {
   const auto sequences = make_sequences(args, loaded, text);
   calibration::CalibrationOptions options = args.options;
+  options.objectives = args.objectives;
   std::erase(options.objectives, kAnswerRisk);
   ProgressBar bar(
       fmt::format("calibrating on {} x {} tokens", sequences.size(), format_count(std::ssize(sequences.front().ids))));
