@@ -17,7 +17,7 @@ inline constexpr std::int32_t kNaturalFacts = 12;
 /// The kinds a set has templates for: lists, tables, dialogue and settings are of the calibration set alone.
 std::vector<FactKind> natural_kinds(FactSet set);
 
-/// count bytes of paragraphs about everyday things, or a sentence more. Few sentences come twice within 100 KB.
+/// count bytes of paragraphs about everyday things, or up to a paragraph more. Few sentences of 100 KB come twice.
 std::string natural_text(FactSet set, std::int64_t count, std::uint64_t seed);
 
 struct FactTables;

@@ -59,10 +59,19 @@ struct KindScore {
   Score score = {};
 };
 
+/// What the model said by itself to one question.
+struct Answer {
+  std::int32_t document = 0, fact = 0;  // places in documents and in its facts
+  FactKind kind = FactKind::kNumber;
+  std::string text = {};
+  bool found = false;
+};
+
 struct LookupResult {
   std::string method = {};
   Score total = {};
   std::vector<KindScore> kinds = {};  // those that were asked, in the order of FactKind
+  std::vector<Answer> answers = {};   // by document, then by fact
   // Means over documents, after the document was read
   double kept_share = 1, density = 1, kv_bytes = 0, read_seconds = 0;
 };
