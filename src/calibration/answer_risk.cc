@@ -17,7 +17,7 @@ using runtime::Buffer;
 
 // As in attention's way back: twice 192 KiB of scores and products stay in the second cache level.
 constexpr std::int64_t kBlockQueries = 192;
-constexpr std::int64_t kTileTokens = 256;
+constexpr std::int64_t kTileTokens = runtime::DocumentHeads::kTile;
 // Less probability than this cannot be divided by in fp32.
 constexpr double kNothing = 1e-30;
 
@@ -101,8 +101,9 @@ class MarginChanges {
     for (std::int64_t i = 0; i < n; ++i) add_query(i, layout, changes, worker);
   }
 
+  /// Scores and products with gradients, of keys and values [tokens, d] or, stride > 0, [d, stride].
   void multiply(const Worker& worker, std::int64_t n, const float* k, const float* v, std::int64_t tokens,
-                runtime::fp32::Scratch& scratch) const {
+                std::int64_t stride, runtime::fp32::Scratch& scratch) const {
     runtime::kernels::MultiplyRows product{.x = worker.q.data(),
                                            .weight = k,
                                            .out = worker.scores.data(),
@@ -112,11 +113,15 @@ class MarginChanges {
                                            .out_stride = tokens,
                                            .dtype = DType::kF32,
                                            .weight_dtype = DType::kF32};
-    runtime::fp32::multiply_block(product, nullptr, scratch);
+    const auto run = [&] {
+      if (stride > 0) return runtime::fp32::multiply_transposed_block(product, stride, scratch);
+      runtime::fp32::multiply_block(product, nullptr, scratch);
+    };
+    run();
     product.x = worker.gradient.data();
     product.weight = v;
     product.out = worker.products.data();
-    runtime::fp32::multiply_block(product, nullptr, scratch);
+    run();
   }
 
   /// Of every run of the document.
@@ -128,8 +133,8 @@ class MarginChanges {
     std::int64_t run = 0;
     for (std::int64_t begin = 0; begin < tokens_; begin += kTileTokens) {
       const std::int64_t count = std::min(kTileTokens, tokens_ - begin);
-      multiply(worker, n, document_.k(block.kv_head) + begin * shape_.dim,
-               document_.v(block.kv_head) + begin * shape_.dim, count, worker.scratch);
+      multiply(worker, n, document_.k_tiles(block.kv_head) + begin * shape_.dim,
+               document_.v_tiles(block.kv_head) + begin * shape_.dim, count, kTileTokens, worker.scratch);
       worker.tile_ends.clear();
       const std::int64_t first = run;
       for (; run < runs && ends[static_cast<std::size_t>(run)] <= begin + count; ++run) {
@@ -156,7 +161,7 @@ class MarginChanges {
     worker.own.assign(static_cast<std::size_t>(n), {});
     for (std::int64_t begin = 0; begin < seen; begin += kTileTokens) {
       const std::int64_t count = std::min(kTileTokens, seen - begin);
-      multiply(worker, n, k + begin * dim, v + begin * dim, count, worker.scratch);
+      multiply(worker, n, k + begin * dim, v + begin * dim, count, 0, worker.scratch);
       for (std::int64_t i = 0; i < n; ++i) {
         const std::int64_t last = block.first + i / group - block.question;
         const auto visible = static_cast<std::int32_t>(std::clamp<std::int64_t>(last + 1 - begin, 0, count));

@@ -9,10 +9,9 @@
 namespace tca::runtime {
 namespace {
 
-// Query rows and keys of a tile: twice 192 KiB of scores and gradients stay in the second cache level, and packing the
-// keys costs a third of their product.
+// Query rows and keys of a tile: twice 192 KiB of scores and gradients stay in the second cache level.
 constexpr std::int64_t kBlockQueries = 192;
-constexpr std::int64_t kTileKeys = 256;
+constexpr std::int64_t kTileKeys = DocumentHeads::kTile;
 
 /// The inverse of gather_group().
 void scatter_group(const float* x, const HeadShape& shape, std::int64_t kv_head, std::int64_t first, std::int64_t rows,
@@ -42,6 +41,7 @@ struct QuestionAttention::Keys {
   const float *k, *v;
   std::int64_t count;
   std::int64_t first_row = kDocument;
+  const float *k_tile = nullptr, *v_tile = nullptr;  // of a document: as DocumentHeads has them
 
   std::int64_t visible(std::int64_t row) const {
     return first_row == kDocument ? count : std::clamp<std::int64_t>(row - first_row + 1, 0, count);
@@ -52,10 +52,20 @@ struct QuestionAttention::Keys {
       task(Keys{.k = k + begin * dim,
                 .v = v + begin * dim,
                 .count = std::min(kTileKeys, count - begin),
-                .first_row = first_row == kDocument ? kDocument : first_row + begin});
+                .first_row = first_row == kDocument ? kDocument : first_row + begin,
+                .k_tile = k_tile == nullptr ? nullptr : k_tile + begin * dim,
+                .v_tile = v_tile == nullptr ? nullptr : v_tile + begin * dim});
     }
   }
 };
+
+QuestionAttention::Keys QuestionAttention::document_keys(const DocumentHeads& document, const Rows& rows) {
+  return {.k = document.k(rows.kv_head),
+          .v = document.v(rows.kv_head),
+          .count = document.tokens(),
+          .k_tile = document.k_tiles(rows.kv_head),
+          .v_tile = document.v_tiles(rows.kv_head)};
+}
 
 QuestionAttention::QuestionAttention(const HeadShape& shape, ThreadPool& pool)
     : shape_(shape),
@@ -96,6 +106,42 @@ void QuestionAttention::for_questions(const QuestionRows& rows, const float* k, 
   });
 }
 
+namespace {
+
+/// out [rows, keys] of x [rows, dim] and every key or value of a tile: [keys, dim], or as DocumentHeads has it.
+void multiply_tile(const Buffer& x, const float* keys, const float* tile, std::int64_t rows, std::int64_t dim,
+                   std::int64_t count, float* out, fp32::Scratch& scratch) {
+  const kernels::MultiplyRows product{.x = x.data(),
+                                      .weight = tile == nullptr ? keys : tile,
+                                      .out = out,
+                                      .rows = rows,
+                                      .in = dim,
+                                      .columns = count,
+                                      .out_stride = count,
+                                      .dtype = DType::kF32,
+                                      .weight_dtype = DType::kF32};
+  if (tile == nullptr) return fp32::multiply_block(product, nullptr, scratch);
+  fp32::multiply_transposed_block(product, kTileKeys, scratch);
+}
+
+/// out [rows, dim] += weights [rows, count] times vectors [count, dim]; out_stride from row to row.
+void add_weighted(const float* weights, const float* vectors, std::int64_t rows, std::int64_t count, std::int64_t dim,
+                  float* out, std::int64_t out_stride, fp32::Scratch& scratch) {
+  fp32::multiply_transposed_block({.x = weights,
+                                   .weight = vectors,
+                                   .out = out,
+                                   .rows = rows,
+                                   .in = count,
+                                   .columns = dim,
+                                   .out_stride = out_stride,
+                                   .dtype = DType::kF32,
+                                   .weight_dtype = DType::kF32,
+                                   .add = true},
+                                  dim, scratch);
+}
+
+}  // namespace
+
 // ---- Forth ----
 
 void QuestionAttention::start(const Rows& rows, const float* q, Worker& worker) const {
@@ -113,16 +159,7 @@ void QuestionAttention::forth(const Rows& rows, const Keys& keys, Worker& worker
   float* const scores = worker.scores.as<float>();
   float* const out = worker.out.as<float>();
   keys.for_tiles(dim, [&](const Keys& tile) {
-    fp32::multiply_block({.x = worker.x.data(),
-                          .weight = tile.k,
-                          .out = scores,
-                          .rows = n,
-                          .in = dim,
-                          .columns = tile.count,
-                          .out_stride = tile.count,
-                          .dtype = DType::kF32,
-                          .weight_dtype = DType::kF32},
-                         nullptr, worker.product);
+    multiply_tile(worker.x, tile.k, tile.k_tile, n, dim, tile.count, scores, worker.product);
     for (std::int64_t i = 0; i < n; ++i) {
       float* const score = scores + i * tile.count;
       const std::int64_t visible = tile.visible(rows.first + i / shape_.group());
@@ -138,17 +175,7 @@ void QuestionAttention::forth(const Rows& rows, const Keys& keys, Worker& worker
       }
       sum += kernels::exponentials(score, visible, most);
     }
-    fp32::multiply_transposed_block({.x = scores,
-                                     .weight = tile.v,
-                                     .out = out,
-                                     .rows = n,
-                                     .in = tile.count,
-                                     .columns = dim,
-                                     .out_stride = dim,
-                                     .dtype = DType::kF32,
-                                     .weight_dtype = DType::kF32,
-                                     .add = true},
-                                    dim, worker.product);
+    add_weighted(scores, tile.v, n, tile.count, dim, out, dim, worker.product);
   });
 }
 
@@ -166,7 +193,7 @@ void QuestionAttention::forth(const DocumentHeads& document, const QuestionRows&
     std::fill_n(worker.out.as<float>(), n * dim, 0.0f);
     std::fill(worker.most.begin(), worker.most.end(), -std::numeric_limits<float>::infinity());
     std::fill(worker.sum.begin(), worker.sum.end(), 0.0);
-    forth(block, {.k = document.k(block.kv_head), .v = document.v(block.kv_head), .count = document.tokens()}, worker);
+    forth(block, document_keys(document, block), worker);
     scatter_group(worker.out.as<float>(), shape_, block.kv_head, block.first, block.count, params.out);
     for (std::int64_t i = 0; i < n; ++i) {
       most_[at(block, i)] = worker.most[static_cast<std::size_t>(i)];
@@ -211,20 +238,8 @@ void QuestionAttention::back(const Rows& rows, const Keys& keys, const Attention
   float* const scores = worker.scores.as<float>();
   float* const d_scores = worker.d_scores.as<float>();
   keys.for_tiles(dim, [&](const Keys& tile) {
-    kernels::MultiplyRows product{.x = worker.x.data(),
-                                  .weight = tile.k,
-                                  .out = scores,
-                                  .rows = n,
-                                  .in = dim,
-                                  .columns = tile.count,
-                                  .out_stride = tile.count,
-                                  .dtype = DType::kF32,
-                                  .weight_dtype = DType::kF32};
-    fp32::multiply_block(product, nullptr, worker.product);
-    product.x = worker.d_out.data();
-    product.weight = tile.v;
-    product.out = d_scores;
-    fp32::multiply_block(product, nullptr, worker.product);
+    multiply_tile(worker.x, tile.k, tile.k_tile, n, dim, tile.count, scores, worker.product);
+    multiply_tile(worker.d_out, tile.v, tile.v_tile, n, dim, tile.count, d_scores, worker.product);
     for (std::int64_t i = 0; i < n; ++i) {
       float* const score = scores + i * tile.count;
       float* const d_score = d_scores + i * tile.count;
@@ -234,17 +249,7 @@ void QuestionAttention::back(const Rows& rows, const Keys& keys, const Attention
       std::fill(score + visible, score + tile.count, 0.0f);
       std::fill(d_score + visible, d_score + tile.count, 0.0f);
     }
-    fp32::multiply_transposed_block({.x = d_scores,
-                                     .weight = tile.k,
-                                     .out = worker.out.data(),
-                                     .rows = n,
-                                     .in = tile.count,
-                                     .columns = dim,
-                                     .out_stride = dim,
-                                     .dtype = DType::kF32,
-                                     .weight_dtype = DType::kF32,
-                                     .add = true},
-                                    dim, worker.product);
+    add_weighted(d_scores, tile.k, n, tile.count, dim, worker.out.as<float>(), dim, worker.product);
     if (tile.first_row != Keys::kDocument) back_to_keys(rows, tile, params, worker);
   });
 }
@@ -257,17 +262,8 @@ void QuestionAttention::back_to_keys(const Rows& rows, const Keys& tile, const A
     for (std::int64_t i = 0; i < n; ++i) {
       for (std::int64_t j = 0; j < tile.count; ++j) turned[j * n + i] = weights.as<float>()[i * tile.count + j];
     }
-    fp32::multiply_transposed_block({.x = turned,
-                                     .weight = of_rows.data(),
-                                     .out = out + (tile.first_row * shape_.kv_heads + rows.kv_head) * dim,
-                                     .rows = tile.count,
-                                     .in = n,
-                                     .columns = dim,
-                                     .out_stride = shape_.kv_heads * dim,
-                                     .dtype = DType::kF32,
-                                     .weight_dtype = DType::kF32,
-                                     .add = true},
-                                    dim, worker.product);
+    add_weighted(turned, of_rows.as<float>(), tile.count, n, dim,
+                 out + (tile.first_row * shape_.kv_heads + rows.kv_head) * dim, shape_.kv_heads * dim, worker.product);
   };
   add(worker.d_scores, worker.x, params.d_k);
   add(worker.scores, worker.d_out, params.d_v);
@@ -279,8 +275,7 @@ void QuestionAttention::back(const DocumentHeads& document, const QuestionRows& 
   for_blocks(rows, [&](const Rows& block, Worker& worker) {
     start_back(block, params, worker);
     std::fill_n(worker.out.as<float>(), block.count * shape_.group() * shape_.dim, 0.0f);
-    back(block, {.k = document.k(block.kv_head), .v = document.v(block.kv_head), .count = document.tokens()}, params,
-         worker);
+    back(block, document_keys(document, block), params, worker);
     scatter_group(worker.out.as<float>(), shape_, block.kv_head, block.first, block.count, params.d_q);
   });
   for_questions(rows, params.k, params.v, [&](const Rows& block, const Keys& keys, Worker& worker) {

@@ -44,6 +44,7 @@ class QuestionAttention {
   };
   struct Rows;
   struct Keys;
+  static Keys document_keys(const DocumentHeads& document, const Rows& rows);
   template <class Task>
   void for_blocks(const QuestionRows& rows, const Task& task);
   template <class Task>
