@@ -85,15 +85,15 @@ class DocumentCapture : public runtime::LayerObserver {
   std::vector<std::vector<float>> by_bank_, by_last_queries_;  // [layers][Hk, T]
 };
 
-/// A question and what is said to it, whose tokens are the targets. The last one is read by nobody.
-void add_question(std::span<const std::int32_t> question, std::span<const std::int32_t> answer, QuestionRows& rows) {
+/// A question and what is said to it. Of the answer's tokens the last `num_targets` count: those of the value. The
+/// words that lead to it are copied from the question, and what they gain would hide what it loses.
+void add_question(std::span<const std::int32_t> question, std::span<const std::int32_t> answer, std::size_t num_targets,
+                  QuestionRows& rows) {
   std::vector<std::int32_t> ids(question.begin(), question.end());
-  std::vector<std::int32_t> targets(question.size(), -1);
-  targets.back() = answer.front();
-  for (std::size_t t = 0; t + 1 < answer.size(); ++t) {
-    ids.push_back(answer[t]);
-    targets.push_back(answer[t + 1]);
-  }
+  ids.insert(ids.end(), answer.begin(), answer.end() - 1);  // the last one is read by nobody
+  std::vector<std::int32_t> targets(ids.size(), -1);
+  const auto count = static_cast<std::ptrdiff_t>(std::min(num_targets, answer.size()));
+  std::copy(answer.end() - count, answer.end(), targets.end() - count);
   rows.add(ids, targets);
 }
 
@@ -130,7 +130,9 @@ class Calibration {
       QuestionRows rows;
       for (std::size_t i = 0; i < document.questions.size(); ++i) {
         const std::vector<std::int32_t> said = own_answer(read.session, document, i);
-        add_question(document.questions[i], said.empty() ? document.answers[i] : said, rows);
+        const std::vector<std::int32_t>& value = document.answers[i];
+        add_question(document.questions[i], value, value.size(), rows);
+        if (!said.empty()) add_question(document.questions[i], said, value.size(), rows);
       }
       std::vector<std::int64_t> all(static_cast<std::size_t>(rows.num_rows()));
       std::iota(all.begin(), all.end(), 0);
@@ -188,10 +190,13 @@ class Calibration {
     for (std::size_t i = 0; i < document.questions.size(); ++i) {
       const std::vector<std::int32_t> said = own_answer(read.session, document, i);
       if (said.empty()) continue;
-      add_question(document.questions[i], said, rows);
-      kinds.push_back(QuestionKind::kAnswer);
+      // In the model's own words, and as who is asked for the value alone answers.
+      const std::vector<std::int32_t>& value = document.answers[i];
+      add_question(document.questions[i], said, value.size(), rows);
+      add_question(document.questions[i], value, value.size(), rows);
+      kinds.insert(kinds.end(), 2, QuestionKind::kAnswer);
     }
-    num_answered_ += std::ssize(kinds);
+    num_answered_ += std::ssize(kinds) / 2;
     if (kinds.empty()) return;
     const std::int64_t tokens = std::ssize(document.context);
     gradient_.run(read.capture.layers(), rows, [&](const runtime::LayerGradient& layer) {

@@ -27,8 +27,8 @@ namespace tca::cli {
 namespace {
 
 constexpr std::int64_t kUsualTokens = 16384;
-// Of documents that are asked about. What a head needs depends little on their length, and the time they take much.
-constexpr std::int64_t kUsualAnswerTokens = 2048;
+// Of documents that are asked about. Half as long ones foresaw less at this length.
+constexpr std::int64_t kUsualAnswerTokens = 4096;
 constexpr std::int64_t kBankTokens = 768;
 constexpr std::int32_t kMeasuredDocuments = 4;  // a fifth of the questions
 
