@@ -11,7 +11,7 @@
 
 namespace tca::evaluation {
 
-/// Usual number of facts in a document of 4096 tokens; each comes with a distractor.
+/// Usual number of facts in a document of 4096 tokens; a quarter of them come with a distractor.
 inline constexpr std::int32_t kNaturalFacts = 12;
 
 /// The kinds a set has templates for: lists, tables, dialogue and settings are of the calibration set alone.
