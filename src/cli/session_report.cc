@@ -38,7 +38,8 @@ ShapeKnown read_shape(const std::string& path) {
 // What the runtime wrote beside the cache.
 void read_metadata(const std::string& path, const std::string& metadata, SavedSession& saved) {
   constexpr std::int64_t kMost = std::numeric_limits<std::int32_t>::max();
-  const nlohmann::json object = parse_json(metadata, path);
+  const JsonDocument document(parse_json(metadata, path));
+  const nlohmann::json& object = *document;
   const std::string& where = path;
   const nlohmann::json& model = get_object(object, "model", where);
   const std::string in_model = where + ": model.";
