@@ -40,9 +40,7 @@ class SessionFaults : public ::testing::Test {
       return sessions;
     };
   }
-  SessionOperation reads(std::int64_t n) {
-    return [ids = engine_.prompt(n, 2)](Sessions& sessions) { return sessions[0].read(ids); };
-  }
+  SessionOperation reads(std::int64_t n) { return test::reads(engine_.prompt(n, 2)); }
 
   Engine engine_{{}, ComputeType::kF32, 1};  // one thread: failures are counted on this one
   std::shared_ptr<const Profile> profile_ = engine_.ragged_profile();
@@ -84,19 +82,10 @@ TEST_F(SessionFaults, Batches) {
     read(sessions[2], engine_.prompt(60));
     return sessions;
   };
-  check(make, [](Sessions& sessions) {
-    std::vector<Session*> all;
-    for (Session& session : sessions) all.push_back(&session);
-    return Session::read_batch(all, std::vector<std::int32_t>{1, 2, 3});
-  });
+  check(make, test::read_batch);
 }
 
-TEST_F(SessionFaults, Forks) {
-  check(one(sparse(), 70), [](Sessions& sessions) {
-    sessions.push_back(sessions[0].fork());
-    return std::span<const float>();
-  });
-}
+TEST_F(SessionFaults, Forks) { check(one(sparse(), 70), test::fork); }
 
 TEST_F(SessionFaults, SavingAndLoading) {
   const testing::TemporaryFolder folder;
@@ -125,18 +114,9 @@ TEST_F(SessionFaults, SavingAndLoading) {
 }
 
 TEST_F(SessionFaults, Truncation) {
-  check(
-      one({}, 100, true),
-      [](Sessions& sessions) {
-        sessions[0].truncate(60);
-        return std::span<const float>();
-      },
-      false);
+  check(one({}, 100, true), test::truncates(60), false);
   for (const std::int64_t n : {0, 20}) {
-    check(one({.attention = AttentionMode::kTca, .profile = profile_}, 25), [n](Sessions& sessions) {
-      sessions[0].truncate(n);
-      return std::span<const float>();
-    });
+    check(one({.attention = AttentionMode::kTca, .profile = profile_}, 25), test::truncates(n));
   }
 }
 
