@@ -150,7 +150,7 @@ double decode(const BenchArgs& args, const LoadedModel& loaded, runtime::Session
 
 void measure(const BenchArgs& args, const LoadedModel& loaded, std::span<const std::int32_t> ids, Row& row) {
   reset_peak_memory();
-  reset_peak_gpu();
+  reset_peak_gpu(loaded.device);
   runtime::Session session(loaded.model, *loaded.backend, *loaded.pool, options_of(args, loaded, row.mode));
   const Stopwatch watch;
   // Progress makes a GPU wait once a layer: only who looks at it pays.
