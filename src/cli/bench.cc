@@ -155,9 +155,9 @@ void measure(const BenchArgs& args, const LoadedModel& loaded, std::span<const s
   const Stopwatch watch;
   // Progress makes a GPU wait once a layer: only who looks at it pays.
   const bool watched = !on_gpu(loaded) || isatty(STDERR_FILENO) == 1;
-  const auto logits =
-      watched ? read_with_bar(session, ids, fmt::format("{} tokens, {}", format_count(row.context), row.mode))
-              : session.read(ids);
+  const auto logits = watched
+                          ? read_with_bar(session, ids, fmt::format("{}, {}", counted(row.context, "token"), row.mode))
+                          : session.read(ids);
   const double first_token = watch.seconds();
   const runtime::ReadStats read = session.last_read();
   const double rate = args.decode == 0 ? 0 : decode(args, loaded, session, best_token(logits));

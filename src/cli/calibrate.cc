@@ -131,7 +131,7 @@ int run(const CalibrateArgs& args) {
 
   const Stopwatch watch;
   ProgressBar bar(
-      fmt::format("calibrating on {} x {} tokens", sequences.size(), format_count(std::ssize(sequences.front().ids))));
+      fmt::format("calibrating on {} x {}", sequences.size(), counted(std::ssize(sequences.front().ids), "token")));
   const Profile profile =
       calibration::calibrate(loaded.model, *loaded.backend, *loaded.pool, sequences, options, bar.callback());
   bar.finish();
@@ -145,8 +145,9 @@ int run(const CalibrateArgs& args) {
     return 0;
   }
   const Style style = style_of(STDOUT_FILENO);
-  const std::string heading = fmt::format("{}: calibrated on {} tokens in {}", args.output,
-                                          format_count(profile.calibration_tokens), format_seconds(watch.seconds()));
+  const std::string heading =
+      fmt::format("{}: calibrated on {} in {}", args.output, counted(profile.calibration_tokens, "token"),
+                  format_seconds(watch.seconds()));
   write_output(fill(heading, style.width(), 0) + "\n" + budgets_table(profile, style));
   return 0;
 }

@@ -233,8 +233,8 @@ int run(const EvalArgs& given) {
   const std::vector<MethodResult> results = evaluate(args, loaded, material, methods);
   if (!args.json) {
     const Style style = style_of(STDOUT_FILENO);
-    const std::string what = fmt::format("{} documents of {} tokens, {} questions each, asked {}", args.documents,
-                                         format_count(args.context), args.facts,
+    const std::string what = fmt::format("{} of {}, {} each, asked {}", counted(args.documents, "document"),
+                                         counted(args.context, "token"), counted(args.facts, "question"),
                                          args.asked_first ? "with the document" : "after tokens were dropped");
     write_output(fill(what, style.width(), 0) + "\n" + totals_table(results, args.nll, style) + "\n" +
                  kinds_table(results, style));

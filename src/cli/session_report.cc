@@ -120,8 +120,9 @@ std::string session_text(const std::string& path, const SavedSession& saved, con
   text += line("attention", saved.objective.empty() ? "full, everything kept"
                                                     : fmt::format("tca, {} {:.2f}", saved.objective, saved.budget));
   text += line("tokens", format_count(saved.num_tokens));
-  text += line("cache", fmt::format("{} layers, {} KV heads, head_dim {}, {}", saved.shape.num_layers,
-                                    saved.shape.num_kv_heads, saved.shape.head_dim, dtype_name(saved.shape.dtype)));
+  text += line("cache", fmt::format("{}, {}, head_dim {}, {}", counted(saved.shape.num_layers, "layer"),
+                                    counted(saved.shape.num_kv_heads, "KV head"), saved.shape.head_dim,
+                                    dtype_name(saved.shape.dtype)));
   text += line("kept", fmt::format("{} of the tokens, {} in memory, {} in the file", format_percent(saved.kept_share()),
                                    format_bytes(saved.kv_bytes), format_bytes(saved.file_bytes)));
   text += '\n' + fill("Percent of the tokens kept, by layer (down) and KV head (across)", style.width(), 0) + "\n";
