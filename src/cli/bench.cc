@@ -150,14 +150,14 @@ double decode(const BenchArgs& args, const LoadedModel& loaded, runtime::Session
 
 void measure(const BenchArgs& args, const LoadedModel& loaded, std::span<const std::int32_t> ids, Row& row) {
   reset_peak_memory();
-  reset_peak_gpu();
+  reset_peak_gpu(loaded.device);
   runtime::Session session(loaded.model, *loaded.backend, *loaded.pool, options_of(args, loaded, row.mode));
   const Stopwatch watch;
   // Progress makes a GPU wait once a layer: only who looks at it pays.
   const bool watched = !on_gpu(loaded) || isatty(STDERR_FILENO) == 1;
-  const auto logits =
-      watched ? read_with_bar(session, ids, fmt::format("{} tokens, {}", format_count(row.context), row.mode))
-              : session.read(ids);
+  const auto logits = watched
+                          ? read_with_bar(session, ids, fmt::format("{}, {}", counted(row.context, "token"), row.mode))
+                          : session.read(ids);
   const double first_token = watch.seconds();
   const runtime::ReadStats read = session.last_read();
   const double rate = args.decode == 0 ? 0 : decode(args, loaded, session, best_token(logits));

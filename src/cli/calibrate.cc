@@ -240,8 +240,9 @@ int run(const CalibrateArgs& args) {
     return 0;
   }
   const Style style = style_of(STDOUT_FILENO);
-  const std::string heading = fmt::format("{}: calibrated on {} tokens in {}", args.output,
-                                          format_count(profile.calibration_tokens), format_seconds(watch.seconds()));
+  const std::string heading =
+      fmt::format("{}: calibrated on {} in {}", args.output, counted(profile.calibration_tokens, "token"),
+                  format_seconds(watch.seconds()));
   std::string report = fill(heading, style.width(), 0) + "\n";
   if (profile.answer_risk) report += answers_table(*profile.answer_risk, style);
   if (!profile.budgets.empty()) report += budgets_table(profile, style);

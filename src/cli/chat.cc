@@ -144,8 +144,9 @@ void Repl::open() {
                {"left_out", input.hidden + input.binary},
                {"read", read_json(session.last_read())},
                {"kv", kv_json(session)}};
-  say(fmt::format("[{}: {} tokens read in {}; KV cache {}]", fmt::join(args_.documents, ", "),
-                  format_count(session.num_tokens()), format_seconds(session.last_read().seconds), kv_text(session)));
+  say(fmt::format("[{}: {} read in {}; KV cache {}]", fmt::join(args_.documents, ", "),
+                  counted(session.num_tokens(), "token"), format_seconds(session.last_read().seconds),
+                  kv_text(session)));
   say_default_keep();
 }
 
@@ -173,8 +174,8 @@ void Repl::turn(const std::string& message) {
     // An empty answer still takes a line: one for every message.
     if (open_line || turn.answer.text.empty()) write_output("\n");
     const auto grown = static_cast<std::int64_t>(session.kv_bytes()) - static_cast<std::int64_t>(bytes_before);
-    say(fmt::format("[{}{} tokens; KV cache {}; {}]", stop_requested() ? "stopped; " : "",
-                    format_count(session.num_tokens()), kv_text(session, grown),
+    say(fmt::format("[{}{}; KV cache {}; {}]", stop_requested() ? "stopped; " : "",
+                    counted(session.num_tokens(), "token"), kv_text(session, grown),
                     format_rate(turn.answer.tokens_per_second)));
     say_default_keep();
     return;
@@ -192,13 +193,13 @@ void Repl::turn(const std::string& message) {
 
 void Repl::save(const std::string& path) {
   conversation_.save(path);
-  say(fmt::format("[saved to {}: {} tokens, KV cache {}]", path, format_count(conversation_.session().num_tokens()),
+  say(fmt::format("[saved to {}: {}, KV cache {}]", path, counted(conversation_.session().num_tokens(), "token"),
                   format_bytes(conversation_.session().kv_bytes())));
 }
 
 void Repl::load(const std::string& path) {
   conversation_.load(path);
-  say(fmt::format("[{}: {} tokens; KV cache {}]", path, format_count(conversation_.session().num_tokens()),
+  say(fmt::format("[{}: {}; KV cache {}]", path, counted(conversation_.session().num_tokens(), "token"),
                   kv_text(conversation_.session())));
 }
 
@@ -220,8 +221,8 @@ void Repl::command(const std::string& line) {
     load(file);
   } else if (name == "/stats") {
     const runtime::Session& session = conversation_.session();
-    say(fmt::format("  tokens    {} in {} turns\n  KV cache  {}\n  memory    {}", format_count(session.num_tokens()),
-                    conversation_.num_turns(), kv_text(session), memory_text(conversation_.loaded())));
+    say(fmt::format("  tokens    {} in {}\n  KV cache  {}\n  memory    {}", format_count(session.num_tokens()),
+                    counted(conversation_.num_turns(), "turn"), kv_text(session), memory_text(conversation_.loaded())));
   } else if (name == "/help") {
     write_note(kHelp);
   } else {

@@ -40,24 +40,32 @@ std::string in_quotes(std::string_view text) {
   return "'" + out + "'";
 }
 
-// ---- bash
+// What completes a value in one of the shells. {0} is the words that there are, {1} the value's name.
+struct Actions {
+  const char *file, *folder, *words, *list, *nothing;
+};
 
-// What completes a value, as a call of one of the script's functions; nothing completes free text.
-std::string bash_action(const OptionReference& option, const ProgramReference& program) {
+std::string action(const OptionReference& option, const ProgramReference& program, const Actions& shell) {
   switch (option.kind) {
     case ValueKind::kFile:
-      return "_tca_files -f";
+      return shell.file;
     case ValueKind::kFolder:
-      return "_tca_files -d";
+      return shell.folder;
     case ValueKind::kCommand:
-      return fmt::format("_tca_words '{}'", fmt::join(command_names(program), " "));
+      return fmt::format(fmt::runtime(shell.words), fmt::join(command_names(program), " "), "");
     case ValueKind::kChoice:
-      return fmt::format("{} '{}'", option.listed ? "_tca_list" : "_tca_words", fmt::join(option.choices, " "));
+      return fmt::format(fmt::runtime(option.listed ? shell.list : shell.words), fmt::join(option.choices, " "),
+                         escaped(option.value, ":,."));
     case ValueKind::kNone:
-      return ":";
+      break;
   }
-  return ":";
+  return shell.nothing;
 }
+
+// ---- bash
+
+// Calls of the script's functions; nothing completes free text.
+constexpr Actions kBashActions = {"_tca_files -f", "_tca_files -d", "_tca_words '{0}'", "_tca_list '{0}'", ":"};
 
 // The values of one command's options, and what it takes beside them.
 std::string bash_command(const CommandReference& command, const ProgramReference& program) {
@@ -65,12 +73,13 @@ std::string bash_command(const CommandReference& command, const ProgramReference
   bool takes_files = false;
   for (const OptionReference& option : command.options) {
     if (option.value.empty()) continue;
-    text += fmt::format("        {}) {}; return ;;\n", fmt::join(option.names, "|"), bash_action(option, program));
+    text +=
+        fmt::format("        {}) {}; return ;;\n", fmt::join(option.names, "|"), action(option, program, kBashActions));
     takes_files = takes_files || option.value == "FILE...";
   }
   text += "      esac\n      options='" + fmt::format("{}", fmt::join(option_names(command), " ")) + "'\n";
   std::string argument = takes_files ? "_tca_files -f" : ":";
-  if (!command.arguments.empty()) argument = bash_action(command.arguments.front(), program);
+  if (!command.arguments.empty()) argument = action(command.arguments.front(), program, kBashActions);
   return text + fmt::format("      _tca_argument() {{ {}; }}\n      ;;\n", argument);
 }
 
@@ -115,28 +124,13 @@ complete -F _tca tca
 
 // ---- zsh
 
-std::string zsh_action(const OptionReference& option, const ProgramReference& program) {
-  switch (option.kind) {
-    case ValueKind::kFile:
-      return "_files";
-    case ValueKind::kFolder:
-      return "_files -/";
-    case ValueKind::kCommand:
-      return fmt::format("({})", fmt::join(command_names(program), " "));
-    case ValueKind::kChoice:
-      return option.listed
-                 ? fmt::format("_values -s , {} {}", escaped(option.value, ":,."), fmt::join(option.choices, " "))
-                 : fmt::format("({})", fmt::join(option.choices, " "));
-    case ValueKind::kNone:
-      return " ";
-  }
-  return " ";
-}
+constexpr Actions kZshActions = {"_files", "_files -/", "({0})", "_values -s , {1} {0}", " "};
 
 // '(-m --model)'{-m,--model}'[Directory ...]:DIR:_files -/'
 std::string zsh_option(const OptionReference& option, const ProgramReference& program) {
   std::string spec = fmt::format("[{}]", escaped(option.help, "[]:"));
-  if (!option.value.empty()) spec += fmt::format(":{}:{}", escaped(option.value, ":"), zsh_action(option, program));
+  if (!option.value.empty())
+    spec += fmt::format(":{}:{}", escaped(option.value, ":"), action(option, program, kZshActions));
   const bool repeats = option.value == "FILE...";
   if (option.names.size() == 1) return in_quotes((repeats ? "*" : "") + option.names.front() + spec);
   const std::string names = fmt::format("{}", fmt::join(option.names, " "));
@@ -147,7 +141,8 @@ std::string zsh_arguments(const CommandReference& command, const ProgramReferenc
   std::string text = "_arguments";
   for (const OptionReference& option : command.options) text += " \\\n          " + zsh_option(option, program);
   for (const OptionReference& argument : command.arguments) {
-    text += " \\\n          " + in_quotes(fmt::format("1:{}:{}", argument.value, zsh_action(argument, program)));
+    text +=
+        " \\\n          " + in_quotes(fmt::format("1:{}:{}", argument.value, action(argument, program, kZshActions)));
   }
   return text;
 }
@@ -156,20 +151,11 @@ std::string zsh_arguments(const CommandReference& command, const ProgramReferenc
 
 std::string fish_quoted(std::string_view text) { return "'" + escaped(text, "\\'") + "'"; }
 
+constexpr Actions kFishActions = {" -r -F", " -x -a '(__fish_complete_directories)'", " -x -a '{0}'", " -x -a '{0}'",
+                                  " -x"};
+
 std::string fish_value(const OptionReference& option, const ProgramReference& program) {
-  switch (option.kind) {
-    case ValueKind::kFile:
-      return " -r -F";
-    case ValueKind::kFolder:
-      return " -x -a '(__fish_complete_directories)'";
-    case ValueKind::kCommand:
-      return fmt::format(" -x -a '{}'", fmt::join(command_names(program), " "));
-    case ValueKind::kChoice:
-      return fmt::format(" -x -a '{}'", fmt::join(option.choices, " "));
-    case ValueKind::kNone:
-      return option.value.empty() ? "" : " -x";
-  }
-  return "";
+  return option.value.empty() && option.kind == ValueKind::kNone ? "" : action(option, program, kFishActions);
 }
 
 std::string fish_option(const std::string& when, const OptionReference& option, const ProgramReference& program) {

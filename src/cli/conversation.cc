@@ -31,7 +31,7 @@ std::int64_t common(const std::vector<std::int32_t>& a, const std::vector<std::i
 }
 
 std::span<const float> read(Session& session, std::span<const std::int32_t> ids, const std::string& what) {
-  return read_with_bar(session, ids, fmt::format("reading {}, {} tokens", what, format_count(std::ssize(ids))));
+  return read_with_bar(session, ids, fmt::format("reading {}, {}", what, counted(std::ssize(ids), "token")));
 }
 
 // The text of an answer. Tokens of the form that the model generated (<think>) are the form's own: when the answer is

@@ -99,7 +99,8 @@ void Conversation::save(const std::string& path) const {
 }
 
 Conversation::State Conversation::state_from_json(const std::string& text, const std::string& path) const {
-  const json saved = parse_json(text, path + ": conversation");
+  const JsonDocument document(parse_json(text, path + ": conversation"));
+  const json& saved = *document;
   const std::string format = get_string(saved, "format", path);
   if (format != kFormat) {
     const char* what =

@@ -7,6 +7,7 @@
 #include "cli/commands.h"
 #include "cli/demo_report.h"
 #include "cli/facts.h"
+#include "cli/format.h"
 #include "cli/lengths.h"
 #include "cli/options.h"
 #include "cli/progress.h"
@@ -76,7 +77,7 @@ DemoRun read_and_ask(const LoadedModel& loaded, const runtime::ChatFrames& chat,
   run.full_kv_bytes = session.full_kv_bytes();
   run.kept_share = session.kept_share();
 
-  bar.restart(fmt::format("{}: asking {} questions", name, lookup.facts.size()));
+  bar.restart(fmt::format("{}: asking {}", name, counted(std::ssize(lookup.facts), "question")));
   std::vector<std::int32_t> turn_end;  // closes the answer before
   for (std::size_t i = 0; i < lookup.facts.size(); ++i) {
     bar.update(static_cast<std::int64_t>(i), std::ssize(lookup.facts));

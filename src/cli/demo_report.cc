@@ -117,10 +117,10 @@ std::string short_question(const std::string& question) {
 }
 
 std::string demo_heading(const DemoDocument& document, const std::string& model, int threads, const Style& style) {
-  return fill(fmt::format("{} reads {}: {} tokens, {} facts planted in them, {} thread{}.\n"
+  return fill(fmt::format("{} reads {}: {}, {} planted in them, {}.\n"
                           "All questions come after the document was read, when TCA has dropped what it does not keep.",
-                          model, document.title, format_count(std::ssize(document.lookup.context)),
-                          document.lookup.facts.size(), threads, threads == 1 ? "" : "s"),
+                          model, document.title, counted(std::ssize(document.lookup.context), "token"),
+                          counted(std::ssize(document.lookup.facts), "fact"), counted(threads, "thread")),
               style.width(), 0) +
          "\n";
 }
@@ -142,7 +142,8 @@ std::string demo_verdict(const DemoDocument& document, const DemoRun& full, cons
     text += fmt::format("It cost no answer: what full attention got right ({} of {}), TCA got right", points.right,
                         document.lookup.facts.size());
   } else {
-    text += fmt::format("It cost {} of the {} answers that full attention got right", points.lost, points.right);
+    text +=
+        fmt::format("It cost {} of the {} that full attention got right", points.lost, counted(points.right, "answer"));
   }
   if (points.gained > 0) text += fmt::format(", and {} more that full attention missed", points.gained);
   return text + ".";

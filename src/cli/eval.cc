@@ -190,9 +190,10 @@ int run(const EvalArgs& given) {
   }
   if (!args.json) {
     const Style style = style_of(STDOUT_FILENO);
-    const std::string what = fmt::format("{} documents of {} tokens, {} questions each, asked {}", args.documents,
-                                         format_count(args.context), args.facts.num_questions(),
-                                         args.ask == "first" ? "with the document" : "after tokens were dropped");
+    const std::string what =
+        fmt::format("{} of {}, {} each, asked {}", counted(args.documents, "document"), counted(args.context, "token"),
+                    counted(args.facts.num_questions(), "question"),
+                    args.ask == "first" ? "with the document" : "after tokens were dropped");
     write_output(fill(what, style.width(), 0) + "\n" + eval_tables(results, style));
     return 0;
   }

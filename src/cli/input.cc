@@ -8,6 +8,7 @@
 #include <cstring>
 #include <filesystem>
 
+#include "cli/format.h"
 #include "cli/output.h"
 #include "cli/signals.h"
 #include "cli/utf8.h"
@@ -154,8 +155,8 @@ TextInput read_texts(const std::vector<std::string>& paths, const std::string& w
       append(input, file, without_mark(std::move(text)));
       ++found.files;
     }
-    const std::string counts =
-        fmt::format("{} files read; left out: {} hidden, {} binary", found.files, found.hidden, found.binary);
+    const std::string counts = fmt::format("{} read; left out: {} hidden, {} binary", counted(found.files, "file"),
+                                           found.hidden, found.binary);
     if (found.files == 0) {
       throw Error(ErrorCategory::kInvalidArgument, fmt::format("the {} is empty ({}: {})", what, path, counts));
     }

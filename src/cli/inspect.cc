@@ -110,9 +110,9 @@ std::string model_text(const std::string& dir, const ModelFacts& facts, const St
                            format_count(config.intermediate_size)));
   text += line(style, "heads",
                fmt::format("{} query, {} KV, head_dim {}", config.num_heads, config.num_kv_heads, config.head_dim));
-  text += line(style, "context",
-               fmt::format("{} tokens; rope {}", format_count(config.max_position), config.rope.describe()));
-  text += line(style, "vocabulary", fmt::format("{} tokens", format_count(facts.tokens)));
+  text +=
+      line(style, "context", fmt::format("{}; rope {}", counted(config.max_position, "token"), config.rope.describe()));
+  text += line(style, "vocabulary", counted(facts.tokens, "token"));
   text += line(style, "chat form", facts.chat_template.empty() ? facts.chat_problem : facts.chat_template);
   const std::uint64_t full = facts.kv_bytes_per_token * static_cast<std::uint64_t>(config.max_position);
   text += line(style, "KV cache",
@@ -186,13 +186,13 @@ std::string profile_text(const std::string& path, const Profile& profile, const 
   std::string text = style.bold(path) + ": a profile\n";
   const ModelFingerprint& model = profile.model;
   text += line(style, "model",
-               fmt::format("{}, {} layers, {} heads, {} KV heads, head_dim {}", model.architecture, model.num_layers,
-                           model.num_heads, model.num_kv_heads, model.head_dim));
+               fmt::format("{}, {}, {}, {}, head_dim {}", model.architecture, counted(model.num_layers, "layer"),
+                           counted(model.num_heads, "head"), counted(model.num_kv_heads, "KV head"), model.head_dim));
   text += line(style, "", fmt::format("rope {}, vocabulary {}", model.rope, format_count(model.vocab_size)));
   text += line(style, "weights", model.weights_sha256);
   text += line(style, "calibrated",
-               fmt::format("{} by tca {}, on {} tokens, seed {}", profile.date, profile.version,
-                           format_count(profile.calibration_tokens), profile.seed));
+               fmt::format("{} by tca {}, on {}, seed {}", profile.date, profile.version,
+                           counted(profile.calibration_tokens, "token"), profile.seed));
   if (profile.answer_risk) {
     text += line(style, "default", fmt::format("--keep {:g} (answer-risk)", profile.usual_keep(kAnswerRisk)));
   } else if (profile.default_keep) {
@@ -203,8 +203,8 @@ std::string profile_text(const std::string& path, const Profile& profile, const 
     text += line(style, "default", fmt::format("--keep {:g}, not measured on this model", kUnmeasuredKeep));
   }
   text += line(style, "selection",
-               fmt::format("blocks of {}, window {}, sinks {}, {} probes", profile.rule.block_size, profile.rule.window,
-                           profile.rule.sinks, profile.rule.probe_queries));
+               fmt::format("blocks of {}, window {}, sinks {}, {}", profile.rule.block_size, profile.rule.window,
+                           profile.rule.sinks, counted(profile.rule.probe_queries, "probe")));
   if (profile.answer_risk) text += "\n" + answers_table(*profile.answer_risk, style);
   if (!profile.budgets.empty()) text += "\n" + budgets_table(profile, style);
   text += "\n" + fill("Percent of the tokens kept, by layer (down) and KV head (across)", style.width(), 0) + "\n";

@@ -40,22 +40,23 @@ LoadedModel load_model(const ModelArgs& args) {
   runtime::Tokenizer tokenizer = runtime::Tokenizer::load(dir);
   auto model = load_on_device(device, dir, *pool, model_options(args));
   for (const std::string& warning : model->config().warnings) warn(warning);
-  return {dir, std::move(pool), std::move(backend), std::move(model), std::move(tokenizer)};
+  return {dir, std::move(pool), std::move(backend), std::move(model), std::move(tokenizer), device};
 }
 
 LoadedModel load_random_model(const ModelArgs& args, const std::string& shape, std::int64_t extra_positions) {
   const std::string dir = locate_model(args.model);
   const runtime::ModelConfig config = random_shape(shape, extra_positions);
   const std::string device = choose_device(args, config);
-  if (device != "cuda") {
+  const auto gpu = gpu_number(device);
+  if (!gpu) {
     throw Error(ErrorCategory::kUnsupported,
                 fmt::format("--random {} draws the weights in a GPU's memory, and the device is {}", shape, device));
   }
   auto pool = std::make_unique<ThreadPool>(args.threads);
   auto backend = create_backend(device, *pool);
   runtime::Tokenizer tokenizer = runtime::Tokenizer::load(dir);
-  auto model = random_model_on_gpu(config, /*seed=*/1);
-  return {dir, std::move(pool), std::move(backend), std::move(model), std::move(tokenizer), shape};
+  auto model = random_model_on_gpu(config, /*seed=*/1, *gpu);
+  return {dir, std::move(pool), std::move(backend), std::move(model), std::move(tokenizer), device, shape};
 }
 
 std::vector<std::int32_t> stop_ids(const runtime::ModelConfig& config, const runtime::ChatTemplate* chat) {

@@ -54,6 +54,7 @@ struct LoadedModel {
   std::unique_ptr<Backend> backend;
   std::shared_ptr<const runtime::Model> model;
   runtime::Tokenizer tokenizer;
+  std::string device;      // as --device has it, but for auto
   std::string shape = {};  // of a model with random weights, for which dir is where profile and tokenizer come from
 
   std::string name() const;  // the shape's, else the directory's

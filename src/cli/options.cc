@@ -6,6 +6,7 @@
 #include <cmath>
 #include <limits>
 
+#include "cli/device.h"
 #include "cli/format.h"
 #include "tca/error.h"
 
@@ -19,6 +20,17 @@ bool parse_number(const std::string& text, Number& value) {
   const char* const end = text.data() + text.size();
   const auto result = std::from_chars(text.data(), end, value);
   return result.ec == std::errc() && result.ptr == end;
+}
+
+// The words of completion; of GPUs there are more.
+CLI::Validator is_device() {
+  const CLI::Validator word = one_of({"auto", "cpu", "cuda", "reference"});
+  CLI::Validator device = word;
+  device.operation([word](std::string& text) {
+    if (gpu_number(text) || word(text).empty()) return std::string();
+    return fmt::format("'{}' must be auto, cpu, cuda, cuda:N (GPU N, counted from 0) or reference", text);
+  });
+  return device;
 }
 
 }  // namespace
@@ -89,8 +101,8 @@ void add_model_options(CLI::App& app, ModelArgs& args) {
       ->check(in_int_range(0, 4096))
       ->type_name("N")
       ->group("Model");
-  app.add_option("--device", args.device, "Where it runs: auto, cpu, cuda, reference")
-      ->check(one_of({"auto", "cpu", "cuda", "reference"}))
+  app.add_option("--device", args.device, "Where it runs: auto, cpu, cuda, cuda:N (GPU N, from 0), reference")
+      ->check(is_device())
       ->type_name("NAME")
       ->capture_default_str()
       ->group("Model");

@@ -63,7 +63,7 @@ Json read_json(const runtime::ReadStats& read) {
 
 Json memory_json(const LoadedModel& loaded) {
   return {{"peak_bytes", peak_memory_bytes()},
-          {"gpu_peak_bytes", peak_gpu_bytes()},
+          {"gpu_peak_bytes", peak_gpu_bytes(loaded.device)},
           {"weight_bytes", loaded.model->weight_bytes()}};
 }
 
@@ -144,7 +144,7 @@ std::string kv_text(const runtime::Session& session, std::optional<std::int64_t>
 std::string memory_text(const LoadedModel& loaded) {
   const bool gpu = loaded.model->device() != nullptr;
   return fmt::format("{}{} at the peak, {} of it weights{}", gpu ? "on the GPU " : "",
-                     format_bytes(gpu ? peak_gpu_bytes() : peak_memory_bytes()),
+                     format_bytes(gpu ? peak_gpu_bytes(loaded.device) : peak_memory_bytes()),
                      format_bytes(loaded.model->weight_bytes()), in_int8(loaded) ? " in int8" : "");
 }
 

@@ -87,7 +87,7 @@ struct RunResult {
 RunResult answer(const RunArgs& args, const LoadedModel& loaded, runtime::Session& session, const Prompt& prompt) {
   const Stopwatch watch;
   const std::span<const float> logits = read_with_bar(
-      session, prompt.ids, fmt::format("reading {} tokens", format_count(std::ssize(prompt.ids))), !args.quiet);
+      session, prompt.ids, fmt::format("reading {}", counted(std::ssize(prompt.ids), "token")), !args.quiet);
 
   RunResult result;
   result.read = session.last_read();
@@ -144,10 +144,11 @@ std::string summary(const RunArgs& args, const LoadedModel& loaded, const runtim
                     const RunResult& result, const Style& style) {
   const auto line = [&](const char* label, const std::string& text) { return labelled(style, label, 11, text); };
   const double rate = static_cast<double>(result.read.tokens) / std::max(result.read.seconds, 1e-9);
-  std::string text = line("prompt", fmt::format("{} tokens in {} ({}), first token after {}",
-                                                format_count(result.read.tokens), format_seconds(result.read.seconds),
-                                                format_rate(rate), format_seconds(result.first_token_seconds)));
-  text += line("answer", fmt::format("{} tokens, {}", format_count(std::ssize(result.answer.ids)),
+  std::string text =
+      line("prompt", fmt::format("{} in {} ({}), first token after {}", counted(result.read.tokens, "token"),
+                                 format_seconds(result.read.seconds), format_rate(rate),
+                                 format_seconds(result.first_token_seconds)));
+  text += line("answer", fmt::format("{}, {}", counted(std::ssize(result.answer.ids), "token"),
                                      format_rate(result.answer.tokens_per_second)));
   text += line("attention", result.read.sparse
                                 ? fmt::format("tca, {} of the tokens kept, {} of the pairs computed",

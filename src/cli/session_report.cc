@@ -38,7 +38,8 @@ ShapeKnown read_shape(const std::string& path) {
 // What the runtime wrote beside the cache.
 void read_metadata(const std::string& path, const std::string& metadata, SavedSession& saved) {
   constexpr std::int64_t kMost = std::numeric_limits<std::int32_t>::max();
-  const nlohmann::json object = parse_json(metadata, path);
+  const JsonDocument document(parse_json(metadata, path));
+  const nlohmann::json& object = *document;
   const std::string& where = path;
   const nlohmann::json& model = get_object(object, "model", where);
   const std::string in_model = where + ": model.";
@@ -119,8 +120,9 @@ std::string session_text(const std::string& path, const SavedSession& saved, con
   text += line("attention", saved.objective.empty() ? "full, everything kept"
                                                     : fmt::format("tca, {} {:.2f}", saved.objective, saved.budget));
   text += line("tokens", format_count(saved.num_tokens));
-  text += line("cache", fmt::format("{} layers, {} KV heads, head_dim {}, {}", saved.shape.num_layers,
-                                    saved.shape.num_kv_heads, saved.shape.head_dim, dtype_name(saved.shape.dtype)));
+  text += line("cache", fmt::format("{}, {}, head_dim {}, {}", counted(saved.shape.num_layers, "layer"),
+                                    counted(saved.shape.num_kv_heads, "KV head"), saved.shape.head_dim,
+                                    dtype_name(saved.shape.dtype)));
   text += line("kept", fmt::format("{} of the tokens, {} in memory, {} in the file", format_percent(saved.kept_share()),
                                    format_bytes(saved.kv_bytes), format_bytes(saved.file_bytes)));
   text += '\n' + fill("Percent of the tokens kept, by layer (down) and KV head (across)", style.width(), 0) + "\n";

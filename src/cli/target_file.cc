@@ -20,8 +20,8 @@ namespace fs = std::filesystem;
 bool is_profile(const std::string& path) {
   constexpr std::size_t kMostBytes = std::size_t{64} << 20;
   try {
-    const nlohmann::json document = parse_json(read_file(path, kMostBytes), path);
-    return get_string(document, "format", path).starts_with("tca-profile/");
+    const JsonDocument document(parse_json(read_file(path, kMostBytes), path));
+    return get_string(*document, "format", path).starts_with("tca-profile/");
   } catch (const Error& error) {
     if (error.category() != ErrorCategory::kBadFile) throw;
     return false;

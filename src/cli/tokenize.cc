@@ -100,7 +100,7 @@ std::string to_text(const runtime::Tokenizer& tokenizer, const Tokenized& result
   const bool terminal = is_terminal(STDOUT_FILENO);
   std::string out = terminal ? without_controls(result.text) : result.text;
   if (!out.ends_with('\n')) out += '\n';
-  out += '\n' + style.bold(fmt::format("{} tokens", format_count(std::ssize(result.ids)))) + '\n';
+  out += '\n' + style.bold(counted(std::ssize(result.ids), "token")) + '\n';
   for (std::size_t i = 0; i < result.ids.size(); ++i) {
     out += fmt::format("{:>7} {:>7}  {}\n", i, result.ids[i], quoted(piece(tokenizer, result.ids[i])));
   }

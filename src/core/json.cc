@@ -77,7 +77,7 @@ class DocumentBuilder {
   /// python: the text that is parsed, where Python's rules count.
   DocumentBuilder(const std::string& name, std::string_view input, const PythonText* python)
       : name_(name), input_(input), python_(python) {}
-  json take() { return std::move(root_); }
+  json take() { return std::move(*root_); }
 
   bool null() { return add(nullptr); }
   bool boolean(bool value) { return add(value); }
@@ -125,13 +125,14 @@ class DocumentBuilder {
   }
   json* place(json&& value) {
     if (open_.empty()) {
-      root_ = std::move(value);
-      return &root_;
+      *root_ = std::move(value);
+      return &*root_;
     }
     if (open_.back()->is_array()) {
       open_.back()->push_back(std::move(value));
       return &open_.back()->back();
     }
+    JsonDocument::empty(*slot_);
     *slot_ = std::move(value);
     return slot_;
   }
@@ -150,7 +151,7 @@ class DocumentBuilder {
   const std::string& name_;
   std::string_view input_;
   const PythonText* python_;
-  json root_;
+  JsonDocument root_;
   std::vector<json*> open_;  // containers being filled: only the innermost grows, so the pointers stay valid
   json* slot_ = nullptr;     // value of the innermost object's latest key
 };
@@ -174,6 +175,17 @@ std::optional<T> optional_of(const json& object, const char* field, const std::s
 }
 
 }  // namespace
+
+// As deep as the document is, which is kMaxJsonDepth at most.
+void JsonDocument::empty(json& value) noexcept {
+  if (auto* const array = value.get_ptr<json::array_t*>()) {
+    for (json& element : *array) empty(element);
+    array->clear();
+  } else if (auto* const object = value.get_ptr<json::object_t*>()) {
+    for (auto& [key, element] : *object) empty(element);
+    object->clear();
+  }
+}
 
 json parse_json(std::string_view input, const std::string& name_for_errors) {
   DocumentBuilder builder(name_for_errors, input, nullptr);

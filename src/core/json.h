@@ -6,14 +6,42 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace tca {
+
+/// A document that can be given up while memory is out. nlohmann::json's destructor takes memory for what an array or
+/// object holds, and ends the process where there is none; this one empties them first, the innermost first, so that
+/// none is left that holds something. Copies of arrays and objects, and temporary ones, are to be avoided for the same
+/// reason: they are filled in place. They are made by json::array() and json::object(), since a null that operator[]
+/// turns into one is neither where memory is out.
+class JsonDocument {
+ public:
+  /// An empty object, to be filled.
+  JsonDocument() : root_(nlohmann::json::value_t::object) {}
+  explicit JsonDocument(nlohmann::json&& root) noexcept : root_(std::move(root)) {}
+  JsonDocument(JsonDocument&&) noexcept = default;
+  JsonDocument& operator=(JsonDocument&&) = delete;
+  ~JsonDocument() { empty(root_); }
+
+  nlohmann::json& operator*() { return root_; }
+  const nlohmann::json& operator*() const { return root_; }
+  nlohmann::json* operator->() { return &root_; }
+  const nlohmann::json* operator->() const { return &root_; }
+
+  /// Takes what an array or object holds out of it, without taking memory.
+  static void empty(nlohmann::json& value) noexcept;
+
+ private:
+  nlohmann::json root_;
+};
 
 /// Objects and arrays may nest this deep.
 inline constexpr int kMaxJsonDepth = 64;
 
 /// Throws kBadFile with name_for_errors and the byte offset for malformed or too deeply nested text, invalid UTF-8,
 /// numbers out of range and keys that occur twice in one object. Text that is another kind of file is named as such.
+/// For a JsonDocument to hold.
 nlohmann::json parse_json(std::string_view text, const std::string& name_for_errors);
 
 /// The same as Python's json module reads it: NaN, Infinity and -Infinity are numbers, and of a key that occurs twice

@@ -294,7 +294,8 @@ std::string Profile::to_json() const {
 
 Profile Profile::parse(const std::string& input, const std::string& name_for_errors) {
   const std::string& name = name_for_errors;
-  const json document = parse_json(input, name);
+  const JsonDocument parsed(parse_json(input, name));
+  const json& document = *parsed;
   // First, so that a file of another format or version is refused for that and not for what it lacks.
   const std::string format = get_string(document, "format", name);
   if (format != kProfileFormat && format != kOldProfileFormat) {

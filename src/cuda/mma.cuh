@@ -83,6 +83,31 @@ struct SwizzledRows {
   __host__ __device__ static constexpr int offset(int r, int c) { return r * kHeadDim + (c ^ (r & kMask)) * 8; }
 };
 
+/// out = rescale out + P V, of 16 rows a warp: weights p [16, 8 kTiles] as mma_16816 left them, of which `rescale` has
+/// the lane's two rows, and v [8 kTiles, kHeadDim] in shared memory as SwizzledRows.
+template <int kHeadDim, class T, int kTiles>
+__device__ __forceinline__ void add_values(float (&out)[kHeadDim / 8][4], const float (&p)[kTiles][4],
+                                           const float (&rescale)[2], const T* v, int lane) {
+#pragma unroll
+  for (int n = 0; n < kHeadDim / 8; ++n)
+#pragma unroll
+    for (int i = 0; i < 4; ++i) out[n][i] *= rescale[i >> 1];
+#pragma unroll
+  for (int x = 0; x < kTiles / 2; ++x) {
+    const std::uint32_t a[4] = {pack_pair<T>(p[2 * x][0], p[2 * x][1]), pack_pair<T>(p[2 * x][2], p[2 * x][3]),
+                                pack_pair<T>(p[2 * x + 1][0], p[2 * x + 1][1]),
+                                pack_pair<T>(p[2 * x + 1][2], p[2 * x + 1][3])};
+#pragma unroll
+    for (int n = 0; n < kHeadDim / 8; n += 2) {
+      std::uint32_t b[4];
+      ldmatrix_x4_transposed(
+          b, v + SwizzledRows<kHeadDim>::offset(x * 16 + (lane & 7) + (((lane >> 3) & 1) << 3), n + (lane >> 4)));
+      mma_16816<T>(out[n], a, b[0], b[1]);
+      mma_16816<T>(out[n + 1], a, b[2], b[3]);
+    }
+  }
+}
+
 /// Runs f.operator()<kHeadDim>() for the head dimensions the kernels are built for; false for another one.
 template <class F>
 bool dispatch_head_dim(int head_dim, F&& f) {

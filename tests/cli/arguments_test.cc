@@ -1,6 +1,8 @@
 // How options are checked: what the user typed either becomes a value in range or a message that names it.
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include "cli/device.h"
 #include "cli/options.h"
 
 namespace tca::cli {
@@ -53,6 +55,28 @@ TEST(Arguments, AttentionIsOneOfThree) {
   EXPECT_EQ(parse(add_attention_options, args, {"--attention", "tca"}), "");
   EXPECT_EQ(attention_mode(args.attention), runtime::AttentionMode::kTca);
   EXPECT_NE(parse(add_attention_options, args, {"--attention", "sparse"}), "");
+}
+
+TEST(Arguments, ADeviceIsAWordOrTheNumberOfAGpu) {
+  for (const char* good : {"auto", "cpu", "cuda", "cuda:0", "cuda:1", "cuda:12", "reference"}) {
+    ModelArgs args;
+    EXPECT_EQ(parse(add_model_options, args, {"--device", good}), "");
+    EXPECT_EQ(args.device, good);
+  }
+  for (const char* bad :
+       {"abacus", "cuda:", "cuda:-1", "cuda:x", "cuda:1x", "cuda:99999999999", "cuda1", "cpu:1", ""}) {
+    ModelArgs args;
+    EXPECT_EQ(parse(add_model_options, args, {"--device", bad}),
+              fmt::format("--device: '{}' must be auto, cpu, cuda, cuda:N (GPU N, counted from 0) or reference", bad));
+  }
+}
+
+TEST(Arguments, NumbersOfGpus) {
+  EXPECT_EQ(gpu_number("cuda"), 0);
+  EXPECT_EQ(gpu_number("cuda:3"), 3);
+  for (const char* other : {"cpu", "auto", "cuda:", "cuda:-1", "cuda:1 ", "cuda:2147483648"}) {
+    EXPECT_EQ(gpu_number(other), std::nullopt) << other;
+  }
 }
 
 TEST(Arguments, SamplingRanges) {

@@ -21,6 +21,13 @@ TEST(Format, CountsAreGrouped) {
   EXPECT_EQ(format_count(-999), "-999");
 }
 
+TEST(Format, WhatIsCountedIsOneOrSeveral) {
+  EXPECT_EQ(counted(0, "token"), "0 tokens");
+  EXPECT_EQ(counted(1, "KV head"), "1 KV head");
+  EXPECT_EQ(counted(2, "KV head"), "2 KV heads");
+  EXPECT_EQ(counted(32'768, "token"), "32,768 tokens");
+}
+
 TEST(Format, BytesTakeTheLargestUnitBelow1024) {
   EXPECT_EQ(format_bytes(0), "0 B");
   EXPECT_EQ(format_bytes(1023), "1023 B");

@@ -49,9 +49,7 @@ class CudaSessionFaults : public ::testing::Test {
                  " tokens, forks: " + std::to_string(forks));
     check_with_faults<GpuFault>([&] { return sessions(options, prompt, tokens, forks); }, operation);
   }
-  SessionOperation reads(std::int64_t n) const {
-    return [ids = cpu_->prompt(n, 2)](Sessions& all) { return all[0].read(ids); };
-  }
+  SessionOperation reads(std::int64_t n) const { return test::reads(cpu_->prompt(n, 2)); }
 
   std::unique_ptr<Engine> cpu_;
   std::unique_ptr<Backend> backend_;
@@ -74,24 +72,12 @@ TEST_F(CudaSessionFaults, Tokens) {
 }
 
 TEST_F(CudaSessionFaults, Batches) {
-  for (const std::int32_t before : {0, 3}) {
-    check(sparse(), 90, before, 2, [](Sessions& all) {
-      std::vector<Session*> pointers;
-      for (Session& session : all) pointers.push_back(&session);
-      return Session::read_batch(pointers, std::vector<std::int32_t>{1, 2, 3});
-    });
-  }
+  for (const std::int32_t before : {0, 3}) check(sparse(), 90, before, 2, test::read_batch);
 }
 
 TEST_F(CudaSessionFaults, Forks) {
-  check(sparse(), 70, 2, 0, [](Sessions& all) {
-    all.push_back(all[0].fork());
-    return std::span<const float>();
-  });
-  check(sparse(), 25, 0, 1, [](Sessions& all) {
-    all[0].truncate(20);
-    return std::span<const float>();
-  });
+  check(sparse(), 70, 2, 0, test::fork);
+  check(sparse(), 25, 0, 1, test::truncates(20));
 }
 
 }  // namespace

@@ -1,11 +1,13 @@
-// Sessions with every allocation of every operation but saving and loading (nlohmann/json allocates in its destructor,
-// and ends the process where that fails) failing once: the session is as it was, and the same operation then
+// Sessions with every allocation of every operation failing once: the session is as it was, and the same operation then
 // gives what it gives undisturbed.
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <functional>
+#include <optional>
 
 #include "core/faults/failing_new.h"
+#include "core/temporary_folder.h"
 #include "engine/session_faults.h"
 
 namespace tca::runtime {
@@ -15,6 +17,7 @@ using test::Engine;
 using test::read;
 using test::SessionOperation;
 using test::Sessions;
+using testing::fail_every_allocation;
 using testing::FailNthAllocation;
 
 void check(const std::function<Sessions()>& make, const SessionOperation& operation, bool runs_out = true) {
@@ -37,9 +40,7 @@ class SessionFaults : public ::testing::Test {
       return sessions;
     };
   }
-  SessionOperation reads(std::int64_t n) {
-    return [ids = engine_.prompt(n, 2)](Sessions& sessions) { return sessions[0].read(ids); };
-  }
+  SessionOperation reads(std::int64_t n) { return test::reads(engine_.prompt(n, 2)); }
 
   Engine engine_{{}, ComputeType::kF32, 1};  // one thread: failures are counted on this one
   std::shared_ptr<const Profile> profile_ = engine_.ragged_profile();
@@ -81,33 +82,41 @@ TEST_F(SessionFaults, Batches) {
     read(sessions[2], engine_.prompt(60));
     return sessions;
   };
-  check(make, [](Sessions& sessions) {
-    std::vector<Session*> all;
-    for (Session& session : sessions) all.push_back(&session);
-    return Session::read_batch(all, std::vector<std::int32_t>{1, 2, 3});
-  });
+  check(make, test::read_batch);
 }
 
-TEST_F(SessionFaults, Forks) {
-  check(one(sparse(), 70), [](Sessions& sessions) {
-    sessions.push_back(sessions[0].fork());
-    return std::span<const float>();
-  });
+TEST_F(SessionFaults, Forks) { check(one(sparse(), 70), test::fork); }
+
+TEST_F(SessionFaults, SavingAndLoading) {
+  const testing::TemporaryFolder folder;
+  const std::string path = folder.file("saved"), user_text(100, 'x'), untouched = "what was there";
+  for (const bool and_later : {false, true}) {
+    for (const SessionOptions& options : {SessionOptions(), sparse()}) {
+      Session session = std::move(one(options, 40)()[0]);
+      const std::string before = test::state_of(session);
+      const auto save = [&] { session.save(path, user_text); };
+      EXPECT_GT(fail_every_allocation(save, and_later, [&] { EXPECT_EQ(folder.num_entries(), 0u); }), 50);
+      EXPECT_EQ(test::state_of(session), before);
+
+      std::string loaded_text = untouched;
+      std::optional<Session> loaded;
+      const auto load = [&] {
+        loaded.emplace(Session::load(path, engine_.model, engine_.backend, engine_.pool, options, &loaded_text));
+      };
+      EXPECT_GT(fail_every_allocation(load, and_later, [&] { EXPECT_EQ(loaded_text, untouched); }), 50);
+      ASSERT_TRUE(loaded);
+      EXPECT_EQ(loaded_text, user_text);
+      EXPECT_EQ(loaded->tokens(), session.tokens());
+      EXPECT_EQ(read(*loaded, {1}), read(session, {1}));
+      std::filesystem::remove(path);
+    }
+  }
 }
 
 TEST_F(SessionFaults, Truncation) {
-  check(
-      one({}, 100, true),
-      [](Sessions& sessions) {
-        sessions[0].truncate(60);
-        return std::span<const float>();
-      },
-      false);
+  check(one({}, 100, true), test::truncates(60), false);
   for (const std::int64_t n : {0, 20}) {
-    check(one({.attention = AttentionMode::kTca, .profile = profile_}, 25), [n](Sessions& sessions) {
-      sessions[0].truncate(n);
-      return std::span<const float>();
-    });
+    check(one({.attention = AttentionMode::kTca, .profile = profile_}, 25), test::truncates(n));
   }
 }
 

@@ -9,6 +9,7 @@
 #include <sstream>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "core/kv_cache_impl.h"
@@ -55,6 +56,32 @@ inline std::string state_of(const runtime::Session& session) {
 using Sessions = std::vector<runtime::Session>;
 /// Its result lies in the session, so that what the test copies is not among the allocations that fail.
 using SessionOperation = std::function<std::span<const float>(Sessions&)>;
+
+// Operations of the first session, or of all of them.
+
+inline SessionOperation reads(std::vector<std::int32_t> ids) {
+  return [ids = std::move(ids)](Sessions& sessions) { return sessions[0].read(ids); };
+}
+/// Ids 1, 2, ... by session.
+inline std::span<const float> read_batch(Sessions& sessions) {
+  std::vector<runtime::Session*> all;
+  std::vector<std::int32_t> ids;
+  for (runtime::Session& session : sessions) {
+    all.push_back(&session);
+    ids.push_back(static_cast<std::int32_t>(all.size()));
+  }
+  return runtime::Session::read_batch(all, ids);
+}
+inline std::span<const float> fork(Sessions& sessions) {
+  sessions.push_back(sessions[0].fork());
+  return {};
+}
+inline SessionOperation truncates(std::int64_t n) {
+  return [n](Sessions& sessions) {
+    sessions[0].truncate(n);
+    return std::span<const float>();
+  };
+}
 
 inline std::string state_of(const Sessions& sessions) {
   std::string all;

@@ -223,6 +223,14 @@ def test_tables_fit_100_columns():
         assert max(map(len, done.stdout.decode().splitlines())) <= 100
 
 
+def test_headings_count_one_and_several():
+    arguments = ["--methods", "full", "--documents", "1"]
+    one = tca("eval", "--ctx", "300", "--facts", "1", *arguments).stdout.decode()
+    assert one.startswith("1 document of 300 tokens, 1 question each, asked after tokens were dropped\n"), one
+    two = tca("eval", "--ctx", "300", "--facts", "2", *arguments).stdout.decode()
+    assert two.startswith("1 document of 300 tokens, 2 questions each, asked "), two
+
+
 def test_demo(profile):
     result = tca_json("demo", "--ctx", "2048", "--questions", "3", "--profile", profile)
     check(result, TABLES["tca demo"])

@@ -22,6 +22,7 @@ USAGE = [
     ["run", "-p", "x", "--compute", "int4"],
     ["run", "-p", "x", "--weights", "int4"],
     ["run", "-p", "x", "--device", "abacus"],
+    ["run", "-p", "x", "--device", "cuda:first"],
     ["run", "-p", "x", "--threads", "-1"],
     ["run", "-p", "x", "--threads", "many"],
     ["run", "-p", "x", "--max-tokens", "-1"],
@@ -54,9 +55,16 @@ def test_usage_errors_exit_2(arguments):
 
 def test_int8_weights_and_a_gpu_name_both_options():
     for done in (tca("run", "-p", "x", "--weights", "int8", "--device", "cuda"),
+                 tca("run", "-p", "x", "--weights", "int8", "--device", "cuda:1"),
                  tca("run", "-p", "x", "--weights", "int8", env=environment(TCA_BACKEND="cuda"))):
         line = error_line(done, 2)
         assert "--weights int8" in line and "--device cpu" in line and "cuda" in line
+
+
+def test_a_gpu_that_is_not_there_is_refused():
+    done = tca("run", "-p", "x", "--device", "cuda:99")
+    line = error_line(done, 1)
+    assert "GPU" in line or "no CUDA" in line, line  # that there is no 99th, or none at all
 
 
 def test_usage_errors_are_json_too():

@@ -26,9 +26,9 @@ bool is_there(const fs::path& path) {
   return fs::exists(path, ignored);
 }
 
-json read_object(const std::string& path) {
-  json object = parse_python_json(read_file(path, kMaxConfigBytes), path);
-  if (!object.is_object()) fail(ErrorCategory::kBadFile, path + ": expected a JSON object");
+JsonDocument read_object(const std::string& path) {
+  JsonDocument object(parse_python_json(read_file(path, kMaxConfigBytes), path));
+  if (!object->is_object()) fail(ErrorCategory::kBadFile, path + ": expected a JSON object");
   return object;
 }
 
@@ -78,7 +78,8 @@ void add_special_tokens(const json& config, std::vector<std::pair<std::string, s
 TemplateFiles TemplateFiles::load(const std::string& dir, const std::string& file) {
   TemplateFiles result;
   const std::string config_path = dir + "/tokenizer_config.json";
-  const json config = is_there(config_path) ? read_object(config_path) : json::object();
+  const JsonDocument document = is_there(config_path) ? read_object(config_path) : JsonDocument(json::object());
+  const json& config = *document;
   if (!file.empty()) {
     check_argument(is_there(file), "--chat-template ", file, ": no such file; give a file with a Jinja template");
     result.templates["default"] = {file, read_file(file, kMaxTemplateBytes)};
@@ -96,7 +97,7 @@ TemplateFiles TemplateFiles::load(const std::string& dir, const std::string& fil
   // Transformers reads the older file only where the newer one does not list the added tokens.
   const std::string map_path = dir + "/special_tokens_map.json";
   if (!config.contains("added_tokens_decoder") && is_there(map_path)) {
-    add_special_tokens(read_object(map_path), result.special_tokens);
+    add_special_tokens(*read_object(map_path), result.special_tokens);
   }
   return result;
 }

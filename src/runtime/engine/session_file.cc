@@ -48,13 +48,18 @@ std::vector<std::byte> from_hex(const json& object, const char* field, const std
 
 // ---- Model ----
 
-json model_json(const Model& model) {
+void write_model(json& out, const Model& model) {
   const ModelFingerprint shape = model.fingerprint();
-  return {{"architecture", shape.architecture},  {"num_layers", shape.num_layers},
-          {"num_heads", shape.num_heads},        {"num_kv_heads", shape.num_kv_heads},
-          {"head_dim", shape.head_dim},          {"rope", shape.rope},
-          {"vocab_size", shape.vocab_size},      {"weights_sha256", shape.weights_sha256},
-          {"content_hash", model.content_hash()}};
+  out = json::object();
+  out["architecture"] = shape.architecture;
+  out["num_layers"] = shape.num_layers;
+  out["num_heads"] = shape.num_heads;
+  out["num_kv_heads"] = shape.num_kv_heads;
+  out["head_dim"] = shape.head_dim;
+  out["rope"] = shape.rope;
+  out["vocab_size"] = shape.vocab_size;
+  out["weights_sha256"] = shape.weights_sha256;
+  out["content_hash"] = model.content_hash();
 }
 
 ModelFingerprint fingerprint_from(const json& object, const std::string& where) {
@@ -87,29 +92,34 @@ void check_model(const json& object, const Model& model, const std::string& wher
 
 // ---- Profile: which configuration the cache was made with, and what --tolerance made of it ----
 
-json profile_json(const SessionOptions& options, const Selection& selection) {
+void write_profile(json& out, const SessionOptions& options, const Selection& selection) {
   const SelectionRule& rule = selection.rule();
-  json object = {{"text_sha256", options.profile->text_sha256},
-                 {"block_size", rule.block_size},
-                 {"window", rule.window},
-                 {"sinks", rule.sinks},
-                 {"probe_queries", rule.probe_queries},
-                 {"pool_width", rule.pool_width},
-                 {"order", static_cast<int>(rule.order)}};
   const ProfileBudget* const budget = selection.budget();
-  object["objective"] = budget == nullptr ? kAnswerRisk : budget->objective;
-  object["budget"] = budget == nullptr ? options.keep : budget->budget;
-  object["kept_share"] = budget == nullptr ? options.keep : budget->kept_share;
-  return object;
+  out = json::object();
+  out["objective"] = budget == nullptr ? kAnswerRisk : budget->objective;
+  out["budget"] = budget == nullptr ? options.keep : budget->budget;
+  out["kept_share"] = budget == nullptr ? options.keep : budget->kept_share;
+  out["text_sha256"] = options.profile->text_sha256;
+  out["block_size"] = rule.block_size;
+  out["window"] = rule.window;
+  out["sinks"] = rule.sinks;
+  out["probe_queries"] = rule.probe_queries;
+  out["pool_width"] = rule.pool_width;
+  out["order"] = static_cast<int>(rule.order);
 }
 
-json shares_json(const LayerShares& layers) {
-  json result = json::array();
+template <class T>
+void write_numbers(json& out, const std::vector<T>& numbers) {
+  out = json::array();
+  for (const T number : numbers) out.emplace_back(number);
+}
+
+void write_shares(json& out, const LayerShares& layers) {
+  out = json::array();
   for (const std::vector<BlockShares>& heads : layers) {
-    json& layer = result.emplace_back(json::array());
-    for (const BlockShares& head : heads) layer.push_back(head.share);
+    json& layer = out.emplace_back(json::array());
+    for (const BlockShares& head : heads) write_numbers(layer.emplace_back(nullptr), head.share);
   }
-  return result;
 }
 
 /// Shares of the same shape as `like`, each a distribution.
@@ -143,16 +153,18 @@ LayerShares shares_from(const json& object, const char* field, const std::string
 
 // ---- Probes ----
 
-json probes_json(const ProbeRings& probes, std::int32_t capacity) {
-  json result = {{"capacity", capacity},
-                 {"size", probes.place().size},
-                 {"next_slot", probes.place().next_slot},
-                 {"layers", json::array()}};
+void write_probes(json& out, const ProbeRings& probes, std::int32_t capacity) {
+  out = json::object();
+  out["capacity"] = capacity;
+  out["size"] = probes.place().size;
+  out["next_slot"] = probes.place().next_slot;
+  json& layers = out["layers"] = json::array();
   const ProbeRings::Content content = probes.download();
   for (std::size_t l = 0; l < content.queries.size(); ++l) {
-    result["layers"].push_back({{"queries", to_hex(content.queries[l])}, {"lse", to_hex(content.lse[l])}});
+    json& layer = layers.emplace_back(json::object());
+    layer["queries"] = to_hex(content.queries[l]);
+    layer["lse"] = to_hex(content.lse[l]);
   }
-  return result;
 }
 
 /// Rings of the file. Probes of another capacity are left behind: those of the next turn score the tail then.
@@ -199,16 +211,18 @@ void check_shape(const KvShape& stored, const KvShape& expected) {
 
 void Session::save(const std::string& path, const std::string& user_text) const {
   const Impl& impl = *impl_;
-  json object = {{"format", kFormat},
-                 {"model", model_json(*impl.model)},
-                 {"tokens", impl.state.tokens},
-                 {"user_text", user_text},
-                 {"profile", nullptr}};
+  JsonDocument document;
+  json& object = *document;
+  object["format"] = kFormat;
+  write_model(object["model"], *impl.model);
+  write_numbers(object["tokens"], impl.state.tokens);
+  object["user_text"] = user_text;
+  json& profile = object["profile"];  // null without one
   if (!impl.selection.empty()) {
-    object["profile"] = profile_json(impl.options, impl.selection);
-    object["keep"] = shares_json(impl.state.shares.keep);
-    object["attend"] = shares_json(impl.state.shares.attend);
-    object["probes"] = probes_json(impl.state.probes, impl.selection.rule().probe_queries);
+    write_profile(profile, impl.options, impl.selection);
+    write_shares(object["keep"], impl.state.shares.keep);
+    write_shares(object["attend"], impl.state.shares.attend);
+    write_probes(object["probes"], impl.state.probes, impl.selection.rule().probe_queries);
   }
   std::string metadata;
   try {
@@ -227,7 +241,8 @@ Session Session::load(const std::string& path, std::shared_ptr<const Model> mode
   const std::string& where = path;  // in front of every message, as core/json.h has it
   std::string saved_text;
   const auto accept = [&](const KvShape& shape, const std::string& metadata) {
-    const json object = parse_json(metadata, path);
+    const JsonDocument document(parse_json(metadata, path));
+    const json& object = *document;
     if (get_string(object, "format", where) != kFormat) {
       fail_field(where, "format", object["format"], text("a session file of format ", kFormat));
     }
@@ -241,7 +256,9 @@ Session Session::load(const std::string& path, std::shared_ptr<const Model> mode
     if (impl->selection.empty() || saved_profile == nullptr) return;
     restore_probes(get_object(object, "probes", where), where + ": probes.", impl->selection.rule(), state.probes);
     // Another configuration than the one the cache was made with takes over from here on.
-    if (*saved_profile != profile_json(impl->options, impl->selection)) return;
+    JsonDocument own_profile;
+    write_profile(*own_profile, impl->options, impl->selection);
+    if (*saved_profile != *own_profile) return;
     state.shares.keep = shares_from(object, "keep", where, state.shares.keep);
     state.shares.attend = shares_from(object, "attend", where, state.shares.attend);
   };

@@ -153,7 +153,9 @@ void add_eos_tokens(const json& config, const std::string& where, ModelConfig& o
   const char* const field = "eos_token_id";
   const auto value = config.find(field);
   if (value == config.end() || value->is_null()) return;
-  for (const json& id : value->is_array() ? *value : json::array({*value})) {
+  const bool several = value->is_array();
+  for (std::size_t i = 0; i < (several ? value->size() : 1); ++i) {
+    const json& id = several ? (*value)[i] : *value;
     if (!id.is_number_integer()) fail_field(where, field, id, "a token's id, or an array of such");
     if (id.is_number_unsigned() && id.get<std::uint64_t>() < static_cast<std::uint64_t>(out.vocab_size)) {
       const auto token = id.get<std::int32_t>();
@@ -167,9 +169,9 @@ void add_eos_tokens(const json& config, const std::string& where, ModelConfig& o
   }
 }
 
-json read_object(const std::string& path) {
-  json config = parse_python_json(read_file(path, kMaxFileBytes), path);
-  if (!config.is_object()) fail(ErrorCategory::kBadFile, path + ": expected a JSON object");
+JsonDocument read_object(const std::string& path) {
+  JsonDocument config(parse_python_json(read_file(path, kMaxFileBytes), path));
+  if (!config->is_object()) fail(ErrorCategory::kBadFile, path + ": expected a JSON object");
   return config;
 }
 
@@ -178,7 +180,7 @@ void read_generation_config(const std::string& path, ModelConfig& out) {
   if (!has_entry(path)) return;
   ModelConfig with = out;
   try {
-    add_eos_tokens(read_object(path), path, with);
+    add_eos_tokens(*read_object(path), path, with);
     out = std::move(with);
   } catch (const Error& error) {
     out.warnings.push_back(text(error.what(), "; the file is left out, and its stop tokens with it"));
@@ -190,7 +192,8 @@ void read_generation_config(const std::string& path, ModelConfig& out) {
 ModelConfig ModelConfig::load(const std::string& dir) {
   const std::string path = dir + "/config.json";
   if (!has_entry(path)) fail_without(dir, ModelPart::kConfig);
-  const json config = read_object(path);
+  const JsonDocument document = read_object(path);
+  const json& config = *document;
   const Architecture& architecture = find_architecture(config, path);
   ModelConfig result;
   result.architecture = architecture.name;

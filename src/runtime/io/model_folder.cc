@@ -64,8 +64,8 @@ std::string describe_adapter(const std::string& dir) {
   std::string base = "its base model";
   try {
     const std::string path = dir + "/adapter_config.json";
-    const auto config = parse_python_json(read_file(path, kMaxFileBytes), path);
-    if (const auto name = get_optional_string(config, "base_model_name_or_path", path)) {
+    const JsonDocument config(parse_python_json(read_file(path, kMaxFileBytes), path));
+    if (const auto name = get_optional_string(*config, "base_model_name_or_path", path)) {
       base += text(", ", name->substr(0, 100), ",");
     }
   } catch (const Error&) {  // the folder is an adapter's all the same

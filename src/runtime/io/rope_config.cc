@@ -17,18 +17,19 @@ constexpr double kMaxPosition = 1e12;
 
 // What Python takes for false.
 bool is_nothing(const json& value) {
-  return value.is_null() || value == false || value == 0 || value == "" || (value.is_structured() && value.empty());
+  if (value.is_string()) return value.get_ref<const std::string&>().empty();
+  return value == false || value == 0 || value.empty();
 }
 
-// The object that describes scaling, and its name for messages; an empty one when there is none.
-std::pair<json, std::string> find_parameters(const json& config, const std::string& where) {
+// The object that describes scaling, and its name for messages; null when there is none.
+std::pair<const json*, std::string> find_parameters(const json& config, const std::string& where) {
   for (const char* field : {"rope_scaling", "rope_parameters"}) {
     const auto found = config.find(field);
     if (found == config.end() || is_nothing(*found)) continue;
     if (!found->is_object()) fail_field(where, field, *found, "an object or null");
-    return {*found, text(where, ": ", field, ".")};
+    return {&*found, text(where, ": ", field, ".")};
   }
-  return {json::object(), where};
+  return {nullptr, where};
 }
 
 // 4000000 rather than 4e+06: these are read by people.
@@ -85,7 +86,9 @@ void refuse_partial_rotation(const json& rope, const std::string& where, const j
 }  // namespace
 
 RopeConfig read_rope(const json& config, std::int64_t max_position, const std::string& file) {
-  const auto [rope, where] = find_parameters(config, file);
+  const json none = json::object();
+  const auto [parameters, where] = find_parameters(config, file);
+  const json& rope = parameters != nullptr ? *parameters : none;
   for (const auto& [key, value] : rope.items()) {
     check_supported(!value.is_object(), where, key.substr(0, 40),
                     " is an object: one rotary embedding for each layer type is not supported");

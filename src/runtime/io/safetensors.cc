@@ -16,8 +16,6 @@
 namespace tca::runtime {
 namespace {
 
-using nlohmann::json;
-
 constexpr std::size_t kMaxIndexBytes = std::size_t{64} << 20;
 constexpr const char* kIndexName = "model.safetensors.index.json";
 
@@ -27,9 +25,9 @@ constexpr std::size_t kSampleBytes = 1024, kSamples = 4, kWholeBytes = 16384;
 
 // The file that an index names for each tensor.
 std::map<std::string, std::string> parse_index(const std::string& path, std::string_view content) {
-  const json index = parse_python_json(content, path);
+  const JsonDocument index(parse_python_json(content, path));
   std::map<std::string, std::string> shards;
-  for (const auto& [tensor, file] : get_object(index, "weight_map", path).items()) {
+  for (const auto& [tensor, file] : get_object(*index, "weight_map", path).items()) {
     const std::string where = text(path, ": weight_map.");
     if (!file.is_string()) fail_field(where, quoted_name(tensor), file, "the name of a file");
     const auto& name = file.get_ref<const std::string&>();

@@ -152,10 +152,10 @@ SafetensorsFile open_safetensors(const std::string& path) {
              " after the length: it is cut off"));
   }
   SafetensorsFile file{map, {reinterpret_cast<const char*>(map->data()) + kLengthBytes, header_bytes}, {}};
-  const json header = parse_json(file.header, path + " (header)");
-  if (!header.is_object()) bad("the header is not a JSON object");
+  const JsonDocument header(parse_json(file.header, path + " (header)"));
+  if (!header->is_object()) bad("the header is not a JSON object");
   const auto data_bytes = static_cast<std::int64_t>(after_length - header_bytes);
-  for (const auto& [name, value] : header.items()) {
+  for (const auto& [name, value] : header->items()) {
     if (name != "__metadata__") file.entries.push_back(parse_entry(path, name, value, data_bytes));
   }
   check_layout(path, file.entries, data_bytes);

@@ -3,207 +3,22 @@
 // outer one. Two passes for each scope: what it reads and assigns, then its expressions and the scopes inside.
 #include "runtime/jinja/scopes.h"
 
-#include <map>
-#include <optional>
-#include <set>
+#include <cstddef>
+#include <string>
+#include <string_view>
 
 #include "core/check.h"
 #include "runtime/jinja/lexer.h"
 #include "runtime/jinja/registry.h"
+#include "runtime/jinja/survey.h"
 
 namespace tca::runtime::jinja {
 namespace {
 
 using Kind = Statement::Kind;
 
-// The variables of one scope, while it is resolved.
-class Names {
- public:
-  Names(Names* outer, Function& function, Scope& scope) : outer_(outer), function_(function), scope_(scope) {}
-
-  Function& function() const { return function_; }
-
-  std::optional<VariableRef> find(const std::string& name) const {
-    int hops = 0;
-    for (const Names* names = this; names != nullptr; names = names->outer_) {
-      const auto found = names->slots_.find(name);
-      if (found != names->slots_.end()) return VariableRef{hops, found->second};
-      if (names->outer_ != nullptr) hops += &names->function_ != &names->outer_->function_;
-    }
-    return std::nullopt;
-  }
-
-  void read(const std::string& name) {
-    if (find(name)) return;
-    begin_as(name, {Load::Kind::kContext, define(name), {}, name});
-  }
-
-  void assign(const std::string& name) {
-    assigned_.insert(name);
-    if (slots_.count(name)) return;
-    const auto outer = outer_variable(name);
-    const int slot = define(name);
-    if (outer) {
-      begin_as(name, {Load::Kind::kAlias, slot, *outer, {}});
-    } else {
-      begin_as(name, {Load::Kind::kMissing, slot, {}, {}});
-    }
-  }
-
-  // A variable that has a value when the scope is entered.
-  int declare(const std::string& name) {
-    assigned_.insert(name);
-    const int slot = slots_.count(name) ? slots_[name] : define(name);
-    loads_.erase(name);
-    return slot;
-  }
-
-  // What was assigned since `before` was, in one branch or another.
-  void end_branches(const std::set<std::string>& before) {
-    for (const std::string& name : assigned_) {
-      if (before.count(name)) continue;
-      const auto outer = outer_variable(name);
-      const int slot = slots_.at(name);
-      if (outer) {
-        begin_as(name, {Load::Kind::kAlias, slot, *outer, {}});
-      } else {
-        begin_as(name, {Load::Kind::kContext, slot, {}, name});
-      }
-    }
-  }
-  const std::set<std::string>& assigned() const { return assigned_; }
-
-  void write_scope() const {
-    for (const auto& [name, load] : loads_) scope_.loads.push_back(load);
-    for (const auto& [name, slot] : slots_) scope_.slots.push_back(slot);
-  }
-
- private:
-  int define(const std::string& name) { return slots_[name] = function_.slot_count++; }
-  void begin_as(const std::string& name, Load load) { loads_[name] = std::move(load); }
-
-  std::optional<VariableRef> outer_variable(const std::string& name) const {
-    if (outer_ == nullptr) return std::nullopt;
-    auto found = outer_->find(name);
-    if (found) found->hops += &function_ != &outer_->function_;
-    return found;
-  }
-
-  Names* outer_;
-  Function& function_;
-  Scope& scope_;
-  std::map<std::string, int> slots_;
-  std::map<std::string, Load> loads_;
-  std::set<std::string> assigned_;
-};
-
-// action(part) for each expression that this one consists of.
-template <class Action>
-void for_each_part(const Expression& expression, const Action& action) {
-  for (const ExpressionPtr& part : expression.operands) {
-    if (part != nullptr) action(*part);
-  }
-  for (const Keyword& keyword : expression.keywords) action(*keyword.value);
-  if (expression.spread != nullptr) action(*expression.spread);
-  if (expression.keyword_spread != nullptr) action(*expression.keyword_spread);
-}
-
-bool mentions(const Expression& expression, std::string_view name) {
-  if (expression.kind == Expression::Kind::kName && expression.name == name) return true;
-  bool found = false;
-  for_each_part(expression, [&](const Expression& part) { found = found || mentions(part, name); });
-  return found;
-}
-
-bool mentions(const Statements& statements, std::string_view name);
-
-bool mentions(const Statement& statement, std::string_view name) {
-  const auto in = [&](const ExpressionPtr& part) { return part != nullptr && mentions(*part, name); };
-  if (in(statement.value)) return true;
-  for (const ExpressionPtr& part : statement.values) {
-    if (in(part)) return true;
-  }
-  if (statement.kind != Kind::kWith) {  // whose expressions are targets
-    for (const ExpressionPtr& part : statement.expressions) {
-      if (in(part)) return true;
-    }
-  }
-  if (statement.loop != nullptr && (in(statement.loop->iterable) || in(statement.loop->test))) return true;
-  if (statement.function != nullptr) {
-    for (const ExpressionPtr& part : statement.function->defaults) {
-      if (in(part)) return true;
-    }
-  }
-  for (const Statements& body : statement.bodies) {
-    if (mentions(body, name)) return true;
-  }
-  return false;
-}
-
-bool mentions(const Statements& statements, std::string_view name) {
-  for (const Statement& statement : statements) {
-    if (mentions(statement, name)) return true;
-  }
-  return false;
-}
-
-// The first pass.
-
-void read(Names& names, const Expression& expression) {
-  if (expression.kind == Expression::Kind::kName) names.read(expression.name);
-  for_each_part(expression, [&](const Expression& part) { read(names, part); });
-}
-
-void assign(Names& names, const Expression& target) {
-  if (target.kind == Expression::Kind::kName) names.assign(target.name);
-  if (target.kind == Expression::Kind::kNamespace) names.read(target.name);
-  for (const ExpressionPtr& part : target.operands) assign(names, *part);
-}
-
-void declare(Names& names, const Expression& target) {
-  if (target.kind == Expression::Kind::kName) names.declare(target.name);
-  for (const ExpressionPtr& part : target.operands) declare(names, *part);
-}
-
-void survey(Names& names, const Statements& statements) {
-  for (const Statement& statement : statements) {
-    switch (statement.kind) {
-      case Kind::kOutput:
-        for (const ExpressionPtr& part : statement.expressions) read(names, *part);
-        break;
-      case Kind::kIf: {
-        read(names, *statement.expressions.front());
-        const std::set<std::string> before = names.assigned();
-        for (std::size_t i = 1; i < statement.expressions.size(); ++i) read(names, *statement.expressions[i]);
-        for (const Statements& body : statement.bodies) survey(names, body);
-        names.end_branches(before);
-        break;
-      }
-      case Kind::kFor:
-        read(names, *statement.loop->iterable);
-        break;
-      case Kind::kSet:
-        read(names, *statement.value);
-        assign(names, *statement.target);
-        break;
-      case Kind::kSetBlock:
-      case Kind::kMacro:
-        assign(names, *statement.target);
-        break;
-      case Kind::kCallBlock:
-      case Kind::kFilterBlock:
-        read(names, *statement.value);
-        break;
-      case Kind::kWith:
-        for (const ExpressionPtr& part : statement.values) read(names, *part);
-        break;
-      default:
-        break;
-    }
-  }
-}
-
-// The second pass. is_soft: inside of a condition, where an unknown filter is an error only when it is reached.
+// The second pass; the first is survey(). is_soft: inside of a condition, where an unknown filter is an error only when
+// it is reached.
 class Binder {
  public:
   void bind_statements(Names& names, Statements& statements, bool is_soft) {

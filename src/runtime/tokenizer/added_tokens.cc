@@ -36,9 +36,13 @@ std::size_t white_space_after(std::string_view text, std::size_t begin) {
 
 }  // namespace
 
-AddedToken parse_added_token(const json& config, const std::string& where) {
+AddedToken parse_added_token(const json& config, const json& id, const std::string& where) {
   AddedToken token;
-  token.id = static_cast<std::int32_t>(get_int(config, "id", where, 0, kMaxTokenIds - 1));
+  const std::int64_t number = id.is_number_integer() ? id.get<std::int64_t>() : -1;  // negative past its range, too
+  if (number < 0 || number >= kMaxTokenIds) {
+    fail_field(where, "id", id, text("an integer in [0, ", kMaxTokenIds - 1, "]"));
+  }
+  token.id = static_cast<std::int32_t>(number);
   token.content = get_string(config, "content", where);
   if (token.content.size() > kMaxTokenBytes) {
     fail_field(where, "content", token.content, text("at most ", kMaxTokenBytes, " bytes"));
@@ -89,7 +93,7 @@ std::vector<AddedToken> parse_added_tokens(const json& config, const std::string
   std::unordered_set<std::string> contents;
   for (std::size_t i = 0; i < config.size(); ++i) {
     const std::string field = text(file, ": added_tokens[", i, "].");
-    AddedToken token = parse_added_token(config[i], field);
+    AddedToken token = parse_added_token(config[i], get_field(config[i], "id", field), field);
     if (token.content.empty()) continue;  // matches nothing
     if (!ids.insert(token.id).second) fail_field(field, "id", token.id, "an id that no other added token has");
     if (!contents.insert(token.content).second) {

@@ -28,8 +28,9 @@ struct AddedSplit {
   std::optional<std::int32_t> id;
 };
 
-/// One entry of "added_tokens". Throws kBadFile naming the field behind `where`.
-AddedToken parse_added_token(const nlohmann::json& config, const std::string& where);
+/// One entry of "added_tokens" whose id is `id`, whatever its own field says. Throws kBadFile naming the field behind
+/// `where`.
+AddedToken parse_added_token(const nlohmann::json& config, const nlohmann::json& id, const std::string& where);
 /// The whole array, or null for none; no two of the same id or text.
 std::vector<AddedToken> parse_added_tokens(const nlohmann::json& config, const std::string& file);
 

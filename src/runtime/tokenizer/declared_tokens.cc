@@ -52,17 +52,20 @@ std::vector<AddedToken> parse_legacy_tokens(const json& by_text, const json& con
   std::vector<AddedToken> tokens;
   for (const auto& [content, id] : by_text.items()) {
     const bool special = named.count(content) != 0;
-    const json token = {{"id", id}, {"content", content}, {"special", special}, {"normalized", !special}};
-    tokens.push_back(parse_added_token(token, text(file, ": ", shown(content), ".")));
+    JsonDocument token;
+    (*token)["content"] = content;
+    (*token)["special"] = special;
+    (*token)["normalized"] = !special;
+    tokens.push_back(parse_added_token(*token, id, text(file, ": ", shown(content), ".")));
   }
   sort_by_id(tokens);
   return tokens;
 }
 
-json read_object(const std::string& path) {
-  if (!has_entry(path)) return json::object();
-  json object = parse_python_json(read_file(path, kMaxFileBytes), path);
-  if (!object.is_object()) fail(ErrorCategory::kBadFile, path + ": expected a JSON object");
+JsonDocument read_object(const std::string& path) {
+  if (!has_entry(path)) return JsonDocument(json::object());
+  JsonDocument object(parse_python_json(read_file(path, kMaxFileBytes), path));
+  if (!object->is_object()) fail(ErrorCategory::kBadFile, path + ": expected a JSON object");
   return object;
 }
 
@@ -76,9 +79,7 @@ std::vector<AddedToken> parse_declared_tokens(const json& config, const std::str
   for (const auto& [key, value] : get_object(config, "added_tokens_decoder", file).items()) {
     const std::string where = text(file, ": added_tokens_decoder.", key.substr(0, 40));
     if (!value.is_object()) fail_field(where, "value", value, "an object");
-    json token = value;
-    token["id"] = parse_id(key, file);
-    tokens.push_back(parse_added_token(token, where + "."));
+    tokens.push_back(parse_added_token(value, parse_id(key, file), where + "."));
     if (named.count(tokens.back().content) != 0) tokens.back().special = true;
   }
   sort_by_id(tokens);
@@ -87,9 +88,9 @@ std::vector<AddedToken> parse_declared_tokens(const json& config, const std::str
 
 std::vector<AddedToken> read_declared_tokens(const std::string& dir) {
   const std::string path = dir + "/tokenizer_config.json", legacy = dir + "/added_tokens.json";
-  const json config = read_object(path);
-  if (config.contains("added_tokens_decoder")) return parse_declared_tokens(config, path);
-  return parse_legacy_tokens(read_object(legacy), config, legacy);
+  const JsonDocument config = read_object(path);
+  if (config->contains("added_tokens_decoder")) return parse_declared_tokens(*config, path);
+  return parse_legacy_tokens(*read_object(legacy), *config, legacy);
 }
 
 void add_declared_tokens(const std::vector<AddedToken>& declared,

@@ -25,9 +25,10 @@ using nlohmann::json;
 
 constexpr std::size_t kMaxFileBytes = std::size_t{256} << 20;
 
-json field_or_null(const json& config, const char* field) {
+const json& field_or_null(const json& config, const char* field) {
+  static const json null;
   const auto found = config.find(field);
-  return found == config.end() ? json() : *found;
+  return found == config.end() ? null : *found;
 }
 
 }  // namespace
@@ -193,15 +194,17 @@ Tokenizer::~Tokenizer() = default;
 Tokenizer Tokenizer::load(const std::string& dir) {
   const std::string path = dir + "/tokenizer.json";
   if (!has_entry(path)) fail_without(dir, ModelPart::kTokenizer);
-  const json config = parse_json(read_file(path, kMaxFileBytes), path);
-  return Tokenizer(std::make_unique<Impl>(config, path, read_declared_tokens(dir)));
+  const JsonDocument config(parse_json(read_file(path, kMaxFileBytes), path));
+  return Tokenizer(std::make_unique<Impl>(*config, path, read_declared_tokens(dir)));
 }
 
 Tokenizer Tokenizer::parse(const std::string& content, const std::string& name_for_errors,
                            const std::string& tokenizer_config) {
   const std::string config_name = "tokenizer_config.json";
-  const auto declared = parse_declared_tokens(parse_python_json(tokenizer_config, config_name), config_name);
-  return Tokenizer(std::make_unique<Impl>(parse_json(content, name_for_errors), name_for_errors, declared));
+  const JsonDocument beside(parse_python_json(tokenizer_config, config_name));
+  const JsonDocument config(parse_json(content, name_for_errors));
+  const auto declared = parse_declared_tokens(*beside, config_name);
+  return Tokenizer(std::make_unique<Impl>(*config, name_for_errors, declared));
 }
 
 std::vector<std::int32_t> Tokenizer::encode(std::string_view text, bool add_special_tokens) const {

@@ -1,19 +1,24 @@
 #include "core/faults/failing_new.h"
 
+#include <gtest/gtest.h>
+
 #include <cstdlib>
 #include <cstring>
 #include <new>
+
+#include "tca/error.h"
 
 namespace tca::testing {
 namespace {
 
 // 0: nothing is counted.
 thread_local std::int64_t until_failure = 0;
-thread_local bool has_failed = false;
+thread_local bool has_failed = false, goes_on = false;
 
 bool fails() noexcept {
   if (until_failure == 0 || --until_failure > 0) return false;
   has_failed = true;
+  if (goes_on) until_failure = 1;
   return true;
 }
 
@@ -36,12 +41,36 @@ constexpr std::size_t kDefault = __STDCPP_DEFAULT_NEW_ALIGNMENT__;
 
 }  // namespace
 
-FailNthAllocation::FailNthAllocation(std::int64_t n) noexcept {
+FailNthAllocation::FailNthAllocation(std::int64_t n, bool and_later) noexcept {
   has_failed = false;
+  goes_on = and_later;
   until_failure = n;
 }
 FailNthAllocation::~FailNthAllocation() { until_failure = 0; }
 bool FailNthAllocation::failed() const noexcept { return has_failed; }
+
+std::int64_t fail_every_allocation(const std::function<void()>& operation, bool and_later,
+                                   const std::function<void()>& unchanged) {
+  for (std::int64_t n = 1;; ++n) {
+    bool threw = false, failed = false;
+    {
+      const FailNthAllocation allocation(n, and_later);
+      try {
+        operation();
+      } catch (const std::bad_alloc&) {
+        threw = true;
+      } catch (const Error& error) {
+        threw = error.category() == ErrorCategory::kOutOfBudget || error.category() == ErrorCategory::kIo;
+        if (!threw) throw;
+      }
+      failed = allocation.failed();
+    }
+    EXPECT_EQ(threw, failed) << "allocation " << n;
+    if (!threw) return n - 1;
+    unchanged();
+    if (::testing::Test::HasFailure()) return n;
+  }
+}
 
 }  // namespace tca::testing
 

@@ -72,23 +72,7 @@ struct Tile {
     if (index < list.num_masked()) mask(index, s);
     float rescale[2];
     softmax(s, scale_log2, rescale);
-#pragma unroll
-    for (int n = 0; n < kHeadDim / 8; ++n)
-#pragma unroll
-      for (int i = 0; i < 4; ++i) out[n][i] *= rescale[i >> 1];
-#pragma unroll
-    for (int x = 0; x < kKeys / 16; ++x) {
-      const std::uint32_t p[4] = {pack_pair<T>(s[2 * x][0], s[2 * x][1]), pack_pair<T>(s[2 * x][2], s[2 * x][3]),
-                                  pack_pair<T>(s[2 * x + 1][0], s[2 * x + 1][1]),
-                                  pack_pair<T>(s[2 * x + 1][2], s[2 * x + 1][3])};
-#pragma unroll
-      for (int n = 0; n < kHeadDim / 8; n += 2) {
-        std::uint32_t b[4];
-        ldmatrix_x4_transposed(b, v + Rows::offset(x * 16 + (lane & 7) + (((lane >> 3) & 1) << 3), n + (lane >> 4)));
-        mma_16816<T>(out[n], p, b[0], b[1]);
-        mma_16816<T>(out[n + 1], p, b[2], b[3]);
-      }
-    }
+    add_values<kHeadDim>(out, s, rescale, v, lane);
   }
 
   __device__ __forceinline__ void mask(int index, float (&s)[kKeys / 8][4]) {

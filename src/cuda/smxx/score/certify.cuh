@@ -113,26 +113,6 @@ struct Rows {
     }
   }
 
-  __device__ __forceinline__ void add_values(const float (&s)[kKeys / 8][4], const float (&rescale)[2]) {
-#pragma unroll
-    for (int n = 0; n < kHeadDim / 8; ++n)
-#pragma unroll
-      for (int i = 0; i < 4; ++i) out[n][i] *= rescale[i >> 1];
-#pragma unroll
-    for (int x = 0; x < kKeys / 16; ++x) {
-      const std::uint32_t p[4] = {pack_pair<T>(s[2 * x][0], s[2 * x][1]), pack_pair<T>(s[2 * x][2], s[2 * x][3]),
-                                  pack_pair<T>(s[2 * x + 1][0], s[2 * x + 1][1]),
-                                  pack_pair<T>(s[2 * x + 1][2], s[2 * x + 1][3])};
-#pragma unroll
-      for (int n = 0; n < kHeadDim / 8; n += 2) {
-        std::uint32_t b[4];
-        ldmatrix_x4_transposed(b, v + Swizzle::offset(x * 16 + (lane & 7) + (((lane >> 3) & 1) << 3), n + (lane >> 4)));
-        mma_16816<T>(out[n], p, b[0], b[1]);
-        mma_16816<T>(out[n + 1], p, b[2], b[3]);
-      }
-    }
-  }
-
   /// To chunk `chunk` of the partial results; `rows` of each.
   __device__ __forceinline__ void store(std::int64_t chunk, int rows) {
 #pragma unroll
@@ -189,7 +169,7 @@ __global__ void __launch_bounds__(kThreads) certify_kernel(CertifyArgs a, Source
         source.is_segment ? a.kept.bits[std::int64_t(head) * a.kept.num_words + key0 / kKeys] : ~std::uint64_t{0};
     float rescale[2];
     work.softmax(s, key0, last_key, kept, dropped_to, rescale);
-    work.add_values(s, rescale);
+    add_values<kHeadDim>(work.out, s, rescale, work.v, lane);
     __syncthreads();
   }
   work.store(std::int64_t(head) * source.num_chunks + source.first_chunk + blockIdx.x, rows);
