@@ -4,7 +4,7 @@
 # about 12 minutes on 2 cores
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-build/release/tca eval --text examples/data/michael-armstrong.txt --ctx 32768 --documents "${1:-6}" --facts "${2:-12}" \
+build/release/tca eval --text examples/data/michael-armstrong.txt --ctx 32768 --documents "${1:-6}" --questions "${2:-12}" \
   --methods full,tca:0.2,tca:0.1,paper:0.39,window:0.39 --json > bench/results/quality_32k.json.tmp
 python3 - "$(lscpu | sed -n 's/^Model name: *//p'), $(nproc) cores" "$(date +%F)" "bench/quality/quality.sh ${1:-6} ${2:-12}" <<'PY'
 import json, os, sys

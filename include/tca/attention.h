@@ -56,11 +56,13 @@ struct Past {
 /// 2] within the segment, normalised to sum 1 over the segment. All 0 when the pooled sum is below 1e-30: the probes
 /// look at the past alone.
 struct ProbeParams {
-  TensorView q;  // [P, Hq, d]: the segment's last P queries, P <= L
+  TensorView q;  // [P, Hq, d]: the segment's last P queries, P <= L; any P when probes_follow
   TensorView k;  // [L, Hk, d]
   Past past = {};
   std::int32_t pool_width = 7;
   float scale = 0;  // of the scores; 0 means 1 / sqrt(d)
+  /// The probes are queries of what may come after the segment: each sees all of past and segment.
+  bool probes_follow = false;
 };
 
 /// Chooses the core tokens (docs/algorithm.md, steps 1-4). From the fp32 scores of probe_scores on, the choice is
@@ -69,13 +71,20 @@ struct ProbeParams {
 /// (Simpson), ties to the lower block. The first floor(share[b] * blocks + 0.5) of them keep b tokens; up to
 /// floor((share[b] + share[b / 2]) * blocks + 0.5) they keep b / 2; and so on. Inside a block the highest scores, ties
 /// to the lower position. The first `sinks` tokens are added when there is no past.
+///
+/// With BlockOrder::kTokens there are no blocks: of the n tokens that are neither sinks (none with a past) nor among
+/// the head's last windows[h], the floor(kept_share * n + 0.5) with the highest scores are kept, ties to the lower
+/// position, and sinks and window with them.
 struct SelectParams {
-  TensorView q;  // [P, Hq, d]: the segment's last P = min(L, rule.probe_queries) queries
+  TensorView q;  // [P, Hq, d]: the segment's last P = min(L, rule.probe_queries) queries; any P >= 1 when probes_follow
   TensorView k;  // [L, Hk, d]
   Past past = {};
   std::span<const BlockShares> shares;  // [Hk]
   SelectionRule rule = {};
   float scale = 0;
+  bool probes_follow = false;  // as in ProbeParams
+  /// With kTokens: [Hk], 0 or more: so many of the segment's last tokens are kept whatever their score. Empty: none.
+  std::span<const std::int32_t> windows = {};
 };
 
 /// Step 5. Query i of the segment sees all of the past, and j <= i with (j kept) or (j > i - window) or (j < sinks);

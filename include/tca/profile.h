@@ -14,6 +14,7 @@ namespace tca {
 enum class BlockOrder : std::uint8_t {
   kMassDispersion = 0,  // M_t / C_t descending: probe mass times effective number of tokens
   kSimpson = 1,         // C_t ascending, as in arXiv 2512.09238
+  kTokens = 2,          // no blocks: a head's kept share goes to the highest scores of the whole segment
 };
 
 /// How core tokens are chosen, the same for all heads under one budget.
@@ -58,6 +59,49 @@ struct ProfileBudget {
   std::vector<std::vector<HeadProfile>> layers;  // [num_layers][num_kv_heads]
 };
 
+/// What a head's configurations cost in answers, as calibration estimates it: the expected loss of an answer's logit
+/// margin, in nats, for every window and kept share (docs/algorithm.md). Not rising along either.
+struct RiskCurves {
+  std::vector<std::int32_t> windows;  // ascending, >= 1: the segment's last tokens that the head keeps anyway
+  std::vector<double> shares;         // ascending from 0 to 1: of the tokens that are neither sinks nor in the window
+  std::vector<std::vector<std::vector<double>>> heads;  // [num_layers][num_kv_heads][windows x shares], windows outer
+};
+
+/// Queries of calibration's questions before RoPE: probes for what may be asked about a segment.
+struct QueryBank {
+  std::int32_t queries = 0;   // K of every query head
+  std::int32_t distance = 0;  // placed so many tokens behind the segment's last one, >= 1
+  std::vector<float> values;  // [num_layers][K][num_heads][head_dim]; bf16 in the file
+};
+
+/// What was right after tokens were dropped, of what was right with all of them.
+struct MeasuredAnswers {
+  double keep = 0;             // share of the KV cache held, everything counted
+  double answers_kept = 0;     // share of the answers
+  std::int64_t questions = 0;  // that full attention got right
+};
+
+/// Objective "answer-risk": curves instead of budgets, so that any share of any length can be asked for.
+struct AnswerRisk {
+  SelectionRule rule;                // order kTokens; its window is prefill's and that of decoded tokens
+  RiskCurves keep;                   // what stays in memory, chosen by the bank
+  std::optional<RiskCurves> attend;  // what prefill computes over, chosen by the last queries; without it, everything
+  QueryBank bank;
+  std::vector<MeasuredAnswers> measured;  // ascending by keep
+};
+
+/// What every head keeps of a segment.
+struct SegmentAllocation {
+  std::vector<std::vector<BlockShares>> shares;    // [num_layers][num_kv_heads]: window or full, or between them
+  std::vector<std::vector<std::int32_t>> windows;  // [num_layers][num_kv_heads]
+  double held_share = 0;                           // mean over heads, sinks and windows included
+  double risk = 0;                                 // sum over heads of the curves
+};
+/// The least risk for a mean of at most `keep` of num_tokens tokens a head. When sinks and the smallest windows alone
+/// are more than that, they are what is kept. Throws kInvalidArgument for a keep outside [0, 1].
+TCA_API SegmentAllocation allocate(const RiskCurves& curves, const SelectionRule& rule, double keep,
+                                   std::int64_t num_tokens);
+
 /// A share to keep that was tried on the model: what it keeps where nobody asks for another.
 struct MeasuredKeep {
   std::string objective;
@@ -67,6 +111,10 @@ struct MeasuredKeep {
 
 /// The share to keep where nobody asks and nothing was measured. Fluent text loses answers with less.
 inline constexpr double kUnmeasuredKeep = 0.39;
+/// Share of answers that the usual share to keep must have kept.
+inline constexpr double kUsualAnswers = 0.97;
+/// Objective whose configurations are AnswerRisk's curves.
+inline constexpr const char* kAnswerRisk = "answer-risk";
 
 /// What a profile belongs to; compared field by field when a profile meets a model.
 struct TCA_API ModelFingerprint {
@@ -85,7 +133,8 @@ struct TCA_API ModelFingerprint {
 struct TCA_API Profile {
   ModelFingerprint model;
   SelectionRule rule;
-  std::vector<ProfileBudget> budgets;        // ascending by objective, then budget
+  std::vector<ProfileBudget> budgets;  // ascending by objective, then budget; may be none beside answer_risk
+  std::optional<AnswerRisk> answer_risk;
   std::optional<MeasuredKeep> default_keep;  // calibration leaves it out: it measures risks, not answers
   // Provenance
   std::string text_sha256;
@@ -106,8 +155,11 @@ struct TCA_API Profile {
   /// The configuration of an objective whose kept share is nearest to keep (largest not above, else the smallest).
   /// Throws kInvalidArgument listing what there is when the objective is unknown.
   const ProfileBudget& pick(double keep, const std::string& objective = "tail-risk") const;
-  /// What to keep of an objective where nobody asks: what was measured, else kUnmeasuredKeep.
+  /// What to keep of an objective where nobody asks: what was measured, else kUnmeasuredKeep. Of answer-risk: the
+  /// smallest share that kept kUsualAnswers of the answers, as all larger ones did.
   double usual_keep(const std::string& objective = "tail-risk") const;
+  /// The objective where nobody asks: answer-risk if the profile has it, else tail-risk.
+  std::string usual_objective() const;
   /// The rule the budget was calibrated for, and with which it must be used.
   const SelectionRule& rule_of(const ProfileBudget& budget) const { return budget.rule ? *budget.rule : rule; }
   /// A head's next richer configuration of the same objective after `current`, in the order of kept share, ending in

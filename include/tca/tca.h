@@ -27,6 +27,9 @@
 extern "C" {
 #endif
 
+/* TCA_..._MIN_ENUM is no value to pass: it gives an enum all of int's values, so that whatever number a caller may have
+ * set can be read, and is refused by name. (INT32_MAX would leave out negative ones in C++.) */
+
 /* ---- Status ---------------------------------------------------------------------------------------------------- */
 
 typedef enum tca_status {
@@ -38,7 +41,8 @@ typedef enum tca_status {
   TCA_OUT_OF_BUDGET = 5,    /* a KV pool's bytes are used up */
   TCA_CANCELLED = 6,        /* the caller asked to stop */
   TCA_OUT_OF_MEMORY = 7,
-  TCA_INTERNAL = 8 /* a defect of the library */
+  TCA_INTERNAL = 8, /* a defect of the library */
+  TCA_STATUS_MIN_ENUM = INT32_MIN
 } tca_status;
 
 /* "0.1.0". */
@@ -53,7 +57,7 @@ TCA_API const char* tca_last_error(void);
 
 /* ---- Tensors --------------------------------------------------------------------------------------------------- */
 
-typedef enum tca_dtype { TCA_F32 = 0, TCA_BF16 = 1, TCA_F16 = 2 } tca_dtype;
+typedef enum tca_dtype { TCA_F32 = 0, TCA_BF16 = 1, TCA_F16 = 2, TCA_DTYPE_MIN_ENUM = INT32_MIN } tca_dtype;
 
 /* Bytes of an element, and "fp32", "bf16", "fp16"; 0 and "unknown" for anything else. */
 TCA_API size_t tca_dtype_size(tca_dtype dtype);
@@ -151,7 +155,12 @@ TCA_API void tca_cancel_destroy(tca_cancel* cancel);
 
 /* ---- Profiles -------------------------------------------------------------------------------------------------- */
 
-typedef enum tca_block_order { TCA_MASS_DISPERSION = 0, TCA_SIMPSON = 1 } tca_block_order;
+typedef enum tca_block_order {
+  TCA_MASS_DISPERSION = 0,
+  TCA_SIMPSON = 1,
+  TCA_TOKENS = 2, /* no blocks: a head's kept share goes to the highest scores of the whole segment */
+  TCA_BLOCK_ORDER_MIN_ENUM = INT32_MIN
+} tca_block_order;
 
 /* How core tokens are chosen. tca_selection_rule_default() has the usual values. */
 typedef struct tca_selection_rule {
@@ -224,8 +233,9 @@ typedef struct tca_budget {
 } tca_budget;
 
 typedef enum tca_share_kind {
-  TCA_KEEP = 0,  /* what stays in memory */
-  TCA_ATTEND = 1 /* what prefill computes over */
+  TCA_KEEP = 0,   /* what stays in memory */
+  TCA_ATTEND = 1, /* what prefill computes over */
+  TCA_SHARE_KIND_MIN_ENUM = INT32_MIN
 } tca_share_kind;
 
 /* Configurations, ascending by objective, then budget: index in [0, *out). */
@@ -281,8 +291,9 @@ typedef struct tca_kv_cache tca_kv_cache;
 
 /* Where a pool's pages lie, and the order of elements in them. */
 typedef enum tca_page_layout {
-  TCA_PAGE_ROWS = 0,    /* host memory; K and V row-major */
-  TCA_PAGE_SWIZZLED = 1 /* GPU memory; the same, the 16-byte chunks of each row permuted */
+  TCA_PAGE_ROWS = 0,     /* host memory; K and V row-major */
+  TCA_PAGE_SWIZZLED = 1, /* GPU memory; the same, the 16-byte chunks of each row permuted */
+  TCA_PAGE_LAYOUT_MIN_ENUM = INT32_MIN
 } tca_page_layout;
 
 typedef struct tca_kv_pool_info {
@@ -380,17 +391,18 @@ TCA_API tca_status tca_kv_cache_load(const char* path, tca_kv_pool* pool, tca_kv
 
 /* Importance of every key of a segment for the last P queries. */
 typedef struct tca_probe_params {
-  tca_tensor q; /* [P, Hq, d], P <= L */
+  tca_tensor q; /* [P, Hq, d], P <= L; any P with probes_follow */
   tca_tensor k; /* [L, Hk, d] */
   const tca_kv_cache* past_cache;
   int32_t past_layer;
   int32_t pool_width; /* odd */
   float scale;
+  int probes_follow; /* not 0: the probes are queries of what may come after the segment, and see all of it */
 } tca_probe_params;
 
 /* Chooses the core tokens. */
 typedef struct tca_select_params {
-  tca_tensor q; /* [P, Hq, d]: the last P = min(L, rule.probe_queries) queries */
+  tca_tensor q; /* [P, Hq, d]: the last P = min(L, rule.probe_queries) queries; any P with probes_follow */
   tca_tensor k; /* [L, Hk, d] */
   const tca_kv_cache* past_cache;
   int32_t past_layer;
@@ -398,6 +410,8 @@ typedef struct tca_select_params {
   int32_t num_shares;   /* log2(rule.block_size) + 2 */
   tca_selection_rule rule;
   float scale;
+  int probes_follow;      /* as in tca_probe_params */
+  const int32_t* windows; /* NULL, or with TCA_TOKENS [Hk]: so many of the last tokens stay whatever their score */
 } tca_select_params;
 
 /* Attention of a segment: query i sees the past, and j <= i that is kept, or in its window, or (without past) a sink.

@@ -190,6 +190,16 @@ void add_budgets(const CalibrationOptions& options, const std::string& objective
 
 }  // namespace
 
+Profile empty_profile(const runtime::Model& model, const SelectionRule& rule, std::uint64_t seed) {
+  Profile profile;
+  profile.model = model.fingerprint();
+  profile.rule = rule;
+  profile.seed = seed;
+  profile.version = TCA_VERSION;
+  profile.date = today();
+  return profile;
+}
+
 Profile calibrate(std::shared_ptr<const runtime::Model> model, const Backend& backend, ThreadPool& pool,
                   std::span<const CalibrationSequence> sequences, const CalibrationOptions& options,
                   const runtime::Progress& progress) {
@@ -199,9 +209,7 @@ Profile calibrate(std::shared_ptr<const runtime::Model> model, const Backend& ba
   std::sort(objectives.begin(), objectives.end());
   objectives.erase(std::unique(objectives.begin(), objectives.end()), objectives.end());
 
-  Profile profile;
-  profile.model = model->fingerprint();
-  profile.rule = options.rule;
+  Profile profile = empty_profile(*model, options.rule, options.seed);
   const std::vector<BlockShares> candidates = candidate_configurations(options.rule.block_size);
   const auto num_heads =
       static_cast<std::size_t>(profile.model.num_layers) * static_cast<std::size_t>(profile.model.num_kv_heads);
@@ -238,10 +246,6 @@ Profile calibrate(std::shared_ptr<const runtime::Model> model, const Backend& ba
     add_budgets(options, objectives[i], tables[i], candidates, held_shares(candidates, tables[i].rule, sequences),
                 profile);
   }
-  profile.text_sha256 = options.text_sha256;
-  profile.seed = options.seed;
-  profile.version = TCA_VERSION;
-  profile.date = today();
   return profile;
 }
 

@@ -22,13 +22,15 @@ struct CalibrationOptions {
   std::vector<std::string> objectives = {"tail-risk", "paper"};
   std::int32_t rows = 192;  // sampled query rows a sequence
   double tail = 0.1;        // tail-risk: a head's risk is the mean of this worst share of rows
-  std::string text_sha256;  // for the profile
   std::uint64_t seed = 0;
 };
 
 /// Log-Gaussian candidates over {1, 2, 4, ..., block_size} on a grid of (mu, sigma), with full and window; ascending by
 /// kept share.
 std::vector<BlockShares> candidate_configurations(std::int32_t block_size);
+
+/// Of this model and day, without configurations.
+Profile empty_profile(const runtime::Model& model, const SelectionRule& rule, std::uint64_t seed);
 
 /// One dense forward pass over each sequence; the profile holds one configuration per objective and budget.
 Profile calibrate(std::shared_ptr<const runtime::Model> model, const Backend& backend, ThreadPool& pool,

@@ -147,7 +147,8 @@ tca_status tca_probe_scores(const tca_backend* backend, const tca_probe_params* 
                                 .k = to_view(of.k, "k"),
                                 .past = to_past(of.past_cache, of.past_layer),
                                 .pool_width = of.pool_width,
-                                .scale = of.scale},
+                                .scale = of.scale,
+                                .probes_follow = of.probes_follow != 0},
                                scores);
   });
 }
@@ -162,7 +163,9 @@ tca_status tca_select(const tca_backend* backend, const tca_select_params* param
                           .past = to_past(of.past_cache, of.past_layer),
                           .shares = shares,
                           .rule = to_rule(of.rule),
-                          .scale = of.scale});
+                          .scale = of.scale,
+                          .probes_follow = of.probes_follow != 0,
+                          .windows = optional_span(of.windows, shares.size())});
   });
 }
 

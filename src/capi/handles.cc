@@ -76,8 +76,8 @@ void give_text(const std::string& text, char* out, std::size_t capacity, std::si
 
 SelectionRule to_rule(const tca_selection_rule& rule) {
   const int order = static_cast<int>(rule.order);
-  check_argument(order == TCA_MASS_DISPERSION || order == TCA_SIMPSON, "rule.order is ", order,
-                 "; expected TCA_MASS_DISPERSION (0) or TCA_SIMPSON (1)");
+  check_argument(order >= TCA_MASS_DISPERSION && order <= TCA_TOKENS, "rule.order is ", order,
+                 "; expected TCA_MASS_DISPERSION (0), TCA_SIMPSON (1) or TCA_TOKENS (2)");
   return {.block_size = rule.block_size,
           .window = rule.window,
           .sinks = rule.sinks,
@@ -120,6 +120,8 @@ const char* tca_status_name(tca_status status) {
       return "out_of_memory";
     case TCA_INTERNAL:
       return "internal";
+    case TCA_STATUS_MIN_ENUM:
+      break;
   }
   return "unknown";
 }
@@ -137,6 +139,8 @@ const char* tca_dtype_name(tca_dtype dtype) {
       return "bf16";
     case TCA_F16:
       return "fp16";
+    case TCA_DTYPE_MIN_ENUM:
+      break;
   }
   return "unknown";
 }

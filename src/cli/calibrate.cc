@@ -5,6 +5,7 @@
 
 #include <filesystem>
 
+#include "calibration/calibrate_answers.h"
 #include "cli/commands.h"
 #include "cli/format.h"
 #include "cli/input.h"
@@ -19,19 +20,28 @@
 #include "cli/target_file.h"
 #include "cli/wrap.h"
 #include "core/sha256.h"
+#include "evaluation/natural_facts.h"
 #include "tca/version.h"
 
 namespace tca::cli {
 namespace {
 
 constexpr std::int64_t kUsualTokens = 16384;
+// Of documents that are asked about. What a head needs depends little on their length, and the time they take much.
+constexpr std::int64_t kUsualAnswerTokens = 3072;
+constexpr std::int64_t kBankTokens = 768;
+constexpr std::int32_t kMeasuredDocuments = 4;  // a fifth of the questions
 
 struct CalibrateArgs {
   ModelArgs model;
   std::vector<std::string> texts;
   std::string output;
   std::string chat_template;
+  std::vector<std::string> objectives = {kAnswerRisk};
   calibration::CalibrationOptions options;
+  calibration::AnswerOptions answers;
+  int documents = 16;
+  bool no_measure = false;
   std::optional<std::int64_t> tokens;
   int sequences = 3;
   bool no_facts = false;
@@ -40,8 +50,8 @@ struct CalibrateArgs {
 };
 
 void add_options(CLI::App& app, CalibrateArgs& args) {
-  app.add_option("-t,--text", args.texts, "Text like what the model will read; several are put together")
-      ->required()
+  app.add_option("-t,--text", args.texts,
+                 "Text like what the model will read; several are put together (default: sentences of everyday life)")
       ->type_name("FILE...");
   app.add_option("-o,--output", args.output, "The profile to write")->required()->type_name("FILE");
   app.add_flag("--force", args.force, "Replace a file that is there");
@@ -50,15 +60,24 @@ void add_options(CLI::App& app, CalibrateArgs& args) {
       ->check(in_range(0, 1, /*low_excluded=*/true))
       ->type_name("RATIO,...")
       ->capture_default_str();
-  app.add_option("--objective", args.options.objectives, "How they are chosen: tail-risk, paper")
+  app.add_option("--objective", args.objectives, "How they are chosen: answer-risk, tail-risk, paper")
       ->delimiter(',')
-      ->check(one_of({"tail-risk", "paper"}))
+      ->check(one_of({kAnswerRisk, "tail-risk", "paper"}))
       ->type_name("NAME,...")
       ->capture_default_str();
   app.add_option("--tokens", args.tokens, "Tokens of each sequence")
       ->check(in_int_range(1, std::numeric_limits<std::int32_t>::max()))
       ->type_name("N")
-      ->default_str(std::to_string(kUsualTokens));
+      ->default_str(fmt::format("{} with answer-risk, else {}", kUsualAnswerTokens, kUsualTokens));
+  app.add_option("--documents", args.documents, "With answer-risk: how many documents are read and asked about")
+      ->check(in_int_range(1, 10000))
+      ->type_name("N")
+      ->capture_default_str();
+  app.add_option("--bank", args.answers.bank_queries, "With answer-risk: queries that choose tokens, a head")
+      ->check(in_int_range(1, 1024))
+      ->type_name("N")
+      ->capture_default_str();
+  app.add_flag("--no-measure", args.no_measure, "With answer-risk: do not count how many answers each share keeps");
   app.add_option("--sequences", args.sequences, "How many sequences are read")
       ->check(in_int_range(1, 10000))
       ->type_name("N")
@@ -107,6 +126,80 @@ std::vector<calibration::CalibrationSequence> make_sequences(const CalibrateArgs
                       [&] { return calibration::make_calibration_sequences(loaded.tokenizer, chat, text, options); });
 }
 
+bool has_objective(const CalibrateArgs& args, const std::string& name) {
+  return std::find(args.objectives.begin(), args.objectives.end(), name) != args.objectives.end();
+}
+
+evaluation::LookupOptions document_options(std::int64_t tokens, std::int32_t facts, std::uint64_t seed) {
+  return {.context_tokens = tokens,
+          .num_facts = facts,
+          .kinds = evaluation::natural_kinds(evaluation::FactSet::kCalibration),
+          .fact_set = evaluation::FactSet::kCalibration,
+          .random_start = true,
+          .seed = seed};
+}
+
+calibration::AnswerMaterial make_material(const CalibrateArgs& args, const LoadedModel& loaded,
+                                          const runtime::ChatTemplate& chat, const std::string& text) {
+  const std::int64_t tokens =
+      choose_length("--tokens", args.tokens, kUsualAnswerTokens, /*least=*/1, /*room=*/256, loaded);
+  const evaluation::LookupGenerator generator(loaded.tokenizer, runtime::ChatFrames(chat), text);
+  calibration::AnswerMaterial material;
+  std::uint64_t seed = args.options.seed << 20;
+  const auto add = [&](std::vector<evaluation::LookupDocument>& documents, std::int32_t count, std::int64_t length) {
+    // As many facts as fill about a tenth of the document.
+    const auto facts = static_cast<std::int32_t>(std::clamp<std::int64_t>(length / 256, 2, evaluation::kNaturalFacts));
+    for (std::int32_t i = 0; i < count; ++i)
+      documents.push_back(generator.make(document_options(length, facts, seed++)));
+  };
+  add(material.bank, args.documents, std::min(kBankTokens, tokens));
+  add(material.risk, args.documents, tokens);
+  if (!args.no_measure) add(material.measure, kMeasuredDocuments, tokens);
+  return material;
+}
+
+std::int64_t tokens_of(const calibration::AnswerMaterial& material) {
+  std::int64_t tokens = 0;
+  for (const auto* documents : {&material.bank, &material.risk}) {
+    for (const evaluation::LookupDocument& document : *documents) tokens += std::ssize(document.context);
+  }
+  return tokens;
+}
+
+/// Adds the curves to the profile.
+void add_answer_risk(const CalibrateArgs& args, const LoadedModel& loaded, const std::string& text, Profile& profile) {
+  const runtime::ChatTemplate chat = runtime::ChatTemplate::load(loaded.dir, loaded.tokenizer, args.chat_template);
+  const calibration::AnswerMaterial material =
+      with_options("--tokens, --text", [&] { return make_material(args, loaded, chat, text); });
+  // The gradient is taken on the CPU, from the checkpoint's own weights, which are mapped and not copied.
+  std::shared_ptr<const runtime::Model> host = loaded.model;
+  if (loaded.model->device() != nullptr) host = runtime::Model::load(loaded.dir, *loaded.pool);
+  const evaluation::Setup setup{loaded.model, *loaded.backend, *loaded.pool, loaded.tokenizer,
+                                stop_ids(loaded.model->config(), &chat)};
+  calibration::AnswerOptions options = args.answers;
+  options.seed = args.options.seed;
+  ProgressBar bar(fmt::format("calibrating on {} documents of {} tokens", format_count(std::ssize(material.risk)),
+                              format_count(std::ssize(material.risk.front().context))));
+  profile.answer_risk =
+      calibration::calibrate_answers(setup, *host, material, loaded.model->fingerprint(), options, bar.callback());
+  bar.finish();
+  profile.calibration_tokens += tokens_of(material);
+}
+
+/// Of the objectives whose configurations are budgets.
+Profile calibrate_budgets(const CalibrateArgs& args, const LoadedModel& loaded, const std::string& text) {
+  const auto sequences = make_sequences(args, loaded, text);
+  calibration::CalibrationOptions options = args.options;
+  options.objectives = args.objectives;
+  std::erase(options.objectives, kAnswerRisk);
+  ProgressBar bar(
+      fmt::format("calibrating on {} x {} tokens", sequences.size(), format_count(std::ssize(sequences.front().ids))));
+  Profile profile =
+      calibration::calibrate(loaded.model, *loaded.backend, *loaded.pool, sequences, options, bar.callback());
+  bar.finish();
+  return profile;
+}
+
 Json to_json(const CalibrateArgs& args, const LoadedModel& loaded, const Profile& profile, double seconds) {
   Json budgets = Json::array();
   for (const ProfileBudget& budget : profile.budgets) budgets.push_back(budget_json(budget));
@@ -117,24 +210,24 @@ Json to_json(const CalibrateArgs& args, const LoadedModel& loaded, const Profile
           {"calibration_tokens", profile.calibration_tokens},
           {"seconds", seconds},
           {"budgets", std::move(budgets)},
+          {"answer_risk", profile.answer_risk ? answer_risk_json(*profile.answer_risk) : Json()},
           {"memory", memory_json(loaded)},
           {"threads", loaded.pool->num_threads()}};
 }
 
 int run(const CalibrateArgs& args) {
   check_output(args);
-  const std::string text = read_texts(args.texts);
+  // 400 KB are 16 documents without a sentence that comes twice.
+  const std::string text = args.texts.empty()
+                               ? evaluation::natural_text(evaluation::FactSet::kCalibration, 400'000, args.options.seed)
+                               : read_texts(args.texts);
   const LoadedModel loaded = load_model(args.model);
-  const auto sequences = make_sequences(args, loaded, text);
-  calibration::CalibrationOptions options = args.options;
-  options.text_sha256 = sha256_hex(text);
-
   const Stopwatch watch;
-  ProgressBar bar(
-      fmt::format("calibrating on {} x {} tokens", sequences.size(), format_count(std::ssize(sequences.front().ids))));
-  const Profile profile =
-      calibration::calibrate(loaded.model, *loaded.backend, *loaded.pool, sequences, options, bar.callback());
-  bar.finish();
+  const bool budgets = has_objective(args, "tail-risk") || has_objective(args, "paper");
+  Profile profile = budgets ? calibrate_budgets(args, loaded, text)
+                            : calibration::empty_profile(*loaded.model, args.answers.rule, args.options.seed);
+  profile.text_sha256 = sha256_hex(text);
+  if (has_objective(args, kAnswerRisk)) add_answer_risk(args, loaded, text, profile);
   if (stop_requested()) throw Error(ErrorCategory::kCancelled, "interrupted");
   {
     const WritingGuard guard;
@@ -147,7 +240,10 @@ int run(const CalibrateArgs& args) {
   const Style style = style_of(STDOUT_FILENO);
   const std::string heading = fmt::format("{}: calibrated on {} tokens in {}", args.output,
                                           format_count(profile.calibration_tokens), format_seconds(watch.seconds()));
-  write_output(fill(heading, style.width(), 0) + "\n" + budgets_table(profile, style));
+  std::string report = fill(heading, style.width(), 0) + "\n";
+  if (profile.answer_risk) report += answers_table(*profile.answer_risk, style);
+  if (!profile.budgets.empty()) report += budgets_table(profile, style);
+  write_output(report);
   return 0;
 }
 

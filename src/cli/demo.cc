@@ -6,9 +6,8 @@
 
 #include "cli/commands.h"
 #include "cli/demo_report.h"
-#include "cli/input.h"
+#include "cli/facts.h"
 #include "cli/lengths.h"
-#include "cli/locate.h"
 #include "cli/options.h"
 #include "cli/progress.h"
 #include "cli/report.h"
@@ -22,13 +21,13 @@ namespace {
 
 constexpr std::int64_t kUsualContext = 32768;
 constexpr std::int64_t kLeastContext = 1024;
+constexpr std::int32_t kUsualQuestions = 12;
 
 struct DemoArgs {
   ModelArgs model;
   AttentionArgs attention;
-  std::string text = kDefaultText;
+  FactArgs facts;
   std::optional<std::int64_t> context;
-  std::int32_t facts = 12;
   std::uint64_t seed = 0;
   bool json = false;
 };
@@ -38,28 +37,23 @@ void add_options(CLI::App& app, DemoArgs& args) {
       ->check(in_int_range(kLeastContext, std::numeric_limits<std::int32_t>::max()))
       ->type_name("N")
       ->default_str(std::to_string(kUsualContext));
-  app.add_option("--facts", args.facts, "Facts to plant and ask for")
-      ->check(in_int_range(1, 256))
-      ->type_name("N")
-      ->capture_default_str();
   add_seed_option(app, args.seed, "Of the facts and their places");
-  app.add_option("--text", args.text, "The document")->type_name("FILE")->capture_default_str();
+  add_fact_options(app, args.facts, kUsualQuestions, "The document");
   add_model_options(app, args.model);
   add_profile_options(app, args.attention);
   app.add_flag("--json", args.json, "One JSON object on standard output (docs/cli.md)")->group("Output");
 }
 
 DemoDocument make_document(const DemoArgs& args, const LoadedModel& loaded, const runtime::ChatFrames& chat) {
-  const std::string file = locate_text(args.text);
-  evaluation::LookupOptions options;
+  evaluation::LookupOptions options = lookup_options(args.facts);
   options.context_tokens = choose_length("--ctx", args.context, kUsualContext, kLeastContext,
-                                         evaluation::kTokensPerQuestion * args.facts, loaded);
-  options.num_facts = args.facts;
+                                         evaluation::kTokensPerQuestion * args.facts.num_questions(), loaded);
   options.seed = args.seed;
   DemoDocument document;
-  document.title = std::filesystem::path(file).filename().string();
-  const std::string text = read_text_not_empty(file, "text");
-  document.lookup = with_options("--ctx, --facts, --text", [&] {
+  const std::optional<std::string> name = args.facts.text_name();
+  document.title = name ? std::filesystem::path(*name).filename().string() : "a built-in text";
+  const std::string text = fact_text(args.facts, options.context_tokens, args.seed);
+  document.lookup = with_options("--ctx, --questions, --text", [&] {
     return evaluation::make_lookup_document(loaded.tokenizer, chat, text, options);
   });
   return document;
@@ -92,7 +86,7 @@ DemoRun read_and_ask(const LoadedModel& loaded, const runtime::ChatFrames& chat,
     const auto logits = session.read(ids);
     if (i == 0) run.first_token_seconds = watch.seconds();
     runtime::GenerateOptions generation;
-    generation.max_tokens = std::ssize(lookup.answers[i]) + evaluation::kSpareAnswerTokens;
+    generation.max_tokens = evaluation::max_answer_tokens(lookup.facts[i], std::ssize(lookup.answers[i]));
     generation.stop_ids = stop_ids(loaded.model->config(), &chat.form());
     const runtime::GenerateResult answer = runtime::generate(session, loaded.tokenizer, logits, generation);
     if (stop_requested()) throw Error(ErrorCategory::kCancelled, "interrupted");

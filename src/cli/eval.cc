@@ -2,10 +2,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <filesystem>
 
 #include "cli/commands.h"
+#include "cli/eval_report.h"
+#include "cli/facts.h"
 #include "cli/format.h"
-#include "cli/input.h"
 #include "cli/keep.h"
 #include "cli/lengths.h"
 #include "cli/locate.h"
@@ -14,8 +16,9 @@
 #include "cli/progress.h"
 #include "cli/report.h"
 #include "cli/signals.h"
-#include "cli/text_table.h"
+#include "cli/target_file.h"
 #include "cli/wrap.h"
+#include "core/file.h"
 #include "evaluation/answers.h"
 #include "evaluation/quality.h"
 #include "tca/version.h"
@@ -25,25 +28,27 @@ namespace {
 
 constexpr std::int64_t kUsualContext = 32768;
 constexpr std::int64_t kLeastContext = 256;
+constexpr std::int32_t kUsualQuestions = 8;
 
 struct EvalArgs {
   ModelArgs model;
   AttentionArgs attention;
-  std::string text = kDefaultText;
+  FactArgs facts;
   std::string chat_template;
   std::optional<std::int64_t> asked_context;
   std::int64_t context = kUsualContext;
   int documents = 4;
-  std::int32_t facts = 8;
   std::vector<std::string> methods = {"full", "tca:0.2", "tca:0.1", "paper:0.39", "window:0.39"};
   std::uint64_t seed = 0;
-  bool asked_first = false;
+  std::string ask = "later";
+  std::string answers;
+  bool force = false;
   bool nll = false;
   bool json = false;
 };
 
 void add_options(CLI::App& app, EvalArgs& args) {
-  app.add_option("--text", args.text, "What the facts are planted in")->type_name("FILE")->capture_default_str();
+  add_fact_options(app, args.facts, kUsualQuestions, "What the facts are planted in");
   app.add_option("--ctx", args.asked_context, "Tokens of each document")
       ->check(in_int_range(kLeastContext, std::numeric_limits<std::int32_t>::max()))
       ->type_name("N")
@@ -52,15 +57,14 @@ void add_options(CLI::App& app, EvalArgs& args) {
       ->check(in_int_range(1, 100000))
       ->type_name("N")
       ->capture_default_str();
-  app.add_option("--facts", args.facts, "Facts in each document, all asked for")
-      ->check(in_int_range(1, 1024))
-      ->type_name("N")
-      ->capture_default_str();
   app.add_option("--methods", args.methods, "What is compared")
       ->delimiter(',')
       ->type_name("METHOD,...")
       ->capture_default_str();
-  app.add_flag("--asked-first", args.asked_first, "Each question is read with the document, not after it");
+  app.add_option("--ask", args.ask, "When questions are read: later (tokens were dropped), first (with the document)")
+      ->check(one_of({"later", "first"}))
+      ->type_name("WHEN")
+      ->capture_default_str();
   app.add_flag("--nll", args.nll, "Also the loss on plain text of the same length");
   add_seed_option(app, args.seed, "Of the facts and their places");
   app.add_option("--chat-template", args.chat_template, "Chat form of the questions (default: the model's)")
@@ -69,13 +73,12 @@ void add_options(CLI::App& app, EvalArgs& args) {
   app.add_option("--profile", args.attention.profile, "Calibrated profile (default: profile.json of the model)")
       ->type_name("FILE")
       ->group("Attention");
+  app.add_option("--answers", args.answers, "Also write every answer, one JSON object a line")
+      ->type_name("FILE")
+      ->group("Output");
+  app.add_flag("--force", args.force, "Replace a file of answers that is there")->group("Output");
   app.add_flag("--json", args.json, "One JSON object on standard output (docs/cli.md)")->group("Output");
 }
-
-struct MethodResult {
-  evaluation::LookupResult lookup;
-  std::optional<evaluation::TextResult> text;
-};
 
 struct Material {
   std::vector<evaluation::LookupDocument> documents;
@@ -91,18 +94,17 @@ std::int64_t most_tokens(const LoadedModel& loaded) {
 
 Material make_material(const EvalArgs& args, const LoadedModel& loaded) {
   const runtime::ChatFrames chat(runtime::ChatTemplate::load(loaded.dir, loaded.tokenizer, args.chat_template));
-  const std::string text = read_text_not_empty(locate_text(args.text), "text");
+  const std::string text = fact_text(args.facts, args.context * (args.documents + 1), args.seed);
   const evaluation::LookupGenerator generator(loaded.tokenizer, chat, text);
   Material material;
   material.stop_ids = stop_ids(loaded.model->config(), &chat.form());
   for (int i = 0; i < args.documents; ++i) {
-    evaluation::LookupOptions options;
+    evaluation::LookupOptions options = lookup_options(args.facts);
     options.context_tokens = args.context;
     options.most_tokens = most_tokens(loaded);
-    options.num_facts = args.facts;
     options.random_start = true;
     options.seed = args.seed + static_cast<std::uint64_t>(i);
-    material.documents.push_back(with_options("--ctx, --facts, --text", [&] { return generator.make(options); }));
+    material.documents.push_back(with_options("--ctx, --questions, --text", [&] { return generator.make(options); }));
     // Overlapping where the text is shorter than all of them together.
     const std::int64_t starts = std::max<std::int64_t>(1, generator.text_tokens() - args.context);
     if (!args.nll) continue;
@@ -137,7 +139,7 @@ std::vector<evaluation::Method> make_methods(const EvalArgs& args, const LoadedM
 std::vector<MethodResult> evaluate(const EvalArgs& args, const LoadedModel& loaded, const Material& material,
                                    const std::vector<evaluation::Method>& methods) {
   const evaluation::Setup setup{loaded.model, *loaded.backend, *loaded.pool, loaded.tokenizer, material.stop_ids};
-  const auto order = args.asked_first ? evaluation::AskOrder::kFirst : evaluation::AskOrder::kLater;
+  const auto order = args.ask == "first" ? evaluation::AskOrder::kFirst : evaluation::AskOrder::kLater;
   std::vector<MethodResult> results;
   for (std::size_t i = 0; i < methods.size(); ++i) {
     const std::string label = fmt::format("{} ({} of {})", methods[i].name, i + 1, methods.size());
@@ -152,78 +154,25 @@ std::vector<MethodResult> evaluate(const EvalArgs& args, const LoadedModel& load
     }
     results.push_back(std::move(result));
   }
+  const auto full =
+      std::find_if(results.begin(), results.end(), [](const auto& result) { return result.lookup.method == "full"; });
+  if (full == results.end()) return results;
+  for (MethodResult& result : results) result.survival = survival(full->lookup, result.lookup, args.seed);
   return results;
 }
 
-std::string totals_table(const std::vector<MethodResult>& results, bool nll, const Style& style) {
-  std::vector<Column> columns = {
-      {"method"},      {"kept", true},     {"KV cache", true}, {"answers found", true}, {"tokens right", true},
-      {"exact", true}, {"log prob", true}, {"read", true}};
-  if (nll) columns.push_back({"loss, plain text", true});
-  TextTable table(columns);
-  for (const MethodResult& result : results) {
-    const evaluation::LookupResult& lookup = result.lookup;
-    std::vector<Cell> row = {{lookup.method},
-                             {format_percent(lookup.kept_share)},
-                             {format_bytes(static_cast<std::uint64_t>(lookup.kv_bytes))},
-                             {fmt::format("{} of {}", lookup.total.found, lookup.total.questions)},
-                             {fmt::format("{:.3f}", lookup.total.token_accuracy())},
-                             {fmt::format("{}", lookup.total.exact)},
-                             {fmt::format("{:.3f}", lookup.total.mean_log_prob())},
-                             {format_seconds(lookup.read_seconds)}};
-    if (result.text) row.push_back({fmt::format("{:.4f}", result.text->nll)});
-    table.add_row(std::move(row));
+void check_answers_file(const EvalArgs& args) {
+  if (args.answers.empty()) return;
+  std::error_code error;
+  if (std::filesystem::exists(args.answers, error) && !args.force) {
+    throw Error(ErrorCategory::kInvalidArgument,
+                fmt::format("--answers {} exists; --force replaces it, or choose another name", args.answers));
   }
-  return table.render(style, "");
-}
-
-// Every method was asked the same questions, so the kinds are those of the first.
-std::string kinds_table(const std::vector<MethodResult>& results, const Style& style) {
-  std::vector<Column> columns = {{"answers found"}};
-  for (const evaluation::KindScore& kind : results.front().lookup.kinds) {
-    columns.push_back({std::string(evaluation::fact_kind_name(kind.kind)), true});
-  }
-  TextTable table(columns);
-  for (const MethodResult& result : results) {
-    std::vector<Cell> row = {{result.lookup.method}};
-    for (const evaluation::KindScore& kind : result.lookup.kinds) {
-      row.push_back({fmt::format("{} of {}", kind.score.found, kind.score.questions)});
-    }
-    table.add_row(std::move(row));
-  }
-  return table.render(style, "");
-}
-
-Json score_json(const evaluation::Score& score) {
-  return {{"questions", score.questions},          {"found", score.found},
-          {"found_share", score.found_share()},    {"exact", score.exact},
-          {"exact_match", score.exact_match()},    {"tokens", score.tokens},
-          {"tokens_right", score.tokens_right},    {"token_accuracy", score.token_accuracy()},
-          {"mean_log_prob", score.mean_log_prob()}};
-}
-
-Json to_json(const MethodResult& result) {
-  const evaluation::LookupResult& lookup = result.lookup;
-  Json kinds = Json::object();
-  for (const evaluation::KindScore& kind : lookup.kinds) {
-    kinds[std::string(evaluation::fact_kind_name(kind.kind))] = score_json(kind.score);
-  }
-  Json object = {
-      {"method", lookup.method},     {"kept_share", lookup.kept_share},     {"density", lookup.density},
-      {"kv_bytes", lookup.kv_bytes}, {"read_seconds", lookup.read_seconds}, {"total", score_json(lookup.total)},
-      {"kinds", std::move(kinds)}};
-  object["plain_text"] = Json();
-  if (result.text) {
-    object["plain_text"] = {{"tokens", result.text->tokens},
-                            {"nll", result.text->nll},
-                            {"kept_share", result.text->kept_share},
-                            {"density", result.text->density},
-                            {"read_seconds", result.text->read_seconds}};
-  }
-  return object;
+  check_writable(args.answers, "--answers");
 }
 
 int run(const EvalArgs& given) {
+  check_answers_file(given);
   const LoadedModel loaded = load_model(given.model);
   EvalArgs args = given;
   args.context =
@@ -231,26 +180,30 @@ int run(const EvalArgs& given) {
   const std::vector<evaluation::Method> methods = make_methods(args, loaded);
   const Material material = make_material(args, loaded);
   const std::vector<MethodResult> results = evaluate(args, loaded, material, methods);
+  if (!args.answers.empty()) {
+    const WritingGuard guard;
+    write_file_atomically(args.answers, answer_lines(results, material.documents));
+  }
   if (!args.json) {
     const Style style = style_of(STDOUT_FILENO);
     const std::string what = fmt::format("{} documents of {} tokens, {} questions each, asked {}", args.documents,
-                                         format_count(args.context), args.facts,
-                                         args.asked_first ? "with the document" : "after tokens were dropped");
-    write_output(fill(what, style.width(), 0) + "\n" + totals_table(results, args.nll, style) + "\n" +
-                 kinds_table(results, style));
+                                         format_count(args.context), args.facts.num_questions(),
+                                         args.ask == "first" ? "with the document" : "after tokens were dropped");
+    write_output(fill(what, style.width(), 0) + "\n" + eval_tables(results, style));
     return 0;
   }
   Json list = Json::array();
-  for (const MethodResult& result : results) list.push_back(to_json(result));
+  for (const MethodResult& result : results) list.push_back(method_json(result));
   write_json({{"command", "eval"},
               {"version", TCA_VERSION},
               {"model", model_json(loaded)},
-              {"text", args.text},
+              {"text", args.facts.text_name() ? Json(*args.facts.text_name()) : Json()},
               {"ctx", args.context},
               {"documents", args.documents},
-              {"facts", args.facts},
+              {"facts", args.facts.facts},
+              {"questions", args.facts.num_questions()},
               {"seed", args.seed},
-              {"asked", args.asked_first ? "first" : "later"},
+              {"ask", args.ask},
               {"methods", std::move(list)},
               {"threads", loaded.pool->num_threads()}});
   return 0;
@@ -263,7 +216,8 @@ void add_eval_command(CLI::App& app, Job& job) {
       .footer(
           "Methods: full; tca:R and paper:R, the profile's configurations for the share R; window:R, the last tokens "
           "alone.\n"
-          "Example:\n  tca eval --ctx 8192 --documents 8 --methods full,tca:0.2,tca:0.1 --nll");
+          "Example:\n  tca eval --ctx 8192 --documents 8 --methods full,tca:0.2,tca:0.1 --nll\n"
+          "  tca eval -m ~/models/SmolLM2-135M-Instruct --facts natural --ctx 4096 --questions 12 --answers a.jsonl");
 }
 
 }  // namespace tca::cli

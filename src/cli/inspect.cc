@@ -29,12 +29,17 @@ namespace fs = std::filesystem;
 struct InspectArgs {
   std::string path = kDefaultModel;
   std::optional<double> keep;
-  std::string objective = "tail-risk";
+  std::int64_t tokens = 4096;
+  std::string objective;  // empty: the profile's usual one
   bool json = false;
 };
 
 void add_options(CLI::App& app, InspectArgs& args) {
   app.add_option("PATH", args.path, "Model, profile or saved session")->capture_default_str();
+  app.add_option("--tokens", args.tokens, "Of an answer-risk profile, the length whose shares are drawn")
+      ->check(in_int_range(1, std::numeric_limits<std::int32_t>::max()))
+      ->type_name("N")
+      ->capture_default_str();
   app.add_option("--keep", args.keep, "Of a profile, only the configuration for this share of the tokens")
       ->check(in_range(0, 1, /*low_excluded=*/true))
       ->type_name("RATIO");
@@ -150,14 +155,23 @@ Json model_facts_json(const std::string& dir, const ModelFacts& facts) {
 // Without --keep all configurations of the objective, else the one that is picked.
 std::vector<HeatMap> maps_of(const Profile& profile, const InspectArgs& args) {
   std::vector<HeatMap> maps;
+  const std::string objective = args.objective.empty() ? profile.usual_objective() : args.objective;
+  if (objective == kAnswerRisk && profile.answer_risk) {
+    const double usual = profile.usual_keep(kAnswerRisk);
+    for (const double keep : args.keep ? std::vector<double>{*args.keep} : std::vector<double>{0.1, 0.2, usual}) {
+      maps.push_back(answer_risk_map(*profile.answer_risk, keep, args.tokens));
+    }
+    return maps;
+  }
   if (args.keep) {
-    return {budget_map(pick_budget(profile, *args.keep, args.objective, fmt::format("--keep {:g}", *args.keep)))};
+    return {
+        budget_map(*pick_keep(profile, *args.keep, objective, fmt::format("--keep {:g}", *args.keep)).configuration)};
   }
   for (const ProfileBudget& budget : profile.budgets) {
-    if (budget.objective == args.objective) maps.push_back(budget_map(budget));
+    if (budget.objective == objective) maps.push_back(budget_map(budget));
   }
   // Lists the objectives there are.
-  if (maps.empty()) (void)profile.pick(kUnmeasuredKeep, args.objective);
+  if (maps.empty()) (void)profile.pick(kUnmeasuredKeep, objective);
   return maps;
 }
 
@@ -179,7 +193,9 @@ std::string profile_text(const std::string& path, const Profile& profile, const 
   text += line(style, "calibrated",
                fmt::format("{} by tca {}, on {} tokens, seed {}", profile.date, profile.version,
                            format_count(profile.calibration_tokens), profile.seed));
-  if (profile.default_keep) {
+  if (profile.answer_risk) {
+    text += line(style, "default", fmt::format("--keep {:g} (answer-risk)", profile.usual_keep(kAnswerRisk)));
+  } else if (profile.default_keep) {
     text += line(style, "default",
                  fmt::format("--keep {:g} ({}), measured on {}", profile.default_keep->keep,
                              profile.default_keep->objective, profile.default_keep->measured_on));
@@ -189,7 +205,8 @@ std::string profile_text(const std::string& path, const Profile& profile, const 
   text += line(style, "selection",
                fmt::format("blocks of {}, window {}, sinks {}, {} probes", profile.rule.block_size, profile.rule.window,
                            profile.rule.sinks, profile.rule.probe_queries));
-  text += "\n" + budgets_table(profile, style);
+  if (profile.answer_risk) text += "\n" + answers_table(*profile.answer_risk, style);
+  if (!profile.budgets.empty()) text += "\n" + budgets_table(profile, style);
   text += "\n" + fill("Percent of the tokens kept, by layer (down) and KV head (across)", style.width(), 0) + "\n";
   return text + render_heat_maps(maps, style);
 }

@@ -78,13 +78,15 @@ runtime::SessionOptions session_options(const AttentionArgs& args, const LoadedM
   check_length(fmt::format("--ctx {}", args.max_context), args.max_context, loaded);
   options.attention = attention_mode(args.attention);
   options.objective = args.objective;
+  options.attend = args.attend;
   options.max_context = args.max_context;
   options.kv_budget_bytes = args.kv_budget_bytes;
   options.tolerance = args.tolerance;
   options.certify = args.certify;
   const bool full = options.attention == runtime::AttentionMode::kFull;
-  if (full && (args.keep || args.tolerance || !args.profile.empty())) {
-    throw UsageError("--attention full keeps everything: --keep, --tolerance and --profile do not go with it");
+  if (full && (args.keep || args.attend || args.tolerance || !args.profile.empty())) {
+    throw UsageError(
+        "--attention full keeps everything: --keep, --attend, --tolerance and --profile do not go with it");
   }
   if (args.keep && *args.keep == 1) {
     if (args.tolerance || options.attention == runtime::AttentionMode::kTca) {
@@ -99,8 +101,9 @@ runtime::SessionOptions session_options(const AttentionArgs& args, const LoadedM
     auto profile = std::make_shared<Profile>(Profile::load(path));
     if (!loaded.shape.empty()) *profile = spread_profile(*profile, loaded.model->fingerprint());
     profile->validate(loaded.model->fingerprint());
-    options.keep = args.keep.value_or(profile->usual_keep(args.objective));
-    if (args.keep) (void)pick_budget(*profile, *args.keep, args.objective, fmt::format("--keep {:g}", *args.keep));
+    if (options.objective.empty()) options.objective = profile->usual_objective();
+    options.keep = args.keep.value_or(profile->usual_keep(options.objective));
+    if (args.keep) (void)pick_keep(*profile, *args.keep, args.objective, fmt::format("--keep {:g}", *args.keep));
     options.profile = std::move(profile);
   } else if (args.keep || args.tolerance || options.attention == runtime::AttentionMode::kTca) {
     throw Error(ErrorCategory::kInvalidArgument,
@@ -117,6 +120,8 @@ void note_options(const AttentionArgs& args, const runtime::SessionOptions& opti
     const std::string text =
         nearest_budget_note(*options.profile, *args.keep, args.objective, fmt::format("--keep {:g}", *args.keep));
     if (!text.empty()) note(text);
+    const std::string lossy = answers_warning(options);
+    if (!lossy.empty()) warn(lossy);
   }
   if (options.profile == nullptr && options.attention == runtime::AttentionMode::kAuto && hints) {
     note(

@@ -29,7 +29,8 @@ struct AttentionArgs {
   std::string attention = "auto";
   std::string profile;         // empty: profile.json of the model directory, where there is one
   std::optional<double> keep;  // without it, what the profile says, else kUnmeasuredKeep; 1 is full attention
-  std::string objective = "tail-risk";
+  std::optional<double> attend;
+  std::string objective;  // empty: the profile's usual one
   std::optional<double> tolerance;
   bool certify = false;
   std::int64_t max_context = 0;

@@ -105,9 +105,14 @@ void add_profile_options(CLI::App& app, AttentionArgs& args) {
       ->check(in_range(0, 1, /*low_excluded=*/true))
       ->type_name("RATIO")
       ->group("Attention");
-  app.add_option("--objective", args.objective, "Configurations to pick from: tail-risk, paper")
+  app.add_option("--attend", args.attend,
+                 "With answer-risk: share of the tokens that prefill computes over (default: everything)")
+      ->check(in_range(0, 1, /*low_excluded=*/true))
+      ->type_name("RATIO")
+      ->group("Attention");
+  app.add_option("--objective", args.objective,
+                 "Configurations to pick from: answer-risk, tail-risk, paper (default: the first the profile has)")
       ->type_name("NAME")
-      ->capture_default_str()
       ->group("Attention");
 }
 

@@ -50,7 +50,8 @@ HeadCounts count_heads(const ProfileBudget& budget) {
 }
 
 const char* order_name(BlockOrder order) {
-  return order == BlockOrder::kMassDispersion ? "mass_dispersion" : "simpson";
+  constexpr const char* kNames[] = {"mass_dispersion", "simpson", "tokens"};
+  return kNames[static_cast<std::size_t>(order)];
 }
 
 Json rule_json(const SelectionRule& rule) {
@@ -93,6 +94,35 @@ std::string budgets_table(const Profile& profile, const Style& style) {
   return text;
 }
 
+std::string answers_table(const AnswerRisk& answers, const Style& style) {
+  constexpr double kCells = 40;
+  TextTable table({{"keep", true}, {"answers kept", true}, {"of questions", true}, {""}});
+  for (const MeasuredAnswers& measured : answers.measured) {
+    table.add_row(
+        {{fmt::format("{:g}", measured.keep)},
+         {format_percent(measured.answers_kept)},
+         {fmt::format("{}", measured.questions)},
+         {std::string(static_cast<std::size_t>(std::lround(kCells * measured.answers_kept)), '#'), CellStyle::kDim}});
+  }
+  return answers.measured.empty() ? "" : table.render(style);
+}
+
+HeatMap answer_risk_map(const AnswerRisk& answers, double keep, std::int64_t num_tokens) {
+  const SegmentAllocation allocation = allocate(answers.keep, answers.rule, keep, num_tokens);
+  HeatMap map;
+  map.title = fmt::format("answer-risk {:g}", keep);
+  const auto tokens = static_cast<double>(num_tokens);
+  for (std::size_t l = 0; l < allocation.shares.size(); ++l) {
+    std::vector<double>& heads = map.shares.emplace_back();
+    for (std::size_t h = 0; h < allocation.shares[l].size(); ++h) {
+      const double always =
+          std::min(tokens, static_cast<double>(answers.rule.sinks) + static_cast<double>(allocation.windows[l][h]));
+      heads.push_back((always + allocation.shares[l][h].kept_share() * (tokens - always)) / tokens);
+    }
+  }
+  return map;
+}
+
 HeatMap budget_map(const ProfileBudget& budget) {
   HeatMap map;
   map.title = fmt::format("{} {:.2f}", budget.objective, budget.budget);
@@ -129,6 +159,18 @@ Json fingerprint_json(const ModelFingerprint& model) {
           {"vocab_size", model.vocab_size},     {"weights_sha256", model.weights_sha256}};
 }
 
+Json answer_risk_json(const AnswerRisk& answers) {
+  Json measured = Json::array();
+  for (const MeasuredAnswers& share : answers.measured) {
+    measured.push_back({{"keep", share.keep}, {"answers_kept", share.answers_kept}, {"questions", share.questions}});
+  }
+  return {{"rule", rule_json(answers.rule)},
+          {"windows", answers.keep.windows},
+          {"shares", answers.keep.shares},
+          {"bank_queries", answers.bank.queries},
+          {"measured", std::move(measured)}};
+}
+
 Json profile_json(const Profile& profile) {
   Json budgets = Json::array();
   for (const ProfileBudget& budget : profile.budgets) {
@@ -161,6 +203,7 @@ Json profile_json(const Profile& profile) {
           {"written_by", profile.version},
           {"date", profile.date},
           {"default", std::move(measured)},
+          {"answer_risk", profile.answer_risk ? answer_risk_json(*profile.answer_risk) : Json()},
           {"budgets", std::move(budgets)}};
 }
 

@@ -12,6 +12,10 @@
 namespace tca::cli {
 
 /// One row a budget: what was asked, what was found, how many heads keep everything or only their window.
+/// What calibration measured of answers, a bar a share.
+std::string answers_table(const AnswerRisk& answers, const Style& style);
+/// What heads hold of a segment of num_tokens.
+HeatMap answer_risk_map(const AnswerRisk& answers, double keep, std::int64_t num_tokens);
 std::string budgets_table(const Profile& profile, const Style& style);
 /// Kept share by layer and head of one budget.
 HeatMap budget_map(const ProfileBudget& budget);
@@ -23,6 +27,8 @@ Json fingerprint_json(const ModelFingerprint& model);
 /// Without heads: {"objective", "budget", "kept_share", "full_heads", "window_heads", "heads", "kept_by_layer"}.
 Json budget_json(const ProfileBudget& budget);
 /// The whole profile, kept shares and risks of every head included.
+/// {"rule", "windows", "shares", "bank_queries", "measured"}.
+Json answer_risk_json(const AnswerRisk& answers);
 Json profile_json(const Profile& profile);
 
 }  // namespace tca::cli

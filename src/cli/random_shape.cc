@@ -118,6 +118,7 @@ Profile spread_profile(const Profile& source, const ModelFingerprint& model) {
   Profile spread = source;
   spread.model = model;
   spread.default_keep.reset();  // measured on the source's model
+  spread.answer_risk.reset();   // so is the bank
   const auto num_layers = static_cast<std::size_t>(model.num_layers);
   const auto num_heads = static_cast<std::size_t>(model.num_kv_heads);
   for (ProfileBudget& budget : spread.budgets) {

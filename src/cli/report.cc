@@ -69,14 +69,15 @@ Json memory_json(const LoadedModel& loaded) {
 
 Json attention_json(const runtime::Session& session, const std::string& profile) {
   const runtime::SessionOptions& options = session.options();
-  const ProfileBudget* budget = options.profile ? &options.profile->pick(options.keep, options.objective) : nullptr;
+  std::optional<PickedKeep> budget;
+  if (options.profile) budget = pick_keep(*options.profile, options.keep, options.objective, "keep");
   const std::optional<std::string> measured = measured_on(options);
   return {{"mode", attention_name(options.attention)},
-          {"profile", budget != nullptr ? Json(profile) : Json()},
-          {"objective", budget != nullptr ? Json(budget->objective) : Json()},
-          {"keep", budget != nullptr ? Json(options.keep) : Json()},
-          {"budget", budget != nullptr ? Json(budget->budget) : Json()},
-          {"calibrated_share", budget != nullptr ? Json(budget->kept_share) : Json()},
+          {"profile", budget ? Json(profile) : Json()},
+          {"objective", budget ? Json(budget->objective) : Json()},
+          {"keep", budget ? Json(options.keep) : Json()},
+          {"budget", budget ? Json(budget->budget) : Json()},
+          {"calibrated_share", budget ? Json(budget->kept_share) : Json()},
           {"measured_on", measured ? Json(*measured) : Json()}};
 }
 

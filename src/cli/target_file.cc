@@ -30,7 +30,7 @@ bool is_profile(const std::string& path) {
 
 }  // namespace
 
-void check_target(const std::string& path, FileKind kind, const std::string& asked_as, bool replace_others) {
+void check_writable(const std::string& path, const std::string& asked_as) {
   std::error_code error;
   const fs::file_status there = fs::status(path, error);
   if (fs::exists(there) && !fs::is_regular_file(there)) {
@@ -41,6 +41,12 @@ void check_target(const std::string& path, FileKind kind, const std::string& ask
     throw Error(ErrorCategory::kIo,
                 fmt::format("{} {}: its folder does not exist or cannot be written to", asked_as, path));
   }
+}
+
+void check_target(const std::string& path, FileKind kind, const std::string& asked_as, bool replace_others) {
+  check_writable(path, asked_as);
+  std::error_code error;
+  const fs::file_status there = fs::status(path, error);
   // Nothing is lost with an empty file.
   if (!fs::exists(there) || replace_others || fs::file_size(path, error) == 0) return;
   const bool same_kind = kind == FileKind::kProfile ? is_profile(path) : is_saved_session(path);

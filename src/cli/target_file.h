@@ -7,8 +7,11 @@ namespace tca::cli {
 
 enum class FileKind { kProfile, kSession };
 
-/// Throws kIo where the file could not be written, kInvalidArgument where it holds something else than its kind and
-/// replace_others is not set. asked_as: the option or command that named it.
+/// Throws kIo where the file could not be written. asked_as: the option or command that named it.
+void check_writable(const std::string& path, const std::string& asked_as);
+
+/// The same, and kInvalidArgument where it holds something else than its kind and
+/// replace_others is not set.
 void check_target(const std::string& path, FileKind kind, const std::string& asked_as, bool replace_others);
 
 }  // namespace tca::cli

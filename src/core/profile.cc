@@ -26,7 +26,7 @@ BlockShares single(std::int32_t block_size, bool full) {
 }
 
 std::string list_objectives(const Profile& profile) {
-  std::string list;
+  std::string list = profile.answer_risk ? text("'", kAnswerRisk, "'") : "";
   for (const ProfileBudget& budget : profile.budgets) {
     const std::string quoted = text("'", budget.objective, "'");
     if (list.find(quoted) == std::string::npos) list += (list.empty() ? "" : ", ") + quoted;
@@ -90,7 +90,17 @@ const ProfileBudget& Profile::pick(double keep, const std::string& objective) co
   return below != nullptr ? *below : *smallest;
 }
 
+std::string Profile::usual_objective() const { return answer_risk ? kAnswerRisk : "tail-risk"; }
+
 double Profile::usual_keep(const std::string& objective) const {
+  if (objective == kAnswerRisk && answer_risk) {
+    double keep = answer_risk->measured.empty() ? kUnmeasuredKeep : 1;
+    for (auto measured = answer_risk->measured.rbegin(); measured != answer_risk->measured.rend(); ++measured) {
+      if (measured->answers_kept < kUsualAnswers) break;
+      keep = measured->keep;
+    }
+    return keep;
+  }
   return default_keep && default_keep->objective == objective ? default_keep->keep : kUnmeasuredKeep;
 }
 

@@ -1,11 +1,13 @@
 #include "core/profile_json.h"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cmath>
 #include <initializer_list>
 #include <string_view>
 
+#include "core/answer_risk_json.h"
 #include "core/check.h"
 #include "core/json.h"
 #include "tca/profile.h"
@@ -23,13 +25,11 @@ using nlohmann::ordered_json;
 
 constexpr std::int64_t kMaxInt32 = INT32_MAX;
 
-// A field that nobody reads is a misspelt one, or belongs to a later format.
-void refuse_unknown(const json& object, const std::string& where, std::initializer_list<std::string_view> known) {
-  for (const auto& [key, value] : object.items()) {
-    if (std::find(known.begin(), known.end(), key) == known.end()) {
-      fail_field(where, key, value, text("no such field in ", kProfileFormat));
-    }
-  }
+// By BlockOrder.
+constexpr std::array<std::string_view, 3> kOrderNames = {"mass_dispersion", "simpson", "tokens"};
+
+std::string dump(const ordered_json& value) {
+  return value.dump(-1, ' ', false, ordered_json::error_handler_t::replace);
 }
 
 // Shown in terminals, so nothing but printable text.
@@ -75,6 +75,16 @@ ModelFingerprint parse_model(const json& object, const std::string& where) {
   return model;
 }
 
+}  // namespace
+
+void refuse_unknown(const json& object, const std::string& where, std::initializer_list<std::string_view> known) {
+  for (const auto& [key, value] : object.items()) {
+    if (std::find(known.begin(), known.end(), key) == known.end()) {
+      fail_field(where, key, value, text("no such field in ", kProfileFormat));
+    }
+  }
+}
+
 SelectionRule parse_rule(const json& object, const std::string& where) {
   refuse_unknown(object, where, {"block_size", "window", "sinks", "probe_queries", "pool_width", "order"});
   SelectionRule rule;
@@ -87,12 +97,23 @@ SelectionRule parse_rule(const json& object, const std::string& where) {
   rule.pool_width = get_int32(object, "pool_width", where, 1, 255);
   if (rule.pool_width % 2 == 0) fail_field(where, "pool_width", rule.pool_width, "an odd number in [1, 255]");
   const std::string order = get_string(object, "order", where);
-  if (order != "mass_dispersion" && order != "simpson") {
-    fail_field(where, "order", order, "\"mass_dispersion\" or \"simpson\"");
+  const auto* const name = std::find(kOrderNames.begin(), kOrderNames.end(), order);
+  if (name == kOrderNames.end()) {
+    fail_field(where, "order", order, "\"mass_dispersion\", \"simpson\" or \"tokens\"");
   }
-  rule.order = order == "simpson" ? BlockOrder::kSimpson : BlockOrder::kMassDispersion;
+  rule.order = static_cast<BlockOrder>(name - kOrderNames.begin());
   return rule;
 }
+
+std::string rule_text(const SelectionRule& rule) {
+  const ordered_json object = {
+      {"block_size", rule.block_size}, {"window", rule.window},
+      {"sinks", rule.sinks},           {"probe_queries", rule.probe_queries},
+      {"pool_width", rule.pool_width}, {"order", kOrderNames[static_cast<std::size_t>(rule.order)]}};
+  return dump(object);
+}
+
+namespace {
 
 BlockShares parse_shares(const json& head, const char* field, const std::string& where, std::int32_t block_size) {
   const json& array = get_array(head, field, where);
@@ -218,12 +239,6 @@ void parse_provenance(const json& object, const std::string& where, Profile* pro
   profile->date = get_date(object, where);
 }
 
-std::string_view order_name(BlockOrder order) { return order == BlockOrder::kSimpson ? "simpson" : "mass_dispersion"; }
-
-std::string dump(const ordered_json& value) {
-  return value.dump(-1, ' ', false, ordered_json::error_handler_t::replace);
-}
-
 ordered_json head_json(const HeadProfile& head) {
   ordered_json object = {{"keep", head.keep.share}};
   if (head.attend) object["attend"] = head.attend->share;
@@ -233,16 +248,11 @@ ordered_json head_json(const HeadProfile& head) {
   return object;
 }
 
-ordered_json rule_json(const SelectionRule& rule) {
-  return {{"block_size", rule.block_size},       {"window", rule.window},         {"sinks", rule.sinks},
-          {"probe_queries", rule.probe_queries}, {"pool_width", rule.pool_width}, {"order", order_name(rule.order)}};
-}
-
 // One head a line, so that profiles can be read and compared line by line.
 std::string budget_text(const ProfileBudget& budget) {
   std::string out = text("  {\"objective\": ", dump(budget.objective), ", \"budget\": ", dump(budget.budget),
                          ", \"kept_share\": ", dump(budget.kept_share));
-  if (budget.rule) out += text(",\n   \"rule\": ", dump(rule_json(*budget.rule)));
+  if (budget.rule) out += text(",\n   \"rule\": ", rule_text(*budget.rule));
   out += ", \"layers\": [";
   for (std::size_t l = 0; l < budget.layers.size(); ++l) {
     out += l == 0 ? "\n   [" : ",\n   [";
@@ -267,13 +277,14 @@ std::string Profile::to_json() const {
                                    {"version", version},
                                    {"date", date}};
   std::string out = text("{\n \"format\": \"", kProfileFormat, "\",\n \"model\": ", dump(model_json),
-                         ",\n \"rule\": ", dump(rule_json(rule)), ",\n \"provenance\": ", dump(provenance));
+                         ",\n \"rule\": ", rule_text(rule), ",\n \"provenance\": ", dump(provenance));
   if (default_keep) {
     const ordered_json measured = {{"objective", default_keep->objective},
                                    {"keep", default_keep->keep},
                                    {"measured_on", default_keep->measured_on}};
     out += text(",\n \"default\": ", dump(measured));
   }
+  if (answer_risk) out += text(",\n \"answer_risk\": ", answer_risk_text(*answer_risk, model));
   out += ",\n \"budgets\": [";
   for (std::size_t i = 0; i < budgets.size(); ++i) {
     out += text(i == 0 ? "\n" : ",\n", budget_text(budgets[i]));
@@ -289,16 +300,21 @@ Profile Profile::parse(const std::string& input, const std::string& name_for_err
   if (format != kProfileFormat && format != kOldProfileFormat) {
     fail_field(name, "format", format, text("\"", kProfileFormat, "\" or \"", kOldProfileFormat, "\""));
   }
-  if (format == kOldProfileFormat && document.contains("default")) {
-    fail_field(name, "default", document["default"], text("no such field in ", kOldProfileFormat));
+  for (const char* field : {"default", "answer_risk"}) {
+    if (format != kOldProfileFormat || !document.contains(field)) continue;
+    fail_field(name, field, document[field], text("no such field in ", kOldProfileFormat));
   }
-  refuse_unknown(document, name, {"format", "model", "rule", "provenance", "default", "budgets"});
+  refuse_unknown(document, name, {"format", "model", "rule", "provenance", "default", "answer_risk", "budgets"});
   Profile profile;
   profile.model = parse_model(get_object(document, "model", name), name + ": model.");
   profile.rule = parse_rule(get_object(document, "rule", name), name + ": rule.");
   parse_provenance(get_object(document, "provenance", name), name + ": provenance.", &profile);
   const json& budgets = get_array(document, "budgets", name);
-  if (budgets.empty()) fail_field(name, "budgets", budgets, "at least one entry");
+  if (document.contains("answer_risk")) {
+    profile.answer_risk = parse_answer_risk(get_object(document, "answer_risk", name), name + ": answer_risk.",
+                                            profile.model, profile.rule.block_size);
+  }
+  if (budgets.empty() && !profile.answer_risk) fail_field(name, "budgets", budgets, "at least one entry");
   for (std::size_t i = 0; i < budgets.size(); ++i) {
     const std::string where = text(name, ": budgets[", i, "]");
     profile.budgets.push_back(parse_budget(budgets[i], where, profile));

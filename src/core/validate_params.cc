@@ -129,14 +129,16 @@ void check_sparsity(const Where& where, const KeptSet* kept, std::int32_t window
   validate_kept_set(*kept, k.num_tokens, k.num_heads, where.name("kept"));
 }
 
-void check_probes(const Where& where, const TensorView& q, const TensorView& k, const Past& past, float scale) {
-  check_keys(where, k, past);
-  check_queries(where, q, "k", k.num_heads, k.head_dim, k.dtype);
-  where.require(q.num_tokens <= k.num_tokens, "q.num_tokens is ", q.num_tokens, ", but the segment has ", k.num_tokens,
-                " tokens");
-  where.require(q.num_tokens > 0 || k.num_tokens == 0, "q.num_tokens is 0, but scoring ", k.num_tokens,
+/// What ProbeParams and SelectParams have in common.
+template <class Params>
+void check_probes(const Where& where, const Params& p) {
+  check_keys(where, p.k, p.past);
+  check_queries(where, p.q, "k", p.k.num_heads, p.k.head_dim, p.k.dtype);
+  where.require(p.q.num_tokens <= p.k.num_tokens || p.probes_follow, "q.num_tokens is ", p.q.num_tokens,
+                ", but the segment has ", p.k.num_tokens, " tokens, and probes_follow is false");
+  where.require(p.q.num_tokens > 0 || p.k.num_tokens == 0, "q.num_tokens is 0, but scoring ", p.k.num_tokens,
                 " keys needs at least one query");
-  check_scale(where, scale);
+  check_scale(where, p.scale);
 }
 
 void check_size(const Where& where, const char* name, std::size_t actual, std::int64_t expected, const char* shape) {
@@ -194,8 +196,8 @@ void check_rule(const Where& where, const SelectionRule& rule) {
   where.require(rule.probe_queries >= 1, "rule.probe_queries is ", rule.probe_queries, ", but must be at least 1");
   where.require(rule.pool_width >= 1 && rule.pool_width % 2 == 1, "rule.pool_width is ", rule.pool_width,
                 ", but must be odd and at least 1");
-  where.require(rule.order <= BlockOrder::kSimpson, "rule.order is ", static_cast<int>(rule.order),
-                ", but must be mass_dispersion (0) or simpson (1)");
+  where.require(rule.order <= BlockOrder::kTokens, "rule.order is ", static_cast<int>(rule.order),
+                ", but must be mass_dispersion (0), simpson (1) or tokens (2)");
 }
 
 void check_shares(const Where& where, const BlockShares& shares, std::int32_t block_size, const std::string& name) {
@@ -209,6 +211,16 @@ void check_shares(const Where& where, const BlockShares& shares, std::int32_t bl
     sum += shares.share[i];
   }
   where.require(std::abs(sum - 1) <= 1e-6, name, " sums to ", sum, ", but must sum to 1 within 1e-6");
+}
+
+void check_windows(const Where& where, const SelectParams& p) {
+  if (p.windows.empty()) return;
+  where.require(p.rule.order == BlockOrder::kTokens, "windows has ", p.windows.size(),
+                " elements, but must be empty unless rule.order is tokens (2)");
+  check_size(where, "windows", p.windows.size(), p.k.num_heads, "Hk");
+  for (std::size_t h = 0; h < p.windows.size(); ++h) {
+    where.require(p.windows[h] >= 0, "windows[", h, "] is ", p.windows[h], ", but must not be negative");
+  }
 }
 
 /// Runs a check over a batch, naming the item.
@@ -228,7 +240,7 @@ float resolve_scale(float scale, std::int32_t head_dim) {
 
 void validate_params(const ProbeParams& params, std::span<const float> out, PageLayout pages) {
   const Where where{"probe_scores", pages};
-  check_probes(where, params.q, params.k, params.past, params.scale);
+  check_probes(where, params);
   where.require(params.pool_width >= 1 && params.pool_width % 2 == 1, "pool_width is ", params.pool_width,
                 ", but must be odd and at least 1");
   check_size(where, "out", out.size(), params.k.num_heads * params.k.num_tokens, "Hk * L");
@@ -237,14 +249,15 @@ void validate_params(const ProbeParams& params, std::span<const float> out, Page
 void validate_params(const SelectParams& params, PageLayout pages) {
   const Where where{"select", pages};
   check_rule(where, params.rule);
-  check_probes(where, params.q, params.k, params.past, params.scale);
+  check_probes(where, params);
   const std::int64_t probes = std::min<std::int64_t>(params.k.num_tokens, params.rule.probe_queries);
-  where.require(params.q.num_tokens == probes, "q.num_tokens is ", params.q.num_tokens, ", but must be ", probes,
-                " = min(L, rule.probe_queries)");
+  where.require(params.q.num_tokens == probes || params.probes_follow, "q.num_tokens is ", params.q.num_tokens,
+                ", but must be ", probes, " = min(L, rule.probe_queries) unless probes_follow");
   check_size(where, "shares", params.shares.size(), params.k.num_heads, "Hk");
   for (std::size_t h = 0; h < params.shares.size(); ++h) {
     check_shares(where, params.shares[h], params.rule.block_size, text("shares[", h, "]"));
   }
+  check_windows(where, params);
 }
 
 void validate_params(const CertifyParams& params, std::span<const float> deltas, PageLayout pages) {

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
+#include <limits>
 #include <numeric>
 
 namespace tca::cpu {
@@ -100,6 +102,36 @@ std::vector<std::int32_t> kept_tokens(std::span<const float> scores, const Block
   std::vector<std::int32_t> positions;
   for (std::size_t j = 0; j < chosen.size(); ++j) {
     if (chosen[j] != 0) positions.push_back(static_cast<std::int32_t>(j));
+  }
+  return positions;
+}
+
+std::vector<std::int32_t> highest_tokens(std::span<const float> scores, double kept_share, std::int32_t sinks,
+                                         std::int32_t window) {
+  const std::size_t begin = std::min(scores.size(), static_cast<std::size_t>(sinks));
+  const std::size_t end = std::max(begin, scores.size() - std::min(scores.size(), static_cast<std::size_t>(window)));
+  const auto size = static_cast<double>(end - begin);
+  auto left = static_cast<std::size_t>(std::min(size, std::floor(kept_share * size + 0.5)));
+  std::vector<float> ranked(end - begin);
+  std::transform(scores.begin() + static_cast<std::ptrdiff_t>(begin), scores.begin() + static_cast<std::ptrdiff_t>(end),
+                 ranked.begin(), score_or_zero);
+  // Everything above the lowest score that stays, and of its equals as many as are left.
+  float lowest = std::numeric_limits<float>::infinity();
+  if (left > 0) {
+    const auto last = ranked.begin() + static_cast<std::ptrdiff_t>(left - 1);
+    std::nth_element(ranked.begin(), last, ranked.end(), std::greater<>());
+    lowest = *last;
+    left -= static_cast<std::size_t>(std::count_if(ranked.begin(), last, [&](float s) { return s > lowest; }));
+  }
+  std::vector<std::int32_t> positions;
+  for (std::size_t j = 0; j < scores.size(); ++j) {
+    const float score = score_or_zero(scores[j]);
+    bool kept = j < begin || j >= end || score > lowest;
+    if (!kept && score == lowest && left > 0) {
+      kept = true;
+      --left;
+    }
+    if (kept) positions.push_back(static_cast<std::int32_t>(j));
   }
   return positions;
 }

@@ -41,6 +41,10 @@ void KeyPlan::add_range(const SegmentHead& head, std::int64_t begin, std::int64_
   add({.head = head, .begin = begin, .end = end, .visibility = visibility});
 }
 
+void KeyPlan::add_range_for_everyone(const SegmentHead& head, std::int64_t begin, std::int64_t end) {
+  add({.head = head, .begin = begin, .end = end, .everyone = true, .visibility = {}});
+}
+
 void KeyPlan::fill(std::int32_t tile, KeyTile& out) const {
   std::int32_t s = num_sources_ - 1;
   while (sources_[static_cast<std::size_t>(s)].first_tile > tile) --s;

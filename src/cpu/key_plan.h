@@ -55,6 +55,8 @@ class KeyPlan {
   void add_positions(const SegmentHead& head, std::span<const std::int32_t> positions, Visibility visibility);
   /// Tokens [begin, end) of a segment.
   void add_range(const SegmentHead& head, std::int64_t begin, std::int64_t end, Visibility visibility);
+  /// The same, seen by every row whatever its position.
+  void add_range_for_everyone(const SegmentHead& head, std::int64_t begin, std::int64_t end);
 
   std::int32_t num_tiles() const { return num_tiles_; }
   /// tile in [0, num_tiles).

@@ -15,8 +15,19 @@ QueryRows probe_rows(const ProbeParams& params, std::int32_t kv_head) {
   rows.q = &params.q;
   rows.kv_head = kv_head;
   rows.group = params.q.num_heads / params.k.num_heads;
-  rows.first_position = params.k.num_tokens - params.q.num_tokens;
+  // Probes that follow see every key: their positions do not matter.
+  rows.first_position = params.probes_follow ? 0 : params.k.num_tokens - params.q.num_tokens;
   return rows;
+}
+
+/// The segment's keys that probes up to position `last` see.
+void add_probed(const ProbeParams& params, std::int32_t kv_head, std::int64_t last, KeyPlan& plan) {
+  const SegmentHead head{&params.k, nullptr, kv_head};
+  if (params.probes_follow) {
+    plan.add_range_for_everyone(head, 0, params.k.num_tokens);
+  } else {
+    plan.add_range(head, 0, last + 1, {.reach = kNoReachLimit, .lag = 0});
+  }
 }
 
 /// Softmax denominators of the probes over past and segment: [P, Hq].
@@ -29,10 +40,10 @@ std::vector<float> probe_denominators(const KernelSet& kernels, ThreadPool& pool
     job.rows = probe_rows(params, h);
     job.num_rows = params.q.num_tokens * job.rows.group;
     job.num_heads = params.k.num_heads;
-    job.keys = [&params, h](std::int32_t first, std::int32_t last) {
+    job.keys = [&params, h](std::int32_t /*first*/, std::int32_t last) {
       KeyPlan plan;
       add_past(params.past, h, plan);
-      add_segment({&params.k, nullptr, h}, nullptr, 0, 0, first, last, plan);
+      add_probed(params, h, last, plan);
       return plan;
     };
     job.scale = scale;
@@ -72,7 +83,7 @@ void probe_mass(const KernelSet& kernels, ThreadPool& pool, const ProbeParams& p
     const auto head = static_cast<std::int32_t>(i / parts);
     const TileRange range = split_tiles(num_tiles, static_cast<std::int32_t>(i % parts), parts);
     KeyPlan plan;
-    plan.add_range({&params.k, nullptr, head}, 0, tokens, {.reach = kNoReachLimit, .lag = 0});
+    add_probed(params, head, tokens - 1, plan);
     float* const first = out.data() + head * tokens + std::int64_t{range.begin} * kTileKeys;
     add_probe_mass(tiles, workers[static_cast<std::size_t>(w)], params, head, plan, range, scale, lse, first);
   });
@@ -97,8 +108,12 @@ void probe_scores(const KernelSet& kernels, ThreadPool& pool, const ProbeParams&
 KeptSet select(const KernelSet& kernels, ThreadPool& pool, const SelectParams& params) {
   const std::int64_t tokens = params.k.num_tokens;
   const auto heads = static_cast<std::size_t>(params.k.num_heads);
-  const ProbeParams probe{
-      .q = params.q, .k = params.k, .past = params.past, .pool_width = params.rule.pool_width, .scale = params.scale};
+  const ProbeParams probe{.q = params.q,
+                          .k = params.k,
+                          .past = params.past,
+                          .pool_width = params.rule.pool_width,
+                          .scale = params.scale,
+                          .probes_follow = params.probes_follow};
   std::vector<float> scores(heads * static_cast<std::size_t>(tokens));
   if (tokens > 0) probe_mass(kernels, pool, probe, scores);
   const std::int32_t sinks = past_tokens(params.past) > 0 ? 0 : params.rule.sinks;
@@ -108,7 +123,10 @@ KeptSet select(const KernelSet& kernels, ThreadPool& pool, const SelectParams& p
     const auto size = static_cast<std::size_t>(tokens);
     const std::span<float> head_scores = std::span(scores).subspan(h * size, size);
     if (tokens > 0) finish_scores(probe, head_scores);
-    positions[h] = kept_tokens(head_scores, params.shares[h], params.rule, sinks);
+    const std::int32_t window = params.windows.empty() ? 0 : params.windows[h];
+    positions[h] = params.rule.order == BlockOrder::kTokens
+                       ? highest_tokens(head_scores, params.shares[h].kept_share(), sinks, window)
+                       : kept_tokens(head_scores, params.shares[h], params.rule, sinks);
   });
   std::vector<std::int64_t> offsets = {0};
   std::vector<std::int32_t> all;

@@ -39,9 +39,32 @@ bool has_word(const std::string& text, const std::string& word) {
   return false;
 }
 
+// Letters and digits alone, runs of anything else as one space.
+std::string words_alone(std::string_view text) {
+  std::string out;
+  for (const char c : without_commas_in_numbers(plain(text))) {
+    const bool word = is_word(c) || static_cast<unsigned char>(c) >= 0x80;
+    if (!word && (out.empty() || out.back() == ' ')) continue;
+    out += word ? c : ' ';
+  }
+  if (out.ends_with(' ')) out.pop_back();
+  return out;
+}
+
 }  // namespace
 
+std::int64_t max_answer_tokens(const Fact& fact, std::int64_t answer_tokens) {
+  return is_natural(fact.kind) ? kNaturalAnswerTokens : answer_tokens + kSpareAnswerTokens;
+}
+
 bool answer_found(std::string_view text, const Fact& fact) {
+  if (!fact.accepted.empty()) {
+    const std::string said = words_alone(text);
+    return std::any_of(fact.accepted.begin(), fact.accepted.end(), [&said](const std::string& spelling) {
+      const std::string words = words_alone(spelling);
+      return !words.empty() && has_word(said, words);
+    });
+  }
   const std::string said = plain(text), numbers = without_commas_in_numbers(said);
   const std::string values = plain(fact.answer);
   for (std::size_t begin = 0; begin < values.size();) {

@@ -86,8 +86,10 @@ Fact FactMaker::make(FactKind kind) {
       fact.question = "What is the pass key?";
       return fact;
     }
+    default:
+      fail(ErrorCategory::kInvalidArgument,
+           text("kinds has the value ", static_cast<int>(kind), " (", fact_kind_name(kind), "); expected a code"));
   }
-  fail(ErrorCategory::kInvalidArgument, text("kinds has the value ", static_cast<int>(kind), "; expected a FactKind"));
 }
 
 }  // namespace tca::evaluation

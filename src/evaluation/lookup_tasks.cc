@@ -5,6 +5,7 @@
 
 #include "core/check.h"
 #include "evaluation/facts.h"
+#include "evaluation/natural_facts.h"
 #include "evaluation/random.h"
 
 namespace tca::evaluation {
@@ -26,21 +27,42 @@ bool is_character_boundary(const runtime::Tokenizer& tokenizer, const Ids& ids, 
   return !before.ends_with(kReplacement) && !after.starts_with(kReplacement);
 }
 
+// True where a sentence has ended, and at both ends of the text. Line breaks after a sentence belong to the next token.
+bool is_sentence_boundary(const runtime::Tokenizer& tokenizer, const Ids& ids, std::int64_t place) {
+  if (place <= 0 || place >= static_cast<std::int64_t>(ids.size())) return true;
+  const auto i = static_cast<std::size_t>(place);
+  std::string before = tokenizer.decode({&ids[i - 1], 1});
+  const std::string after = tokenizer.decode({&ids[i], 1});
+  while (before.ends_with('"') || before.ends_with(')')) before.pop_back();
+  const bool ended = before.ends_with('.') || before.ends_with('!') || before.ends_with('?');
+  return ended && (after.starts_with(' ') || after.starts_with('\n'));
+}
+
 struct Insertion {
   std::int64_t place = 0;  // in the body: before this token
   Ids ids;
+  bool natural = false;
 };
 
-// The sentences of all facts, in order.
+// The sentences of all facts, in order, each fact's distractors behind them.
 std::vector<Insertion> encode_sentences(const runtime::Tokenizer& tokenizer, const std::vector<Fact>& facts) {
   std::vector<Insertion> insertions;
   for (const Fact& fact : facts) {
-    for (const std::string& sentence : fact.sentences) insertions.push_back({0, tokenizer.encode_plain(sentence)});
+    for (const auto& sentences : {fact.sentences, fact.distractors}) {
+      for (const std::string& sentence : sentences) {
+        insertions.push_back({0, tokenizer.encode_plain(sentence), is_natural(fact.kind)});
+      }
+    }
   }
   return insertions;
 }
 
-// Uniform places, ascending within a fact; then everything by place.
+void sort_by_place(std::vector<Insertion>& insertions) {
+  std::stable_sort(insertions.begin(), insertions.end(),
+                   [](const Insertion& a, const Insertion& b) { return a.place < b.place; });
+}
+
+// Uniform places, ascending within a fact's sentences; then everything by place.
 void choose_places(const std::vector<Fact>& facts, Random& random, std::int64_t body_tokens,
                    std::vector<Insertion>& insertions) {
   auto insertion = insertions.begin();
@@ -48,10 +70,26 @@ void choose_places(const std::vector<Fact>& facts, Random& random, std::int64_t 
     std::vector<std::int64_t> places;
     for (std::size_t i = 0; i < fact.sentences.size(); ++i) places.push_back(random.below(body_tokens));
     std::sort(places.begin(), places.end());
+    for (std::size_t i = 0; i < fact.distractors.size(); ++i) places.push_back(random.below(body_tokens));
     for (const std::int64_t place : places) (insertion++)->place = place;
   }
-  std::stable_sort(insertions.begin(), insertions.end(),
-                   [](const Insertion& a, const Insertion& b) { return a.place < b.place; });
+  sort_by_place(insertions);
+}
+
+// Back to where a text may be cut: between two sentences for natural facts, unless the nearest is a long way off, else
+// between two characters. body: the first token of the document in ids.
+std::int64_t place_to_cut(const runtime::Tokenizer& tokenizer, const Ids& ids, std::int64_t body,
+                          const Insertion& insertion) {
+  constexpr std::int64_t kLongestSentence = 200;
+  if (insertion.natural) {
+    const std::int64_t last = std::max<std::int64_t>(0, insertion.place - kLongestSentence);
+    for (std::int64_t place = insertion.place; place >= last; --place) {
+      if (place == 0 || is_sentence_boundary(tokenizer, ids, body + place)) return place;
+    }
+  }
+  std::int64_t place = insertion.place;
+  while (!is_character_boundary(tokenizer, ids, body + place)) --place;
+  return place;
 }
 
 }  // namespace
@@ -72,9 +110,35 @@ std::string_view fact_kind_name(FactKind kind) {
       return "variable chain";
     case FactKind::kPassKey:
       return "pass key";
+    case FactKind::kPerson:
+      return "person";
+    case FactKind::kPlace:
+      return "place";
+    case FactKind::kQuantity:
+      return "quantity";
+    case FactKind::kDate:
+      return "date";
+    case FactKind::kReason:
+      return "reason";
+    case FactKind::kThing:
+      return "thing";
+    case FactKind::kJob:
+      return "job";
+    case FactKind::kPhrase:
+      return "phrase";
+    case FactKind::kListLine:
+      return "list line";
+    case FactKind::kTableRow:
+      return "table row";
+    case FactKind::kDialogue:
+      return "dialogue";
+    case FactKind::kSetting:
+      return "setting";
   }
   return "unknown";
 }
+
+bool is_natural(FactKind kind) { return kind >= FactKind::kPerson; }
 
 LookupGenerator::LookupGenerator(const runtime::Tokenizer& tokenizer, std::optional<runtime::ChatFrames> chat,
                                  const std::string& text)
@@ -90,13 +154,14 @@ std::vector<Fact> LookupGenerator::make_facts(const LookupOptions& options) cons
   check_argument(options.num_facts <= 1 || options.kinds != std::vector{FactKind::kPassKey}, "num_facts is ",
                  options.num_facts, " of pass keys alone; a document has one at most");
   Random random(options.seed);
-  FactMaker maker(words_, random);
+  FactMaker codes(words_, random);
+  NaturalFactMaker natural(options.fact_set, random);
   std::vector<Fact> facts;
   bool has_pass_key = false;
   for (std::uint64_t turn = options.seed % options.kinds.size(); std::ssize(facts) < options.num_facts; ++turn) {
     const FactKind kind = options.kinds[turn % options.kinds.size()];
     if (kind == FactKind::kPassKey && std::exchange(has_pass_key, true)) continue;
-    facts.push_back(maker.make(kind));
+    facts.push_back(is_natural(kind) ? natural.make(kind) : codes.make(kind));
   }
   return facts;
 }
@@ -127,11 +192,11 @@ LookupDocument LookupGenerator::plant(std::vector<Fact> facts, const LookupOptio
 
   Random random(options.seed ^ kPlaceStream);
   std::int64_t begin = options.random_start ? random.below(text_tokens() - body_tokens + 1) : 0;
-  while (!is_character_boundary(tokenizer_, text_ids_, begin)) --begin;
+  const bool natural = std::any_of(facts.begin(), facts.end(), [](const Fact& fact) { return is_natural(fact.kind); });
+  begin = place_to_cut(tokenizer_, text_ids_, 0, {begin, {}, natural});
   choose_places(facts, random, body_tokens, insertions);
-  for (Insertion& insertion : insertions) {
-    while (!is_character_boundary(tokenizer_, text_ids_, begin + insertion.place)) --insertion.place;
-  }
+  for (Insertion& insertion : insertions) insertion.place = place_to_cut(tokenizer_, text_ids_, begin, insertion);
+  sort_by_place(insertions);
 
   document.context = chat_->before_document();
   const auto append = [&document](auto first, auto last) {

@@ -13,15 +13,43 @@
 
 namespace tca::evaluation {
 
-enum class FactKind { kNumber, kRegisterLine, kHexRecord, kIngredient, kMultiValue, kVariableChain, kPassKey };
+enum class FactKind {
+  // Codes, which lookback-28m was trained on.
+  kNumber,
+  kRegisterLine,
+  kHexRecord,
+  kIngredient,
+  kMultiValue,
+  kVariableChain,
+  kPassKey,
+  // Natural facts, which any model that follows instructions can be asked for.
+  kPerson,
+  kPlace,
+  kQuantity,
+  kDate,
+  kReason,
+  kThing,
+  kJob,
+  kPhrase,
+  kListLine,
+  kTableRow,
+  kDialogue,
+  kSetting
+};
 
 std::string_view fact_kind_name(FactKind kind);
+bool is_natural(FactKind kind);
+
+/// Natural facts and texts are of one of two sets, which share no template, name, value, sentence or question form.
+enum class FactSet { kCalibration, kEvaluation };
 
 struct Fact {
   FactKind kind = FactKind::kNumber;
   std::vector<std::string> sentences = {};  // planted, in order
   std::string question = {};
   std::string answer = {};
+  std::vector<std::string> accepted = {};     // spellings of a natural fact's answer, each of which will do
+  std::vector<std::string> distractors = {};  // planted too: the same said of other subjects, with other answers
 };
 
 struct LookupOptions {
@@ -31,7 +59,8 @@ struct LookupOptions {
   std::int32_t num_facts = 8;  // a pass key is planted at most once
   std::vector<FactKind> kinds = {FactKind::kNumber, FactKind::kRegisterLine, FactKind::kHexRecord,
                                  FactKind::kIngredient, FactKind::kMultiValue};  // in turn, from kinds[seed % size]
-  bool random_start = false;  // the document begins at a random token of the text instead of its first
+  FactSet fact_set = FactSet::kEvaluation;  // of natural kinds: see natural_kinds()
+  bool random_start = false;                // the document begins at a random token of the text instead of its first
   std::uint64_t seed = 0;
 };
 
@@ -51,11 +80,12 @@ class LookupGenerator {
   LookupGenerator(const runtime::Tokenizer& tokenizer, std::optional<runtime::ChatFrames> chat,
                   const std::string& text);
 
-  /// The text is cut to what fits; facts land at random places of it, never inside a UTF-8 character. Throws
-  /// kInvalidArgument when the facts do not fit into context_tokens or the text is too short for them.
+  /// The text is cut to what fits; facts land at random places of it, never inside a UTF-8 character, and natural ones
+  /// between two sentences where the text has any. Throws kInvalidArgument when the facts do not fit into
+  /// context_tokens or the text is too short for them.
   LookupDocument make(const LookupOptions& options) const;
 
-  /// The parts of make(): facts depend on seed, num_facts and kinds only.
+  /// The parts of make(): facts depend on seed, num_facts, kinds and fact_set only.
   std::vector<Fact> make_facts(const LookupOptions& options) const;
   LookupDocument plant(std::vector<Fact> facts, const LookupOptions& options) const;
 

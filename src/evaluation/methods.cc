@@ -41,10 +41,15 @@ Method parse_method(const std::string& form, const runtime::SessionOptions& base
   }
   const std::size_t colon = form.find(':');
   const std::string kind = form.substr(0, colon);
-  const double share = colon == std::string::npos ? 0 : parse_share(std::string_view(form).substr(colon + 1));
+  const std::string_view after = colon == std::string::npos ? "" : std::string_view(form).substr(colon + 1);
+  const std::size_t slash = after.find('/');
+  const double share = parse_share(after.substr(0, slash));
+  const double attend = slash == std::string_view::npos ? 0 : parse_share(after.substr(slash + 1));
   const bool known = kind == "tca" || kind == "paper" || kind == "window";
-  check_argument(known && share > 0, "the method is '", form,
-                 "'; expected full, tca:SHARE, paper:SHARE or window:SHARE with a share of tokens in (0, 1]");
+  check_argument(
+      known && share > 0 && (slash == std::string_view::npos || (kind == "tca" && attend > 0)), "the method is '", form,
+      "'; expected full, tca:SHARE, tca:SHARE/ATTENDED, paper:SHARE or window:SHARE with shares of tokens in "
+      "(0, 1]");
   method.options.attention = AttentionMode::kTca;
   if (kind == "window") {
     method.options.profile = window_profile(model, std::llround(share * static_cast<double>(context_tokens)));
@@ -53,8 +58,9 @@ Method parse_method(const std::string& form, const runtime::SessionOptions& base
     return method;
   }
   check_argument(base.profile != nullptr, "the method '", form, "' needs a profile");
-  method.options.objective = kind == "paper" ? "paper" : "tail-risk";
+  method.options.objective = kind == "paper" ? "paper" : base.profile->usual_objective();
   method.options.keep = share;
+  if (attend > 0) method.options.attend = attend;
   return method;
 }
 

@@ -87,55 +87,64 @@ struct Question {
   std::span<const std::int32_t> question, answer;
 };
 
-// Whether the answer is in what the model says by itself after logits, the most likely token at a time.
-bool says_it(const Setup& setup, Session session, std::span<const float> logits, const Question& asked,
-             const ReadCounter& counter) {
+// What the model says by itself after logits, the most likely token at a time.
+std::string says(const Setup& setup, Session session, std::span<const float> logits, const Question& asked,
+                 const ReadCounter& counter) {
   runtime::GenerateOptions options;
-  options.max_tokens = std::ssize(asked.answer) + kSpareAnswerTokens;
+  options.max_tokens = max_answer_tokens(asked.fact, std::ssize(asked.answer));
   options.stop_ids = setup.stop_ids;
   options.on_text = [&counter](const std::string&) {
     counter.check_stop();
     return true;
   };
-  return answer_found(runtime::generate(session, setup.tokenizer, logits, options).text, asked.fact);
+  return runtime::generate(session, setup.tokenizer, logits, options).text;
 }
 
-// What the model says to a question, given the right answer so far at every token. The answer's last token is not read:
-// nobody asks what follows it.
-Score ask_later(const Setup& setup, const Session& read, const Question& asked, ReadCounter& counter) {
+struct Asked {
+  Score score = {.questions = 1};
+  std::string said;
+};
+
+// What the model says to a question, by itself and given the right answer so far at every token. The answer's last
+// token is not read: nobody asks what follows it.
+Asked ask_later(const Setup& setup, const Session& read, const Question& asked, ReadCounter& counter) {
   const std::span<const std::int32_t> answer = asked.answer;
   const auto ids = joined(asked.question, answer.first(answer.size() - 1));
-  Score score{.questions = 1};
+  Asked result;
   Session forced = read.fork();
   add_tokens(forced.read(ids, {.num_logits = std::ssize(answer), .progress = counter.next(std::ssize(ids))}), answer,
-             score);
+             result.score);
   Session free = read.fork();
   const std::span<const float> logits =
       free.read(asked.question, {.progress = counter.next(std::ssize(asked.question))});
-  score.found = says_it(setup, std::move(free), logits, asked, counter) ? 1 : 0;
-  return score;
+  result.said = says(setup, std::move(free), logits, asked, counter);
+  return result;
 }
 
 // The same with the question inside the prompt whose end chooses the tokens.
-Score ask_first(const Setup& setup, Session& session, std::span<const std::int32_t> context, const Question& asked,
+Asked ask_first(const Setup& setup, Session& session, std::span<const std::int32_t> context, const Question& asked,
                 ReadCounter& counter) {
   const std::span<const std::int32_t> answer = asked.answer;
   const auto prompt = joined(context, asked.question);
-  Score score{.questions = 1};
+  Asked result;
   const std::span<const float> logits =
       session.read(prompt, {.num_logits = 1, .progress = counter.next(std::ssize(prompt))});
-  add_tokens(logits, answer.first(1), score);
-  score.found = says_it(setup, session.fork(), logits, asked, counter) ? 1 : 0;
+  add_tokens(logits, answer.first(1), result.score);
+  result.said = says(setup, session.fork(), logits, asked, counter);
   if (answer.size() > 1) {
     const std::int64_t rest = std::ssize(answer) - 1;
     add_tokens(session.read(answer.first(answer.size() - 1), {.num_logits = rest, .progress = counter.next(rest)}),
-               answer.subspan(1), score);
+               answer.subspan(1), result.score);
   }
-  return score;
+  return result;
 }
 
-void add_question(LookupResult& result, FactKind kind, Score score) {
+void add_question(LookupResult& result, Answer answer, const Fact& fact, Score score) {
+  const FactKind kind = answer.kind = fact.kind;
+  answer.found = answer_found(answer.text, fact);
+  score.found = answer.found ? 1 : 0;
   score.exact = score.tokens_right == score.tokens ? 1 : 0;
+  result.answers.push_back(std::move(answer));
   result.total += score;
   auto place = std::find_if(result.kinds.begin(), result.kinds.end(), [kind](const auto& k) { return k.kind >= kind; });
   if (place == result.kinds.end() || place->kind != kind) place = result.kinds.insert(place, {.kind = kind});
@@ -201,7 +210,8 @@ LookupResult evaluate_lookup(const Setup& setup, const Method& method, std::span
     result.kv_bytes += static_cast<double>(session.kv_bytes());
     ++reads;
   };
-  for (const LookupDocument& document : documents) {
+  for (std::size_t d = 0; d < documents.size(); ++d) {
+    const LookupDocument& document = documents[d];
     Session session(setup.model, setup.backend, setup.pool, method.options);
     if (order == AskOrder::kLater) {
       session.read(document.context, {.progress = counter.next(std::ssize(document.context))});
@@ -209,15 +219,19 @@ LookupResult evaluate_lookup(const Setup& setup, const Method& method, std::span
     }
     for (std::size_t i = 0; i < document.facts.size(); ++i) {
       const Question asked{document.facts[i], document.questions[i], document.answers[i]};
-      Score score;
+      Asked answer;
       if (order == AskOrder::kLater) {
-        score = ask_later(setup, session, asked, counter);
+        answer = ask_later(setup, session, asked, counter);
       } else {
         session = Session(setup.model, setup.backend, setup.pool, method.options);
-        score = ask_first(setup, session, document.context, asked, counter);
+        answer = ask_first(setup, session, document.context, asked, counter);
         add_document_read(session);
       }
-      add_question(result, document.facts[i].kind, score);
+      add_question(result,
+                   {.document = static_cast<std::int32_t>(d),
+                    .fact = static_cast<std::int32_t>(i),
+                    .text = std::move(answer.said)},
+                   document.facts[i], answer.score);
     }
   }
   divide_reads(result, reads);

@@ -27,7 +27,8 @@ struct Method {
   runtime::SessionOptions options;
 };
 
-/// From a short text: "full"; "tca:0.2" (tail-risk budgets of the profile); "paper:0.39" (its paper budgets);
+/// From a short text: "full"; "tca:0.2" (the profile's usual objective); "tca:0.2/0.1" (prefill over a tenth);
+/// "paper:0.39" (its paper budgets);
 /// "window:0.39" (sinks and the last tokens only, as StreamingLLM keeps them, at that share of context_tokens).
 /// base gives everything else (profile, pool, context). Throws kInvalidArgument listing the forms.
 Method parse_method(const std::string& form, const runtime::SessionOptions& base, const ModelFingerprint& model,
@@ -58,10 +59,19 @@ struct KindScore {
   Score score = {};
 };
 
+/// What the model said by itself to one question.
+struct Answer {
+  std::int32_t document = 0, fact = 0;  // places in documents and in its facts
+  FactKind kind = FactKind::kNumber;
+  std::string text = {};
+  bool found = false;
+};
+
 struct LookupResult {
   std::string method = {};
   Score total = {};
   std::vector<KindScore> kinds = {};  // those that were asked, in the order of FactKind
+  std::vector<Answer> answers = {};   // by document, then by fact
   // Means over documents, after the document was read
   double kept_share = 1, density = 1, kv_bytes = 0, read_seconds = 0;
 };

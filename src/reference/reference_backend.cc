@@ -99,7 +99,7 @@ class ReferenceBackend : public Backend {
     for (std::int32_t kv_head = 0; kv_head < k.num_heads && k.num_tokens > 0; ++kv_head) {
       const HeadTokens tokens = reference::past_and_segment(p.past, k, nullptr, kv_head);
       const std::vector<double> scores = reference::normalise(reference::max_pool(
-          reference::probe_mass(q, tokens, kv_head, k.num_heads, k.num_tokens, scale), p.pool_width));
+          reference::probe_mass(q, tokens, kv_head, k.num_heads, k.num_tokens, scale, p.probes_follow), p.pool_width));
       std::transform(scores.begin(), scores.end(), out.begin() + kv_head * k.num_tokens,
                      [](double s) { return static_cast<float>(s); });
     }
@@ -108,10 +108,16 @@ class ReferenceBackend : public Backend {
   KeptSet select(const SelectParams& p) const override {
     validate_params(p);
     std::vector<float> scores(static_cast<std::size_t>(p.k.num_heads * p.k.num_tokens));
-    probe_scores({.q = p.q, .k = p.k, .past = p.past, .pool_width = p.rule.pool_width, .scale = p.scale}, scores);
+    probe_scores({.q = p.q,
+                  .k = p.k,
+                  .past = p.past,
+                  .pool_width = p.rule.pool_width,
+                  .scale = p.scale,
+                  .probes_follow = p.probes_follow},
+                 scores);
     SelectionRule rule = p.rule;
     if (past_tokens(p.past) > 0) rule.sinks = 0;
-    return reference::kept_from_scores(scores, p.shares, rule, p.k.num_tokens);
+    return reference::kept_from_scores(scores, p.shares, rule, p.k.num_tokens, p.windows);
   }
 
   void prefill_attention(std::span<const PrefillParams> batch) const override {

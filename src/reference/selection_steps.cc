@@ -12,13 +12,15 @@ double score_or_zero(float score) { return std::isnan(score) ? 0.0 : static_cast
 }  // namespace
 
 std::vector<double> probe_mass(const Tensor& q, const HeadTokens& tokens, std::int32_t kv_head,
-                               std::int32_t num_kv_heads, std::int64_t segment_tokens, double scale) {
+                               std::int32_t num_kv_heads, std::int64_t segment_tokens, double scale,
+                               bool probes_follow) {
   const std::int32_t group = q.num_heads / num_kv_heads;
   const auto segment = static_cast<std::size_t>(segment_tokens);
   const std::size_t past = tokens.size() - segment;
   std::vector<double> mass(segment, 0.0);
   for (std::int64_t p = 0; p < q.num_tokens; ++p) {
-    const std::size_t causal = tokens.size() - static_cast<std::size_t>(q.num_tokens - 1 - p);
+    const std::size_t later = probes_follow ? 0 : static_cast<std::size_t>(q.num_tokens - 1 - p);
+    const std::size_t causal = tokens.size() - later;
     for (std::int32_t head = kv_head * group; head < (kv_head + 1) * group; ++head) {
       std::vector<double> scores(causal);
       for (std::size_t t = 0; t < causal; ++t) scores[t] = dot(q.row(p, head), tokens.k[t]) * scale;
@@ -99,28 +101,60 @@ std::vector<std::int32_t> choose_in_block(std::span<const float> scores, std::in
   return positions;
 }
 
+namespace {
+
+/// What the blocks of one head keep, and the sinks.
+std::vector<std::int32_t> choose_by_blocks(std::span<const float> scores, const BlockShares& shares,
+                                           const SelectionRule& rule) {
+  const std::vector<BlockStatistics> statistics = block_statistics(scores, rule.block_size);
+  const std::vector<std::int32_t> order = block_order(statistics, rule.order);
+  const std::vector<std::int32_t> counts = allocate(shares, static_cast<std::int64_t>(order.size()));
+  std::vector<bool> chosen(scores.size(), false);
+  std::fill_n(chosen.begin(), std::min<std::size_t>(rule.sinks, scores.size()), true);
+  for (std::size_t rank = 0; rank < order.size(); ++rank) {
+    const std::size_t begin = static_cast<std::size_t>(order[rank]) * rule.block_size;
+    const std::size_t length = std::min<std::size_t>(rule.block_size, scores.size() - begin);
+    for (const std::int32_t j : choose_in_block(scores.subspan(begin, length), counts[rank])) {
+      chosen[begin + j] = true;
+    }
+  }
+  std::vector<std::int32_t> positions;
+  for (std::size_t j = 0; j < chosen.size(); ++j) {
+    if (chosen[j]) positions.push_back(static_cast<std::int32_t>(j));
+  }
+  return positions;
+}
+
+}  // namespace
+
+std::vector<std::int32_t> choose_tokens(std::span<const float> scores, double kept_share, std::int32_t sinks,
+                                        std::int32_t window) {
+  const auto size = static_cast<std::int64_t>(scores.size());
+  const std::int64_t begin = std::min<std::int64_t>(sinks, size);
+  const std::int64_t end = std::max(begin, size - window);
+  const double wanted = std::floor(kept_share * static_cast<double>(end - begin) + 0.5);
+  const auto count = static_cast<std::int32_t>(std::min(wanted, static_cast<double>(end - begin)));
+  std::vector<std::int32_t> positions(static_cast<std::size_t>(begin));
+  std::iota(positions.begin(), positions.end(), 0);
+  for (const std::int32_t j : choose_in_block(scores.subspan(begin, end - begin), count)) {
+    positions.push_back(static_cast<std::int32_t>(begin) + j);
+  }
+  for (std::int64_t j = end; j < size; ++j) positions.push_back(static_cast<std::int32_t>(j));
+  return positions;
+}
+
 KeptSet kept_from_scores(std::span<const float> scores, std::span<const BlockShares> shares, const SelectionRule& rule,
-                         std::int64_t num_tokens) {
+                         std::int64_t num_tokens, std::span<const std::int32_t> windows) {
   std::vector<std::int64_t> offsets = {0};
   std::vector<std::int32_t> positions;
   const auto size = static_cast<std::size_t>(num_tokens);
   for (std::size_t head = 0; head < shares.size(); ++head) {
     const std::span<const float> head_scores = scores.subspan(head * size, size);
-    const std::vector<BlockStatistics> statistics = block_statistics(head_scores, rule.block_size);
-    const std::vector<std::int32_t> order = block_order(statistics, rule.order);
-    const std::vector<std::int32_t> counts = allocate(shares[head], static_cast<std::int64_t>(order.size()));
-    std::vector<bool> chosen(size, false);
-    std::fill_n(chosen.begin(), std::min<std::int64_t>(rule.sinks, num_tokens), true);
-    for (std::size_t rank = 0; rank < order.size(); ++rank) {
-      const std::size_t begin = static_cast<std::size_t>(order[rank]) * rule.block_size;
-      const std::size_t length = std::min<std::size_t>(rule.block_size, size - begin);
-      for (const std::int32_t j : choose_in_block(head_scores.subspan(begin, length), counts[rank])) {
-        chosen[begin + j] = true;
-      }
-    }
-    for (std::size_t j = 0; j < size; ++j) {
-      if (chosen[j]) positions.push_back(static_cast<std::int32_t>(j));
-    }
+    const std::int32_t window = windows.empty() ? 0 : windows[head];
+    const std::vector<std::int32_t> chosen =
+        rule.order == BlockOrder::kTokens ? choose_tokens(head_scores, shares[head].kept_share(), rule.sinks, window)
+                                          : choose_by_blocks(head_scores, shares[head], rule);
+    positions.insert(positions.end(), chosen.begin(), chosen.end());
     offsets.push_back(static_cast<std::int64_t>(positions.size()));
   }
   return {num_tokens, std::move(offsets), std::move(positions)};

@@ -64,9 +64,11 @@ std::vector<bool> visible_tokens(std::int64_t i, std::int64_t num_tokens, std::s
 // ---- Selection, steps 1-4
 // --------------------------------------------------------------------------------------------
 
-/// Attention probability of every key of the segment, averaged over the probes and query heads of one KV head.
+/// Attention probability of every key of the segment, averaged over the probes and query heads of one KV head. Probes
+/// that follow the segment see all of it; else they are its last queries.
 std::vector<double> probe_mass(const Tensor& q, const HeadTokens& tokens, std::int32_t kv_head,
-                               std::int32_t num_kv_heads, std::int64_t segment_tokens, double scale);
+                               std::int32_t num_kv_heads, std::int64_t segment_tokens, double scale,
+                               bool probes_follow = false);
 /// out[j] = the largest of values in [j - width / 2, j + width / 2], within the ends.
 std::vector<double> max_pool(std::span<const double> values, std::int32_t width);
 /// values / their sum; zeros when the sum is below kMinSegmentMass.
@@ -86,13 +88,19 @@ std::vector<std::int32_t> allocate(const BlockShares& shares, std::int64_t num_b
 /// Positions of the min(count, scores.size()) highest scores, ascending; ties to the lower position. NaN counts as 0.
 std::vector<std::int32_t> choose_in_block(std::span<const float> scores, std::int32_t count);
 
-/// From scores to core tokens. scores: [Hk][L] as probe_scores gives them; shares: [Hk]. rule.sinks tokens are added
-/// (set it to 0 for a segment with a past). This is the definition every backend must reproduce exactly:
+/// BlockOrder::kTokens of one head: the first `sinks` and the last `window` tokens, and of the n others the
+/// floor(kept_share * n + 0.5) with the highest scores. Ascending; ties to the lower position. NaN counts as 0.
+std::vector<std::int32_t> choose_tokens(std::span<const float> scores, double kept_share, std::int32_t sinks,
+                                        std::int32_t window);
+
+/// From scores to core tokens. scores: [Hk][L] as probe_scores gives them; shares: [Hk]; windows: [Hk] or empty.
+/// rule.sinks tokens are added (set it to 0 for a segment with a past). This is the definition every backend must
+/// reproduce exactly:
 ///   M and sum s^2 are summed in double in position order, s taken as the given float; C = sum s^2 / (M * M);
 ///   mass dispersion compares M / C, Simpson compares C, both in double.
 /// No step depends on fused multiply-adds: s * s of a float is exact in double, and every other product is divided by.
 KeptSet kept_from_scores(std::span<const float> scores, std::span<const BlockShares> shares, const SelectionRule& rule,
-                         std::int64_t num_tokens);
+                         std::int64_t num_tokens, std::span<const std::int32_t> windows = {});
 
 // ---- Thinning and certificate
 // ------------------------------------------------------------------------------------------

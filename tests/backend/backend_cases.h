@@ -81,15 +81,24 @@ enum class Shares {
   kRagged,       // heads in turn full, window, log-Gaussian, a tenth of the blocks whole
 };
 
-/// inputs.queries is min(L, rule.probe_queries).
+enum class Windows {
+  kNone,    // no array
+  kRagged,  // heads in turn a tenth of the segment, 0, all of it, more than that
+};
+
+/// inputs.queries is min(L, rule.probe_queries), unless probes follow.
 struct SelectCase {
   Case inputs;
   SelectionRule rule = {};
   Shares shares = Shares::kLogGaussian;
+  Windows windows = Windows::kNone;  // with BlockOrder::kTokens
+  bool probes_follow = false;
   std::string name() const;
 };
 inline std::ostream& operator<<(std::ostream& out, const SelectCase& c) { return out << c.name(); }
 std::vector<SelectCase> select_cases();
+/// Empty or [Hk].
+std::vector<std::int32_t> make_windows(const SelectCase& c);
 
 /// gtest parameter names must be unique: the case's place in its table and its name.
 template <class C>

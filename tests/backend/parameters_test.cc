@@ -236,7 +236,7 @@ TEST(Select, BadParameters) {
   expect_bad("rule.sinks is -1", [](SelectParams& p) { p.rule.sinks = -1; });
   expect_bad("rule.probe_queries is 0", [](SelectParams& p) { p.rule.probe_queries = 0; });
   expect_bad("rule.pool_width is 2", [](SelectParams& p) { p.rule.pool_width = 2; });
-  expect_bad("rule.order is 2", [](SelectParams& p) { p.rule.order = static_cast<BlockOrder>(2); });
+  expect_bad("rule.order is 3", [](SelectParams& p) { p.rule.order = static_cast<BlockOrder>(3); });
   expect_bad("min(L, rule.probe_queries)", [](SelectParams& p) { p.rule.probe_queries = 6; });
   expect_bad("shares has 1", [](SelectParams& p) { p.shares = p.shares.first(1); });
   expect_bad("shares[0] has 6", [](SelectParams& p) { p.rule.block_size = 32; });
@@ -249,6 +249,29 @@ TEST(Select, BadParameters) {
   expect_bad_shares("shares[1][0] is -0.5", {-0.5, 0.5, 0.5, 0.5, 0, 0});
   expect_bad_shares("shares[1][5] is nan", {0, 0, 0, 0, 0, std::numeric_limits<double>::quiet_NaN()});
   expect_bad_shares("shares[1] has 0", {});
+}
+
+TEST(Select, BadWindowsAndProbesThatFollow) {
+  Case c = kCase;
+  c.queries = 5;
+  const Problem problem(c);
+  const std::vector<BlockShares> shares = make_shares(Shares::kLogGaussian, 16, 2);
+  std::vector<std::int32_t> windows = {0, 7};
+  const auto expect_bad = [&](const std::string& named, const std::function<void(SelectParams&)>& spoil) {
+    SelectParams params = problem.select(shares, {.block_size = 16, .probe_queries = 5, .order = BlockOrder::kTokens});
+    params.windows = windows;
+    spoil(params);
+    expect_refusal([&](const Backend& backend) { backend.select(params); }, named);
+  };
+  expect_bad("windows has 2", [](SelectParams& p) { p.rule.order = BlockOrder::kSimpson; });
+  expect_bad("windows has 1", [](SelectParams& p) { p.windows = p.windows.first(1); });
+  expect_bad("q.num_tokens is 4", [](SelectParams& p) { p.q.num_tokens = 4; });
+  expect_bad("q.num_tokens is 0", [](SelectParams& p) {
+    p.probes_follow = true;
+    p.q.num_tokens = 0;
+  });
+  windows[1] = -1;
+  expect_bad("windows[1] is -1", [](SelectParams&) {});
 }
 
 TEST(Certify, BadParameters) {

@@ -122,7 +122,8 @@ void Problem::fill_queries() {
   const std::int32_t group = case_.num_heads / case_.num_kv_heads;
   for (std::int64_t r = 0; r < q_.num_tokens(); ++r) {
     for (std::int32_t head = 0; head < case_.num_heads; ++head) {
-      const std::int64_t liked = random_.below(case_.tokens - q_.num_tokens() + r + 1);
+      // A key up to its own; queries may be more than tokens where they follow the segment.
+      const std::int64_t liked = random_.below(std::max<std::int64_t>(1, case_.tokens - q_.num_tokens() + r + 1));
       for (std::int32_t i = 0; i < case_.head_dim; ++i) {
         double value = random_.normal();
         if (case_.values == Values::kPeaked) value = 0.5 * value + 2 * k_.at(liked, head / group, i);
@@ -197,6 +198,15 @@ void Problem::let_the_past_win() {
   set_all(k_, 0.1);
   cache_->clear();
   cache_->store(kLayer, past.view(), past.view());
+}
+
+void Problem::hide_keys_from(std::int64_t token) {
+  for (std::int64_t t = 0; t < k_.num_tokens(); ++t) {
+    for (std::int32_t head = 0; head < k_.num_heads(); ++head) k_.set(t, head, 0, t < token ? 0 : -128);
+  }
+  for (std::int64_t t = 0; t < q_.num_tokens(); ++t) {
+    for (std::int32_t head = 0; head < q_.num_heads(); ++head) q_.set(t, head, 0, 8);
+  }
 }
 
 void Problem::spoil_key(std::int64_t token) { k_.set(token, 0, 0, NAN); }

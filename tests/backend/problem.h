@@ -44,6 +44,8 @@ class Problem {
   void thin_head(std::int32_t kv_head, std::initializer_list<std::int32_t> keep);
   /// Makes the past one key that every query scores 24.5 sqrt(head_dim) higher than any of the segment.
   void let_the_past_win();
+  /// Keys from a token on score 1024 / sqrt(head_dim) below what they did: no query gives them anything.
+  void hide_keys_from(std::int64_t token);
   void spoil_key(std::int64_t token);                     // makes it NaN
   void overwrite_from(std::int64_t token, double value);  // queries, keys and values from a token on
 

@@ -23,7 +23,7 @@ class Table {
     c.inputs.group = group;
     c.inputs.seed = 1000 + cases_.size();
     c.inputs.dtype = kDTypes[cases_.size() % 3];
-    c.inputs.queries = std::min<std::int64_t>(c.inputs.tokens, c.rule.probe_queries);
+    if (!c.probes_follow) c.inputs.queries = std::min<std::int64_t>(c.inputs.tokens, c.rule.probe_queries);
     cases_.push_back(std::move(c));
   }
   std::vector<SelectCase> take() { return std::move(cases_); }
@@ -92,10 +92,97 @@ void add_inputs(Table& table) {
   }
 }
 
+void add_token_order(Table& table) {
+  constexpr SelectionRule kRule{.order = BlockOrder::kTokens};
+  for (const std::int64_t length : {0, 1, 2, 5, 63, 64, 65, 257, 2007}) {
+    table.add(
+        "tokens",
+        {.inputs = {.tokens = length, .num_heads = 8, .num_kv_heads = 4}, .rule = kRule, .windows = Windows::kRagged});
+  }
+  for (const Windows windows : {Windows::kNone, Windows::kRagged}) {
+    for (const Shares shares : {Shares::kFull, Shares::kWindow, Shares::kRagged}) {
+      table.add("tokens", {.inputs = {.tokens = 1030, .num_heads = 4, .num_kv_heads = 4},
+                           .rule = {.block_size = 16, .order = BlockOrder::kTokens},
+                           .shares = shares,
+                           .windows = windows});
+    }
+    for (const Values values : {Values::kPeaked, Values::kHuge, Values::kEqual, Values::kDominating}) {
+      table.add("tokens", {.inputs = {.tokens = 333, .values = values}, .rule = kRule, .windows = windows});
+    }
+    for (const std::int32_t sinks : {0, 1, 64, 500, kLargest}) {
+      table.add("tokens", {.inputs = {.tokens = 200, .num_heads = 3, .num_kv_heads = 3},
+                           .rule = {.sinks = sinks, .order = BlockOrder::kTokens},
+                           .windows = windows});
+    }
+    for (const PastKind past : {PastKind::kUnused, PastKind::kThinned, PastKind::kEmptyHeads}) {
+      table.add("tokens", {.inputs = {.tokens = 140,
+                                      .past = past,
+                                      .past_tokens = past == PastKind::kUnused ? 0 : 150,
+                                      .num_heads = 4,
+                                      .num_kv_heads = 2},
+                           .rule = kRule,
+                           .windows = windows});
+    }
+  }
+  // More than one pass of a GPU's block over the scores, and positions of two digits that decide between equal ones.
+  for (const Values values : {Values::kNormal, Values::kEqual}) {
+    table.add("tokens", {.inputs = {.tokens = 20011, .values = values}, .rule = kRule});
+  }
+}
+
+void add_probes_that_follow(Table& table) {
+  for (const std::int64_t probes : {1, 5, 32, 90, 300}) {  // at the end more than tokens
+    for (const std::int64_t length : {1, 64, 201}) {
+      table.add("follow", {.inputs = {.tokens = length, .queries = probes}, .probes_follow = true});
+    }
+  }
+  for (const BlockOrder order : {BlockOrder::kMassDispersion, BlockOrder::kSimpson, BlockOrder::kTokens}) {
+    for (const Values values : {Values::kPeaked, Values::kHuge, Values::kEqual, Values::kDominating}) {
+      table.add("follow", {.inputs = {.tokens = 333, .queries = 40, .values = values},
+                           .rule = {.block_size = 32, .order = order},
+                           .probes_follow = true});
+    }
+    table.add("follow", {.inputs = {.tokens = 1200, .queries = 90, .num_heads = 28, .num_kv_heads = 4},
+                         .rule = {.order = order},
+                         .shares = Shares::kRagged,
+                         .probes_follow = true});
+  }
+  for (const std::int32_t head_dim : {96, 128, 256}) {
+    table.add("follow", {.inputs = {.tokens = 150, .queries = 170, .head_dim = head_dim}, .probes_follow = true});
+  }
+  for (const Memory memory : {Memory::kHeadMajor, Memory::kPadded}) {
+    table.add("follow", {.inputs = {.tokens = 140, .queries = 20, .num_heads = 6, .num_kv_heads = 3, .memory = memory},
+                         .probes_follow = true});
+  }
+  for (const PastKind past :
+       {PastKind::kUnused, PastKind::kDense, PastKind::kThinned, PastKind::kFork, PastKind::kEmptyHeads}) {
+    table.add("follow", {.inputs = {.tokens = 20,
+                                    .queries = 50,
+                                    .past = past,
+                                    .past_tokens = past == PastKind::kUnused ? 0 : 150,
+                                    .num_heads = 4,
+                                    .num_kv_heads = 2},
+                         .rule = {.order = BlockOrder::kTokens},
+                         .windows = Windows::kRagged,
+                         .probes_follow = true});
+  }
+}
+
 }  // namespace
 
 std::string SelectCase::name() const {
-  return text(inputs.name(), "_", name_of(shares), "_b", rule.block_size, "_p", rule.pool_width, "_s", rule.sinks);
+  return text(inputs.name(), "_", name_of(shares), "_b", rule.block_size, "_p", rule.pool_width, "_s", rule.sinks,
+              windows == Windows::kRagged ? "_windows" : "");
+}
+
+std::vector<std::int32_t> make_windows(const SelectCase& c) {
+  const auto tokens = static_cast<std::int32_t>(c.inputs.tokens);
+  const std::int32_t in_turn[] = {tokens / 10, 0, tokens, kLargest};
+  std::vector<std::int32_t> windows;
+  for (std::int32_t head = 0; c.windows == Windows::kRagged && head < c.inputs.num_kv_heads; ++head) {
+    windows.push_back(in_turn[head % 4]);
+  }
+  return windows;
 }
 
 std::vector<SelectCase> select_cases() {
@@ -103,6 +190,8 @@ std::vector<SelectCase> select_cases() {
   add_shapes(table);
   add_rules(table);
   add_inputs(table);
+  add_token_order(table);
+  add_probes_that_follow(table);
   return table.take();
 }
 

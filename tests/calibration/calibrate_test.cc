@@ -6,7 +6,6 @@
 #include <algorithm>
 
 #include "core/file.h"
-#include "core/sha256.h"
 #include "runtime/engine/session.h"
 #include "tca/error.h"
 
@@ -42,7 +41,6 @@ class Calibrate : public testing::Test {
     options.paper_rule.window = 64;
     options.rows = 48;
     options.budgets = {0.3, 0.1};
-    options.text_sha256 = sha256_hex("text");
     options.seed = 4;
     return options;
   }
@@ -77,7 +75,6 @@ TEST_F(Calibrate, TheProfileHoldsEveryObjectiveAndBudget) {
   EXPECT_EQ(profile.model, model()->fingerprint());
   EXPECT_EQ(profile.calibration_tokens, 2400);
   EXPECT_EQ(profile.seed, 4u);
-  EXPECT_EQ(profile.text_sha256, sha256_hex("text"));
   EXPECT_EQ(Profile::parse(profile.to_json(), "written").to_json(), profile.to_json());
   EXPECT_TRUE(std::is_sorted(steps.begin(), steps.end()));
   ASSERT_FALSE(steps.empty());

@@ -57,6 +57,45 @@ TEST_F(CApi, ProbeAndSelectEqualCpp) {
   tca_kept_set_destroy(kept);
 }
 
+TEST_F(CApi, TokenOrderAndProbesThatFollowEqualCpp) {
+  tca_probe_params probe = {};
+  probe.q = c_q(kTokens);
+  probe.k = c_k();
+  probe.k.num_tokens = 50;  // fewer than probes
+  probe.pool_width = 7;
+  probe.probes_follow = 1;
+  std::vector<float> scores(kKvHeads * 50), cpp_scores(scores.size());
+  ASSERT_EQ(tca_probe_scores(backend_, &probe, scores.data()), TCA_OK) << tca_last_error();
+  cpp_backend_->probe_scores({.q = cpp(probe.q), .k = cpp(probe.k), .probes_follow = true}, cpp_scores);
+  EXPECT_EQ(scores, cpp_scores);
+
+  const std::int32_t windows[] = {30, 0};
+  tca_select_params params = select_params();
+  params.rule.order = TCA_TOKENS;
+  params.windows = windows;
+  params.probes_follow = 1;
+  tca_kept_set* kept = nullptr;
+  ASSERT_EQ(tca_select(backend_, &params, &kept), TCA_OK) << tca_last_error();
+  const std::vector<BlockShares> shares = {{{shares_.begin(), shares_.begin() + kNumShares}},
+                                           {{shares_.begin() + kNumShares, shares_.end()}}};
+  const KeptSet expected = cpp_backend_->select({.q = cpp(params.q),
+                                                 .k = cpp(params.k),
+                                                 .shares = shares,
+                                                 .rule = {.probe_queries = kProbes, .order = BlockOrder::kTokens},
+                                                 .probes_follow = true,
+                                                 .windows = windows});
+  for (std::int32_t h = 0; h < kKvHeads; ++h) {
+    const std::int32_t* positions = nullptr;
+    std::int64_t count = 0;
+    EXPECT_EQ(tca_kept_set_head(kept, h, &positions, &count), TCA_OK);
+    // Three quarters and an eighth of what is neither sink nor window.
+    EXPECT_EQ(count, h == 0 ? 4 + 30 + 125 : 4 + 25);
+    EXPECT_EQ(std::vector<std::int32_t>(positions, positions + count),
+              std::vector<std::int32_t>(expected.head(h).begin(), expected.head(h).end()));
+  }
+  tca_kept_set_destroy(kept);
+}
+
 TEST_F(CApi, AttentionEqualsCpp) {
   const KeptSet cpp_kept = cpp_select();
   tca_kept_set* kept = nullptr;

@@ -73,6 +73,7 @@ const std::map<std::string, std::string> kCounterparts = {
     {"kv_cache.h stream", "tca_kv_pool_get_info"},
     {"kv_cache.h used_bytes", "tca_kv_pool_get_info"},
     {"kv_cache.h ~KvPool", "tca_kv_pool_destroy"},
+    {"profile.h allocate", "- C knows profiles by their budgets"},
     {"profile.h attended", "tca_profile_shares"},
     {"profile.h describe", "tca_model_fingerprint_describe"},
     {"profile.h full", "tca_block_shares_full"},

@@ -192,8 +192,14 @@ TEST_F(CApi, BadValuesAreNamed) {
   select.num_shares = 1000000;
   expect_failure(tca_select(backend_, &select, &set), TCA_INVALID_ARGUMENT, "num_shares is 1000000");
   select = select_params();
-  select.rule.order = static_cast<tca_block_order>(2);
-  expect_failure(tca_select(backend_, &select, &set), TCA_INVALID_ARGUMENT, "rule.order is 2");
+  select.rule.order = static_cast<tca_block_order>(3);
+  expect_failure(tca_select(backend_, &select, &set), TCA_INVALID_ARGUMENT, "rule.order is 3");
+  select.rule.order = static_cast<tca_block_order>(-2);
+  expect_failure(tca_select(backend_, &select, &set), TCA_INVALID_ARGUMENT, "rule.order is -2");
+  const std::int32_t windows[] = {3, -1};
+  select.rule.order = TCA_TOKENS;
+  select.windows = windows;
+  expect_failure(tca_select(backend_, &select, &set), TCA_INVALID_ARGUMENT, "windows[1] is -1");
   select = select_params();
   select.q.dtype = static_cast<tca_dtype>(257);  // 1 when cut to a byte
   expect_failure(tca_select(backend_, &select, &set), TCA_INVALID_ARGUMENT, "q.dtype is 257");

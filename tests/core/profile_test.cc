@@ -136,6 +136,17 @@ TEST(Profile, TheFormatBeforeHasNoDefault) {
   expect_error(ErrorCategory::kBadFile, "default", [&] { Profile::parse(document.dump(), "p"); });
 }
 
+TEST(Profile, EveryOrderHasItsName) {
+  Profile profile = example();
+  for (const auto& [order, name] : {std::pair{BlockOrder::kMassDispersion, "\"mass_dispersion\""},
+                                    {BlockOrder::kSimpson, "\"simpson\""},
+                                    {BlockOrder::kTokens, "\"tokens\""}}) {
+    profile.rule.order = order;
+    EXPECT_NE(profile.to_json().find(name), std::string::npos) << name;
+    EXPECT_EQ(Profile::parse(profile.to_json(), "p").rule.order, order) << name;
+  }
+}
+
 TEST(Profile, SharesSurviveTheDecimalForm) {
   Profile profile = example();
   for (ProfileBudget& budget : profile.budgets) {

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <limits>
 #include <numeric>
 #include <random>
 
@@ -61,6 +62,18 @@ TEST(KeptTokens, SinksAreAddedOnce) {
   EXPECT_EQ(kept_tokens(scores, BlockShares::window(8), rule, 3), (std::vector<std::int32_t>{0, 1, 2}));
   EXPECT_EQ(kept_tokens(scores, BlockShares::window(8), rule, 500).size(), 20u);
   EXPECT_EQ(kept_tokens(scores, BlockShares::full(8), rule, 3).size(), 20u);
+}
+
+TEST(KeptTokens, HighestOfAllTokens) {
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  const std::vector<float> scores = {nan, 0.2f, 0.5f, 0.2f, 0, 0.2f, 0.7f, 0.2f};
+  EXPECT_EQ(highest_tokens(scores, 0.5, 0, 0), (std::vector<std::int32_t>{1, 2, 3, 6}));
+  EXPECT_EQ(highest_tokens(scores, 0.5, 1, 2), (std::vector<std::int32_t>{0, 1, 2, 3, 6, 7}));  // 3 of 5
+  EXPECT_EQ(highest_tokens(scores, 0.875, 0, 0).front(), 0);                                    // before its equal, 4
+  EXPECT_EQ(highest_tokens(scores, 0, 2, 1), (std::vector<std::int32_t>{0, 1, 7}));
+  EXPECT_EQ(highest_tokens(scores, 0, 5, 2147483647).size(), 8u);
+  EXPECT_EQ(highest_tokens(scores, 1, 0, 0).size(), 8u);
+  EXPECT_TRUE(highest_tokens({}, 1, 4, 4).empty());
 }
 
 }  // namespace

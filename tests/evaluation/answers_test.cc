@@ -38,5 +38,28 @@ TEST(Answers, AllOfSeveralValuesInAnyOrder) {
   EXPECT_FALSE(found("There are two.", "123, 456"));
 }
 
+TEST(Answers, AnyAcceptedSpellingOfANaturalFact) {
+  Fact fact{.kind = FactKind::kDate, .answer = "14 June 1943"};
+  fact.accepted = {"14 June 1943", "June 14 1943", "14th of June 1943"};
+  for (const char* right :
+       {"14 June 1943", "It was on June 14, 1943.", "on the 14th of  June,\n1943", "\"14 JUNE 1943\""})
+    EXPECT_TRUE(answer_found(right, fact)) << right;
+  for (const char* wrong : {"", "14 June", "June 1943", "114 June 1943", "14 June 19431", "14 July 1943"})
+    EXPECT_FALSE(answer_found(wrong, fact)) << wrong;
+  fact.accepted = {"842", "eight hundred and forty two"};
+  for (const char* right : {"842", "It cost $842.", "eight hundred and forty-two", "**842** people"})
+    EXPECT_TRUE(answer_found(right, fact)) << right;
+  for (const char* wrong : {"8420", "eight hundred", "1,842"}) EXPECT_FALSE(answer_found(wrong, fact)) << wrong;
+  fact.accepted = {"O'Neil"};
+  EXPECT_TRUE(answer_found("That is O'Neil's work.", fact));
+  fact.accepted = {"..."};
+  EXPECT_FALSE(answer_found("...", fact));
+}
+
+TEST(Answers, NaturalAnswersAreShort) {
+  EXPECT_EQ(max_answer_tokens({.kind = FactKind::kDate}, 5), kNaturalAnswerTokens);
+  EXPECT_EQ(max_answer_tokens({.kind = FactKind::kNumber}, 5), 5 + kSpareAnswerTokens);
+}
+
 }  // namespace
 }  // namespace tca::evaluation

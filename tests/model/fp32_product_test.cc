@@ -164,6 +164,32 @@ TEST_P(Fp32ProductTest, ARowsBitsDependOnNothingElse) {
   }
 }
 
+TEST_P(Fp32ProductTest, AWeightThatLiesTheOtherWayGivesTheSameBits) {
+  for (const DType weight_dtype : {DType::kF32, DType::kBF16}) {
+    for (const std::int64_t rows : {5, 100}) {
+      for (const std::int64_t columns : {1, 16, 75, 96}) {
+        const Case c{.rows = rows, .in = kWriteElements + 30, .columns = columns, .weight_dtype = weight_dtype};
+        Data data(c);
+        const std::int64_t stride = columns + 5;
+        std::vector<float> turned(static_cast<std::size_t>(c.in * stride));
+        for (std::int64_t i = 0; i < c.in; ++i) {
+          for (std::int64_t o = 0; o < columns; ++o) {
+            turned[static_cast<std::size_t>(i * stride + o)] = data.weight[o * c.in + i];
+          }
+        }
+        const Elements weight(turned, weight_dtype);
+        Scratch scratch;
+        multiply_block(data.params(c), nullptr, scratch);
+        const Elements expected = data.out;
+        kernels::MultiplyRows params = data.params(c);
+        params.weight = weight.data();
+        multiply_transposed_block(params, stride, scratch);
+        EXPECT_EQ(data.out.bytes, expected.bytes) << rows << " rows, " << columns << " columns";
+      }
+    }
+  }
+}
+
 /// By the definition in the header: slices of kSumElements, and kWriteElements of them at a time.
 float defined_sum(const Data& data, const Case& c, std::int64_t row, std::int64_t column) {
   float result = 0;

@@ -126,6 +126,30 @@ TEST(Linear, SeveralProductsAtOnceAreEachTheSame) {
   EXPECT_EQ(b.result.bytes, multiply(second, 1).bytes);
 }
 
+TEST(Linear, TransposedTakesAGradientBack) {
+  for (const std::int64_t rows : {1, 8, 300}) {
+    for (const DType weight_dtype : {DType::kF32, DType::kBF16}) {
+      // weight [70, 48] as it is stored, times gradients of 70: the gradient of x.
+      const Elements weight(random_floats(70 * 48, 2), weight_dtype), d_out(random_floats(rows * 70, 1), DType::kF32);
+      const Linear linear{.weight = weight.data(), .dtype = weight_dtype, .in = 48, .out = 70, .bias = {}},
+          back = transposed(linear);
+      std::vector<float> d_x(static_cast<std::size_t>(rows * 48));
+      ThreadPool pool(2);
+      MatrixProducts products;
+      const Product product{
+          .linear = &back, .x = d_out.data(), .x_dtype = DType::kF32, .out = d_x.data(), .out_dtype = DType::kF32};
+      products.run(rows, std::array{product}, pool);
+      for (std::int64_t r = 0; r < rows; ++r) {
+        for (std::int64_t i = 0; i < 48; ++i) {
+          double sum = 0;
+          for (std::int64_t o = 0; o < 70; ++o) sum += static_cast<double>(d_out[r * 70 + o]) * weight[o * 48 + i];
+          ASSERT_NEAR(d_x[static_cast<std::size_t>(r * 48 + i)], sum, 73 * 72 * kFloatRoundoff) << rows << " rows";
+        }
+      }
+    }
+  }
+}
+
 TEST(Linear, FewRowsThatShareXEachReadIt) {
   // x is brought into the weights' order once for both products, and anew for the next run with another x.
   const Case first{3, 96, 40, DType::kF32, DType::kBF16, DType::kF32, false, true},

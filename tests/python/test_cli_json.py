@@ -200,13 +200,15 @@ def test_inspect_session_saved_without_a_profile(tmp_path):
 
 
 def test_eval(profile):
-    result = tca_json("eval", "--ctx", "2048", "--documents", "1", "--facts", "3", "--methods", "full,tca:0.4", "--nll",
+    result = tca_json("eval", "--ctx", "2048", "--documents", "1", "--questions", "3", "--methods", "full,tca:0.4", "--nll",
                       "--profile", profile)
     fields = dict(TABLES["tca eval"])
-    del fields["methods[].kinds"]  # named after what was planted
+    for named_after_what_was_planted in ("methods[].kinds", "methods[].survival.kinds"):
+        del fields[named_after_what_was_planted]
     for method in result["methods"]:
         kinds = method.pop("kinds")
         assert kinds and all(set(score) == set(TABLES["object score"]) for score in kinds.values())
+        method["survival"].pop("kinds")
     check(result, fields)
     assert [method["method"] for method in result["methods"]] == ["full", "tca:0.4"]
     assert result["methods"][0]["total"]["questions"] == 3
@@ -214,7 +216,7 @@ def test_eval(profile):
 
 def test_tables_fit_100_columns():
     for arguments in (["bench", "--ctx", "300", "--attention", "full", "--decode", "2"],
-                      ["eval", "--ctx", "600", "--documents", "1", "--facts", "5", "--methods", "full"],
+                      ["eval", "--ctx", "600", "--documents", "1", "--questions", "5", "--methods", "full"],
                       ["inspect"]):
         done = tca(*arguments)
         assert done.returncode == 0 and done.stderr == b""
@@ -222,7 +224,7 @@ def test_tables_fit_100_columns():
 
 
 def test_demo(profile):
-    result = tca_json("demo", "--ctx", "2048", "--facts", "3", "--profile", profile)
+    result = tca_json("demo", "--ctx", "2048", "--questions", "3", "--profile", profile)
     check(result, TABLES["tca demo"])
     assert len(result["facts"]) == 3 and result["document_tokens"] == 2048
     right = sum(fact["full"]["right"] for fact in result["facts"])

@@ -52,8 +52,8 @@ def test_help_is_as_wide_as_the_terminal(columns):
 @pytest.mark.parametrize("columns", [60, 80, 200])
 def test_tables_are_as_wide_as_the_terminal(columns, tmp_path):
     for arguments in (["bench", "--ctx", "300", "--attention", "full,tca", "--decode", "2"],
-                      ["eval", "--ctx", "600", "--documents", "1", "--facts", "5", "--methods", "full,tca:0.2"],
-                      ["demo", "--ctx", "1200", "--facts", "2"], ["inspect", "lookback-28m"],
+                      ["eval", "--ctx", "600", "--documents", "1", "--questions", "5", "--methods", "full,tca:0.2"],
+                      ["demo", "--ctx", "1200", "--questions", "2"], ["inspect", "lookback-28m"],
                       ["inspect", MODEL / "profile.json"], ["inspect", deep_profile(tmp_path)]):
         text, code = on_terminal(arguments, columns=columns)
         assert code == 0, text
@@ -78,7 +78,7 @@ def test_many_layers_are_shown_in_ranges(tmp_path):
 
 @pytest.mark.parametrize("env", [{"TERM": "dumb"}, {"TERM": "xterm", "LC_ALL": "C"}], ids=["dumb", "C"])
 def test_plain_ascii(env):
-    for arguments in (["inspect"], ["demo", "--ctx", "1200", "--facts", "2"],
+    for arguments in (["inspect"], ["demo", "--ctx", "1200", "--questions", "2"],
                       ["run", "-p", novel(20000).encode("ascii", "ignore").decode(), "-n", "2", "--attention", "full"]):
         text, code = on_terminal(arguments, env=environment(**env))
         assert code == 0 and text.isascii(), [line for line in lines_of(text) if not line.isascii()]

@@ -41,7 +41,7 @@ USAGE = [
     ["bench", "--ctx", "0"],
     ["bench", "--ctx", "1024,x"],
     ["eval", "--documents", "0"],
-    ["demo", "--facts", "0"],
+    ["demo", "--questions", "0"],
 ]
 
 
@@ -95,7 +95,7 @@ def test_help_and_version():
     (["bench", "--decode", "200000"], ["--decode 200000", "131072"]),
     (["demo", "--ctx", "500000"], ["--ctx 500000", "131072"]),
     (["eval", "--ctx", "500000"], ["--ctx 500000", "131072"]),
-    (["eval", "--ctx", "256", "--facts", "20"], ["--ctx", "--facts"]),
+    (["eval", "--ctx", "256", "--questions", "20"], ["--ctx", "--questions"]),
     (["calibrate", "-t", "michael-armstrong.txt", "-o", "/tmp/tca-never-written.json", "--tokens", "500000"],
      ["--tokens 500000", "131072"]),
 ], ids=lambda value: " ".join(value)[:60])
@@ -284,9 +284,9 @@ def short_model(tmp_path_factory):
 
 
 @pytest.mark.parametrize("arguments, note", [
-    (["eval", "--documents", "1", "--facts", "1", "--methods", "full"], "--ctx is 1,340 instead of 32,768"),
+    (["eval", "--documents", "1", "--questions", "1", "--methods", "full"], "--ctx is 1,340 instead of 32,768"),
     (["bench", "--attention", "full", "--decode", "10"], "--ctx is 1,490 instead of 8,192"),
-    (["demo", "--facts", "1"], "--ctx is 1,340 instead of 32,768"),
+    (["demo", "--questions", "1"], "--ctx is 1,340 instead of 32,768"),
     (["calibrate", "-t", "michael-armstrong.txt", "-o", "OUTPUT", "--no-facts", "--sequences", "1", "--budgets", "0.2"],
      "--tokens is 1,500 instead of 16,384")], ids=lambda value: value[0] if isinstance(value, list) else "")
 def test_default_lengths_end_where_the_model_does(arguments, note, short_model, tmp_path):
@@ -298,7 +298,7 @@ def test_default_lengths_end_where_the_model_does(arguments, note, short_model, 
 
 
 def test_lengths_that_leave_no_room_are_cut_with_a_line(short_model):
-    done = tca("eval", "-m", short_model, "--ctx", "1500", "--documents", "1", "--facts", "1", "--methods", "full")
+    done = tca("eval", "-m", short_model, "--ctx", "1500", "--documents", "1", "--questions", "1", "--methods", "full")
     assert done.returncode == 0 and b"--ctx is 1,340 instead of 1,500" in done.stderr
 
 

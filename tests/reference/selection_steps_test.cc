@@ -50,6 +50,20 @@ TEST(ProbeMass, ThePastTakesItsShare) {
   EXPECT_NEAR(normalised[1], 9.0 / 31, kTiny);
 }
 
+TEST(ProbeMass, ProbesThatFollowSeeEverything) {
+  // Both probes: (1,2,3,4)/10 and (4,3,2,1)/10, a half of each key together.
+  const HeadTokens tokens = keys_with_weights({{1, 4}, {2, 3}, {3, 2}, {4, 1}});
+  for (const double mass : probe_mass(two_probes(), tokens, 0, 1, 4, 1.0, true)) EXPECT_NEAR(mass, 0.25, kTiny);
+  // With two keys of the past the segment's other two get what they got before.
+  const std::vector<double> rest = probe_mass(two_probes(), tokens, 0, 1, 2, 1.0, true);
+  ASSERT_EQ(rest.size(), 2u);
+  EXPECT_NEAR(rest[0], 0.25, kTiny);
+  EXPECT_NEAR(rest[1], 0.25, kTiny);
+  // Two probes of a segment of one token.
+  const std::vector<double> one = probe_mass(two_probes(), keys_with_weights({{1, 4}}), 0, 1, 1, 1.0, true);
+  EXPECT_NEAR(one.at(0), 1, kTiny);
+}
+
 TEST(ProbeMass, EachGroupOfQueryHeadsHasItsOwnKvHead) {
   // Two KV heads, one query head each: head 1 alone sees (4,3,2)/9 and (4,3,2,1)/10.
   const HeadTokens tokens = keys_with_weights({{1, 4}, {2, 3}, {3, 2}, {4, 1}});
@@ -193,6 +207,46 @@ TEST(KeptFromScores, NoTokensNoPositions) {
   const KeptSet kept = kept_from_scores({}, std::vector{BlockShares{{0, 0, 0, 0, 1}}}, {.block_size = 8}, 0);
   EXPECT_EQ(kept.offsets(), (std::vector<std::int64_t>{0, 0}));
   EXPECT_TRUE(kept.positions().empty());
+}
+
+TEST(ChooseTokens, HighestScoresOfTheWholeSegment) {
+  const std::vector<float> scores = {0.1f, 0.3f, 0.3f, 0.2f, 0.3f, 0.1f, 0.4f, 0.2f};
+  EXPECT_TRUE(choose_tokens(scores, 0, 0, 0).empty());
+  // A quarter of 8 is 2; the second is the first of three equals.
+  EXPECT_EQ(choose_tokens(scores, 0.25, 0, 0), (std::vector<std::int32_t>{1, 6}));
+  // floor(0.31 * 8 + 0.5) = 2, floor(0.3125 * 8 + 0.5) = 3: halves are rounded up.
+  EXPECT_EQ(choose_tokens(scores, 0.31, 0, 0).size(), 2u);
+  EXPECT_EQ(choose_tokens(scores, 0.3125, 0, 0), (std::vector<std::int32_t>{1, 2, 6}));
+  EXPECT_EQ(choose_tokens(scores, 1, 0, 0), (std::vector<std::int32_t>{0, 1, 2, 3, 4, 5, 6, 7}));
+  EXPECT_EQ(choose_tokens(scores, 1.000001, 0, 0).size(), 8u);
+  EXPECT_EQ(choose_tokens(std::vector<float>{kNaN, 0, 0.5f, kNaN}, 0.5, 0, 0), (std::vector<std::int32_t>{0, 2}));
+  EXPECT_TRUE(choose_tokens({}, 1, 3, 3).empty());
+}
+
+TEST(ChooseTokens, SinksAndWindowStayAndDoNotCompete) {
+  const std::vector<float> scores = {0.9f, 0.1f, 0.2f, 0.1f, 0.3f, 0.1f, 0.8f, 0.7f};
+  // Two sinks, a window of two: half of the four others.
+  EXPECT_EQ(choose_tokens(scores, 0.5, 2, 2), (std::vector<std::int32_t>{0, 1, 2, 4, 6, 7}));
+  EXPECT_EQ(choose_tokens(scores, 0, 2, 1), (std::vector<std::int32_t>{0, 1, 7}));
+  EXPECT_EQ(choose_tokens(scores, 0, 0, 8).size(), 8u);
+  EXPECT_EQ(choose_tokens(scores, 0, 5, 5).size(), 8u);  // they overlap
+  EXPECT_EQ(choose_tokens(scores, 0.5, 100, 0).size(), 8u);
+}
+
+TEST(KeptFromScores, TokensByHeadWithWindows) {
+  // Head 0: half of 16 tokens, the first eight of nine equal ones. Head 1: sinks and window alone.
+  std::vector<float> scores = kScores;
+  scores.insert(scores.end(), kScores.begin(), kScores.end());
+  const std::vector<BlockShares> shares = {{{0.5, 0, 0, 0, 0.5}}, {{1, 0, 0, 0, 0}}};
+  const SelectionRule rule{.block_size = 8, .sinks = 2, .order = BlockOrder::kTokens};
+  const std::vector<std::int32_t> windows = {2, 3};
+  KeptSet kept = kept_from_scores(scores, shares, rule, 20, windows);
+  EXPECT_EQ(kept.offsets(), (std::vector<std::int64_t>{0, 12, 17}));
+  EXPECT_EQ(kept.positions(),
+            (std::vector<std::int32_t>{0, 1, 8, 9, 10, 11, 12, 13, 14, 15, 18, 19, 0, 1, 17, 18, 19}));
+  kept = kept_from_scores(scores, shares, rule, 20);
+  // Half of 18: the nine of 0.1.
+  EXPECT_EQ(kept.positions(), (std::vector<std::int32_t>{0, 1, 8, 9, 10, 11, 12, 13, 14, 15, 17, 0, 1}));
 }
 
 TEST(TailScores, ProbabilityAveragedOverQueriesAndHeads) {

@@ -11,6 +11,7 @@
 #include "cuda/backend/sparsity.h"
 #include "cuda/backend/staging.h"
 #include "cuda/smxx/select/choose.h"
+#include "cuda/smxx/select/choose_tokens.h"
 #include "cuda/smxx/select/probe.h"
 
 namespace tca::cuda {
@@ -32,7 +33,8 @@ const float* probe_mass(Staging& staging, const ProbeParams& params) {
                  .scale = resolve_scale(params.scale, k.head_dim),
                  .partial = nullptr,
                  .lse = staging.allocate_array<float>(std::int64_t{k.num_heads} * rows),
-                 .raw = staging.allocate_array<float>(k.num_heads * k.num_tokens)};
+                 .raw = staging.allocate_array<float>(k.num_heads * k.num_tokens),
+                 .probes_follow = params.probes_follow};
   args.partial = staging.allocate_array<float>(probe_partial_floats(args));
   check(k.dtype == DType::kBF16 ? probe<__nv_bfloat16>(args, staging.stream()) : probe<__half>(args, staging.stream()),
         "scoring keys");
@@ -84,6 +86,56 @@ void set_bounds(DeviceKept& kept, std::span<const std::int32_t> levels, const Se
   }
 }
 
+/// Steps 2 to 4 by blocks.
+void choose_by_blocks(Staging& staging, ChooseArgs args, const SelectParams& params, DeviceKept& kept) {
+  const std::int64_t heads = args.num_kv_heads;
+  const std::int64_t blocks = (params.k.num_tokens + params.rule.block_size - 1) / params.rule.block_size;
+  const std::vector<std::int32_t> levels = rank_levels(params.shares, blocks);
+  set_bounds(kept, levels, params, blocks);
+  args.levels = staging.upload(levels);
+  args.block_size = params.rule.block_size;
+  args.num_levels = std::bit_width(static_cast<unsigned>(params.rule.block_size));
+  args.simpson = params.rule.order == BlockOrder::kSimpson;
+  args.keys = staging.allocate_array<double>(2 * heads * blocks);
+  args.blocks = staging.allocate_array<std::int32_t>(2 * heads * blocks);
+  args.block_keeps = staging.allocate_array<std::int32_t>(heads * blocks);
+  args.segments = staging.allocate_array<std::int32_t>(heads + 1);
+  args.sort_workspace_bytes = choose_sort_workspace_bytes(args.num_kv_heads, static_cast<std::int32_t>(blocks));
+  args.sort_workspace = staging.allocate(args.sort_workspace_bytes);
+  args.bits = kept.mutable_bits();
+  args.prefix = kept.mutable_prefix();
+  args.order = kept.mutable_order();
+  check(choose(args, false, staging.stream()), "choosing tokens");
+}
+
+/// BlockOrder::kTokens.
+void choose_by_tokens(Staging& staging, const ChooseArgs& scored, const SelectParams& params, DeviceKept& kept) {
+  const std::int64_t tokens = params.k.num_tokens;
+  std::vector<std::int32_t> ends, counts;
+  for (std::size_t h = 0; h < params.shares.size(); ++h) {
+    const std::int64_t window = params.windows.empty() ? 0 : params.windows[h];
+    const std::int64_t end = std::max(kept.sinks, tokens - window), others = end - kept.sinks;
+    const auto size = static_cast<double>(others);
+    ends.push_back(static_cast<std::int32_t>(end));
+    counts.push_back(static_cast<std::int32_t>(std::min(size, std::floor(params.shares[h].kept_share() * size + 0.5))));
+    kept.most.push_back(tokens - others + counts.back());
+    kept.everything.push_back(counts.back() == others);
+  }
+  check(choose(scored, true, staging.stream()), "scoring keys");
+  check(choose_tokens({.scores = scored.scores,
+                       .ends = staging.upload(ends),
+                       .counts = staging.upload(counts),
+                       .num_kv_heads = scored.num_kv_heads,
+                       .num_tokens = scored.num_tokens,
+                       .sinks = scored.sinks,
+                       .last = staging.allocate_array<std::int32_t>(2 * std::int64_t{scored.num_kv_heads}),
+                       .bits = kept.mutable_bits(),
+                       .prefix = kept.mutable_prefix(),
+                       .order = kept.mutable_order()},
+                      staging.stream()),
+        "choosing tokens");
+}
+
 }  // namespace
 
 void probe_scores(Device& device, const ProbeParams& params, std::span<float> out) {
@@ -100,30 +152,21 @@ KeptSet select(Device& device, const SelectParams& params) {
   const std::int64_t heads = params.k.num_heads, tokens = params.k.num_tokens;
   if (tokens == 0) return {0, std::vector<std::int64_t>(static_cast<std::size_t>(heads) + 1), {}};
   Staging staging(device);
-  const ProbeParams probe{
-      .q = params.q, .k = params.k, .past = params.past, .pool_width = params.rule.pool_width, .scale = params.scale};
+  const ProbeParams probe{.q = params.q,
+                          .k = params.k,
+                          .past = params.past,
+                          .pool_width = params.rule.pool_width,
+                          .scale = params.scale,
+                          .probes_follow = params.probes_follow};
   ChooseArgs args = scoring(staging, probe, probe_mass(staging, probe));
-  const std::int64_t blocks = (tokens + params.rule.block_size - 1) / params.rule.block_size;
-  const std::vector<std::int32_t> levels = rank_levels(params.shares, blocks);
-  args.levels = staging.upload(levels);
-  args.block_size = params.rule.block_size;
-  args.num_levels = std::bit_width(static_cast<unsigned>(params.rule.block_size));
   args.sinks = past_tokens(params.past) > 0 ? 0 : params.rule.sinks;
-  args.simpson = params.rule.order == BlockOrder::kSimpson;
-  args.keys = staging.allocate_array<double>(2 * heads * blocks);
-  args.blocks = staging.allocate_array<std::int32_t>(2 * heads * blocks);
-  args.block_keeps = staging.allocate_array<std::int32_t>(heads * blocks);
-  args.segments = staging.allocate_array<std::int32_t>(heads + 1);
-  args.sort_workspace_bytes =
-      choose_sort_workspace_bytes(static_cast<std::int32_t>(heads), static_cast<std::int32_t>(blocks));
-  args.sort_workspace = staging.allocate(args.sort_workspace_bytes);
   const auto kept = std::make_shared<DeviceKept>(device, params.k.num_heads, tokens);
   kept->sinks = std::min<std::int64_t>(args.sinks, tokens);
-  set_bounds(*kept, levels, params, blocks);
-  args.bits = kept->mutable_bits();
-  args.prefix = kept->mutable_prefix();
-  args.order = kept->mutable_order();
-  check(choose(args, false, staging.stream()), "choosing tokens");
+  if (params.rule.order == BlockOrder::kTokens) {
+    choose_by_tokens(staging, args, params, *kept);
+  } else {
+    choose_by_blocks(staging, args, params, *kept);
+  }
   kept->send_to_host();
   staging.finish();
   return KeptSetAccess::make(tokens, params.k.num_heads, kept);

@@ -78,34 +78,42 @@ SegmentAttention::Choice SegmentAttention::choose(std::int32_t layer, const Tens
   if (!read_.plan.sparse) return {};
   const Stopwatch watch(stats_.select_seconds);
   const auto at = static_cast<std::size_t>(layer);
-  std::vector<BlockShares>& keep = read_.state.keep[at];
-  std::vector<BlockShares>& attend = read_.state.attend[at];
-  const bool same = keep == attend;
-  Choice choice;
-  choice.keep = select(layer, q, k, v, keep, same);
+  HeadShares& shares = read_.state.shares;
+  Choice choice{.keep = {}, .attend = {}, .attends_all = read_.selection.attends_all()};
+  const bool same = !choice.attends_all && shares.windows.empty() && shares.keep[at] == shares.attend[at];
+  const std::span<const std::int32_t> windows =
+      shares.windows.empty() ? std::span<const std::int32_t>() : std::span<const std::int32_t>(shares.windows[at]);
+  choice.keep = select(layer, q, k, v,
+                       {.shares = shares.keep[at],
+                        .windows = windows,
+                        .by_bank = read_.bank != nullptr,
+                        .record = same || choice.attends_all});
   if (same) {
-    attend = keep;
-  } else {
-    choice.attend = select(layer, q, k, v, attend, true);
+    shares.attend[at] = shares.keep[at];
+  } else if (!choice.attends_all) {
+    choice.attend =
+        select(layer, q, k, v, {.shares = shares.attend[at], .windows = {}, .by_bank = false, .record = true});
   }
   return choice;
 }
 
-/// record: the certificate is about these tokens, those that attention computes over.
 KeptSet SegmentAttention::select(std::int32_t layer, const TensorView& q, const TensorView& k, const TensorView& v,
-                                 std::vector<BlockShares>& shares, bool record) {
-  const std::int64_t probes = std::min<std::int64_t>(read_.rule.probe_queries, k.num_tokens);
+                                 const Request& request) {
+  const std::int64_t probes = std::min<std::int64_t>(rule().probe_queries, k.num_tokens);
   for (;;) {
-    KeptSet kept = read_.backend.select({.q = q.tokens(q.num_tokens - probes, probes),
-                                         .k = k,
-                                         .past = past(layer),
-                                         .shares = shares,
-                                         .rule = read_.rule});
+    KeptSet kept = read_.backend.select(
+        {.q = request.by_bank ? read_.bank->queries(layer) : q.tokens(q.num_tokens - probes, probes),
+         .k = k,
+         .past = past(layer),
+         .shares = request.shares,
+         .rule = rule(),
+         .probes_follow = request.by_bank,
+         .windows = request.windows});
     read_.monitor.check();
-    if (!read_.options.tolerance && !(read_.options.certify && record)) return kept;
+    if (!read_.options.tolerance && !(read_.options.certify && request.record)) return kept;
     std::vector<HeadCertificate> heads = certify(layer, q, k, v, kept);
-    if (read_.options.tolerance && raise(layer, heads, shares)) continue;
-    if (record) record_certificate(layer, std::move(heads), kept);
+    if (read_.options.tolerance && raise(layer, heads, request.shares)) continue;
+    if (request.record) record_certificate(layer, std::move(heads), kept);
     return kept;
   }
 }
@@ -125,19 +133,18 @@ std::vector<HeadCertificate> SegmentAttention::certify(std::int32_t layer, const
                                 .v = v,
                                 .past = past(layer),
                                 .kept = &kept,
-                                .window = read_.rule.window,
-                                .sinks = read_.rule.sinks});
+                                .window = rule().window,
+                                .sinks = rule().sinks});
 }
 
 /// Gives heads that lose too much their next richer configuration. False when there is none left to give.
 bool SegmentAttention::raise(std::int32_t layer, const std::vector<HeadCertificate>& heads,
                              std::vector<BlockShares>& shares) {
-  raised_.resize(read_.state.keep.size(), std::vector<bool>(heads.size()));
+  raised_.resize(read_.state.shares.keep.size(), std::vector<bool>(heads.size()));
   bool changed = false;
   for (std::size_t h = 0; h < heads.size(); ++h) {
     if (heads[h].p95_delta <= *read_.options.tolerance) continue;
-    BlockShares richer =
-        read_.options.profile->richer(shares[h], layer, static_cast<std::int32_t>(h), read_.options.objective);
+    BlockShares richer = read_.selection.richer(shares[h], layer, static_cast<std::int32_t>(h));
     if (richer == shares[h]) continue;
     shares[h] = std::move(richer);
     raised_[static_cast<std::size_t>(layer)][h] = true;
@@ -148,7 +155,7 @@ bool SegmentAttention::raise(std::int32_t layer, const std::vector<HeadCertifica
 
 void SegmentAttention::record_certificate(std::int32_t layer, std::vector<HeadCertificate> heads, const KeptSet& kept) {
   if (!certificate_) certificate_.emplace();
-  const std::int64_t window = std::min<std::int64_t>(read_.rule.window, kept.num_tokens());
+  const std::int64_t window = std::min<std::int64_t>(rule().window, kept.num_tokens());
   std::vector<double> shares;
   for (std::int32_t h = 0; h < kept.num_kv_heads(); ++h) {
     const auto head = kept.head(h);
@@ -173,8 +180,8 @@ void SegmentAttention::attend_prompt(std::int32_t layer, const MutableTensorView
                              .out = q,
                              .past = past(layer),
                              .kept = kept,
-                             .window = read_.rule.window,
-                             .sinks = read_.rule.sinks,
+                             .window = rule().window,
+                             .sinks = rule().sinks,
                              .lse = lse_,
                              .cancel = read_.monitor.cancel()};
   try {
@@ -198,19 +205,21 @@ void SegmentAttention::store(std::int32_t layer, const TensorView& k, const Tens
   if (choice.keep) {
     // The tail of before would lie in front of the new one, never to be offered again.
     thin(layer, true);
-    cache.store(layer, k, v, &*choice.keep, read_.rule.window);
+    cache.store(layer, k, v, &*choice.keep, stored_window());
     return;
   }
   cache.store(layer, k, v);
   if (read_.plan.thin) thin(layer, false);
 }
 
+std::int32_t SegmentAttention::stored_window() const { return read_.state.shares.windows.empty() ? rule().window : 0; }
+
 void SegmentAttention::thin(std::int32_t layer, bool whole_tail) {
   const auto at = static_cast<std::size_t>(layer);
   const ThinParams params{.cache = &read_.state.cache,
                           .layer = layer,
-                          .shares = read_.state.keep[at],
-                          .rule = read_.rule,
+                          .shares = read_.state.shares.keep[at],
+                          .rule = rule(),
                           .probes = &read_.state.probes,
                           .whole_tail = whole_tail};
   thin_tails(read_.backend, std::span(&params, 1));
@@ -237,7 +246,7 @@ void SegmentAttention::add_density(std::int32_t layer, std::int64_t n, const Kep
   const auto rows = static_cast<double>(n);
   const double causal = 0.5 * rows * (rows + 1) + rows * static_cast<double>(cache.num_tokens(layer));
   for (std::int32_t h = 0; h < cache.shape().num_kv_heads; ++h) {
-    const double own = kept == nullptr ? 0.5 * rows * (rows + 1) : visible_pairs(n, kept->head(h), read_.rule.window);
+    const double own = kept == nullptr ? 0.5 * rows * (rows + 1) : visible_pairs(n, kept->head(h), rule().window);
     density_sum_ += (own + rows * static_cast<double>(cache.length(layer, h))) / causal;
     ++density_count_;
   }

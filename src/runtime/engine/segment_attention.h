@@ -8,7 +8,9 @@
 #include <vector>
 
 #include "core/memory.h"
+#include "runtime/engine/bank_probes.h"
 #include "runtime/engine/read_monitor.h"
+#include "runtime/engine/selection.h"
 #include "runtime/engine/session.h"
 #include "runtime/engine/session_state.h"
 #include "runtime/model/forward.h"
@@ -25,12 +27,13 @@ struct ReadPlan {
 struct ReadContext {
   const Backend& backend;
   const SessionOptions& options;
-  SelectionRule rule;
+  const Selection& selection;
   ReadPlan plan;
   SessionState& state;  // its rings have room for the read's queries
   Memory& memory;       // where the forward pass computes
   ReadMonitor& monitor;
   LayerObserver* observer = nullptr;
+  const BankProbes* bank = nullptr;  // what is stored is chosen by them; null: by the last queries
   std::int64_t attention_units = 0;  // of progress, a layer
 };
 
@@ -49,14 +52,28 @@ class SegmentAttention : public LayerAttention {
  private:
   struct Choice {
     std::optional<KeptSet> keep;    // what is stored; nothing: everything
-    std::optional<KeptSet> attend;  // what is computed over; nothing: the same
-    const KeptSet* attended() const { return attend ? &*attend : keep ? &*keep : nullptr; }
+    std::optional<KeptSet> attend;  // what is computed over; nothing: the same, or everything
+    bool attends_all = false;
+    const KeptSet* attended() const {
+      if (attends_all) return nullptr;
+      return attend ? &*attend : keep ? &*keep : nullptr;
+    }
   };
 
   void wait_for(const TensorView& q) const;
   Choice choose(std::int32_t layer, const TensorView& q, const TensorView& k, const TensorView& v);
+  /// What one selection is made from, and whether the certificate is about it.
+  struct Request {
+    std::vector<BlockShares>& shares;
+    std::span<const std::int32_t> windows;
+    bool by_bank = false;
+    bool record = false;
+  };
   KeptSet select(std::int32_t layer, const TensorView& q, const TensorView& k, const TensorView& v,
-                 std::vector<BlockShares>& shares, bool record);
+                 const Request& request);
+  /// How many of a segment's last tokens store() adds to those that were chosen.
+  std::int32_t stored_window() const;
+  const SelectionRule& rule() const { return read_.selection.rule(); }
   std::vector<HeadCertificate> certify(std::int32_t layer, const TensorView& q, const TensorView& k,
                                        const TensorView& v, const KeptSet& kept) const;
   bool raise(std::int32_t layer, const std::vector<HeadCertificate>& heads, std::vector<BlockShares>& shares);

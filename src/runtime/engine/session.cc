@@ -38,6 +38,8 @@ SessionOptions checked(SessionOptions options, const Model& model, const Backend
                  "attention is tca, which needs a profile of the model; make one with tca calibrate");
   check_argument(std::isfinite(options.keep) && options.keep > 0 && options.keep <= 1, "keep is ", options.keep,
                  "; expected a share in (0, 1]");
+  check_argument(!options.attend || (std::isfinite(*options.attend) && *options.attend > 0 && *options.attend <= 1),
+                 "attend is ", options.attend.value_or(0), "; expected a share in (0, 1]");
   check_argument(options.max_context >= 0 && options.max_context <= config.max_position, "max_context is ",
                  options.max_context, ", but the model has positions for ", config.max_position, " tokens");
   check_argument(!options.tolerance || (std::isfinite(*options.tolerance) && *options.tolerance >= 0), "tolerance is ",
@@ -53,25 +55,8 @@ std::shared_ptr<const Model> not_null(std::shared_ptr<const Model> model) {
   return model;
 }
 
-LayerShares shares_of(const ProfileBudget& budget, bool attended) {
-  LayerShares layers;
-  for (const std::vector<HeadProfile>& heads : budget.layers) {
-    std::vector<BlockShares>& shares = layers.emplace_back();
-    for (const HeadProfile& head : heads) shares.push_back(attended ? head.attended() : head.keep);
-  }
-  return layers;
-}
-
-double mean_share(const LayerShares& layers) {
-  double sum = 0, count = 0;
-  for (const std::vector<BlockShares>& heads : layers) {
-    for (const BlockShares& shares : heads) {
-      sum += shares.kept_share();
-      ++count;
-    }
-  }
-  return sum / count;
-}
+/// A head's share of what comes token by token, before anything was read at once.
+constexpr std::int64_t kAssumedTokens = 4096;
 
 }  // namespace
 
@@ -83,8 +68,9 @@ Session::Impl::Impl(std::shared_ptr<const Model> session_model, const Backend& s
       backend(&session_backend),
       pool(&session_pool),
       options(checked(std::move(session_options), *model, *backend)),
-      budget(options.profile == nullptr ? nullptr : &options.profile->pick(options.keep, options.objective)),
-      rule(budget == nullptr ? SelectionRule{} : options.profile->rule_of(*budget)),
+      selection(options.profile == nullptr
+                    ? Selection()
+                    : Selection(*options.profile, options.keep, options.attend, options.objective)),
       forward(create_forward(*model, session_pool, options.chunk_tokens, backend->stream())),
       state(initial_state()) {}
 
@@ -93,8 +79,7 @@ Session::Impl::Impl(const Impl& other)
       backend(other.backend),
       pool(other.pool),
       options(other.options),
-      budget(other.budget),
-      rule(other.rule),
+      selection(other.selection),
       forward(create_forward(*model, *pool, options.chunk_tokens, backend->stream())),
       state(other.state.fork()),
       last_read(other.last_read),
@@ -103,13 +88,12 @@ Session::Impl::Impl(const Impl& other)
 }
 
 SessionState Session::Impl::initial_state() const {
-  SessionState initial{.cache = KvCache(kv_pool(), kv_shape()), .tokens = {}, .probes = {}, .keep = {}, .attend = {}};
-  if (budget == nullptr) return initial;
+  SessionState initial{.cache = KvCache(kv_pool(), kv_shape()), .tokens = {}, .probes = {}, .shares = {}};
+  if (selection.empty()) return initial;
   const ModelConfig& config = model->config();
-  initial.probes = ProbeRings(forward->memory(), config.num_layers, rule.probe_queries, config.num_heads,
+  initial.probes = ProbeRings(forward->memory(), config.num_layers, selection.rule().probe_queries, config.num_heads,
                               config.head_dim, kv_shape().dtype);
-  initial.keep = shares_of(*budget, false);
-  initial.attend = shares_of(*budget, true);
+  initial.shares = selection.shares(kAssumedTokens);
   return initial;
 }
 
@@ -157,16 +141,18 @@ void Session::Impl::check_read(std::span<const std::int32_t> ids, const ReadOpti
                   " tokens in config.json, and sliding-window attention is not supported; stay within the window");
   check_argument(read_options.num_logits >= 0 && read_options.num_logits <= n, "num_logits is ",
                  read_options.num_logits, ", but ", n, " tokens are read");
-  check_argument(read_options.attention.value_or(options.attention) != AttentionMode::kTca || budget != nullptr,
+  check_argument(read_options.attention.value_or(options.attention) != AttentionMode::kTca || !selection.empty(),
                  "attention is tca, which needs a profile of the model; make one with tca calibrate");
 }
 
 ReadPlan Session::Impl::plan(std::int64_t n, const ReadOptions& read_options) const {
   const AttentionMode mode = read_options.attention.value_or(options.attention);
-  if (budget == nullptr || mode == AttentionMode::kFull) return {};
-  const bool long_enough = n > std::int64_t{rule.window} + rule.block_size;
+  if (selection.empty() || mode == AttentionMode::kFull) return {};
+  const bool long_enough = n > std::int64_t{selection.rule().window} + selection.rule().block_size;
   if (mode == AttentionMode::kTca) return {.sparse = long_enough, .thin = true};
-  const std::int64_t break_even = backend->break_even_tokens(mean_share(state.attend), model->config().head_dim);
+  // Where prefill computes over everything, it is memory that is to be had, and decoding that is to be faster.
+  const double share = selection.attends_all() ? options.keep : selection.attended_share(n);
+  const std::int64_t break_even = backend->break_even_tokens(share, model->config().head_dim);
   return {.sparse = long_enough && n >= break_even,
           .thin = static_cast<std::int64_t>(state.tokens.size()) + n >= break_even};
 }
@@ -180,7 +166,7 @@ std::int64_t Session::Impl::attention_units(std::int64_t n, const ReadPlan& read
   const double layer = 2 * hidden * (q_width + kv_width) + 3 * hidden * config.intermediate_size;
   const auto rows = static_cast<double>(n);
   const double keys =
-      (read_plan.sparse ? mean_share(state.attend) : 1.0) * rows / 2 + static_cast<double>(state.cache.length(0, 0));
+      (read_plan.sparse ? selection.attended_share(n) : 1.0) * rows / 2 + static_cast<double>(state.cache.length(0, 0));
   return std::llround(2 * rows * (2 * q_width * keys) / layer);
 }
 
@@ -205,14 +191,21 @@ std::span<const float> Session::Impl::read(std::span<const std::int32_t> ids, co
 
   SessionState forked = state.fork();
   forked.probes.advance(n);
+  std::optional<BankProbes> bank;
+  if (read_plan.sparse && selection.bank() != nullptr) {
+    const std::int64_t position = segment.first_position + n - 1 + selection.bank()->distance;
+    bank.emplace(*selection.bank(), model->config(), position, kv_shape().dtype, forward->memory(), *pool);
+    forked.shares = selection.shares(segment.first_position + n);
+  }
   SegmentAttention attention({.backend = *backend,
                               .options = options,
-                              .rule = rule,
+                              .selection = selection,
                               .plan = read_plan,
                               .state = forked,
                               .memory = forward->memory(),
                               .monitor = monitor,
                               .observer = read_options.observer,
+                              .bank = bank ? &*bank : nullptr,
                               .attention_units = units});
   state.tokens.insert(state.tokens.end(), ids.begin(), ids.end());
   try {
@@ -245,7 +238,7 @@ std::span<const float> Session::Impl::read(std::span<const std::int32_t> ids, co
 /// Queries of the last layer that somebody looks at: all of them, or the probes.
 std::int64_t Session::Impl::min_queries(std::int64_t n, const ReadOptions& read_options) const {
   if (read_options.observer != nullptr || options.certify || options.tolerance) return n;
-  return budget == nullptr ? 1 : rule.probe_queries;
+  return selection.empty() ? 1 : selection.rule().probe_queries;
 }
 
 void Session::Impl::give_logits(std::int64_t rows, const ReadOptions& read_options, ReadMonitor& monitor) {
@@ -271,18 +264,14 @@ void Session::Impl::truncate(std::int64_t num_tokens) {
                  ", but ", state.tokens.size(), " tokens were read");
   ProbeRings probes = state.probes.without_newest(std::ssize(state.tokens) - num_tokens);
   // What --tolerance made of them belongs to tokens that leave.
-  LayerShares keep, attend;
-  if (num_tokens == 0 && budget != nullptr) {
-    keep = shares_of(*budget, false);
-    attend = shares_of(*budget, true);
-  }
+  HeadShares shares;
+  if (num_tokens == 0) shares = selection.shares(kAssumedTokens);
   state.cache.truncate(num_tokens);
   // Nothing throws from here on.
   state.tokens.resize(static_cast<std::size_t>(num_tokens));
   state.probes = std::move(probes);
   if (num_tokens > 0) return;
-  state.keep = std::move(keep);
-  state.attend = std::move(attend);
+  state.shares = std::move(shares);
 }
 
 double Session::Impl::kept_share() const {

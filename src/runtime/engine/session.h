@@ -24,7 +24,9 @@ struct SessionOptions {
   AttentionMode attention = AttentionMode::kAuto;
   std::shared_ptr<const Profile> profile = {};  // validated against the model
   double keep = kUnmeasuredKeep;                // picks the profile's configuration
-  std::string objective = "tail-risk";
+  /// With curves for it: share of the tokens that prefill computes over; nothing: everything.
+  std::optional<double> attend = {};
+  std::string objective = {};            // of the profile; empty: its usual one
   std::int64_t max_context = 0;          // tokens; 0: the model's
   std::size_t kv_budget_bytes = 0;       // 0: twice what max_context needs in full, so that a read beside its past fits
   std::shared_ptr<KvPool> kv_pool = {};  // shared between sessions; null: one of its own

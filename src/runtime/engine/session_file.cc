@@ -87,17 +87,20 @@ void check_model(const json& object, const Model& model, const std::string& wher
 
 // ---- Profile: which configuration the cache was made with, and what --tolerance made of it ----
 
-json profile_json(const SessionOptions& options, const ProfileBudget& budget, const SelectionRule& rule) {
-  return {{"objective", budget.objective},
-          {"budget", budget.budget},
-          {"kept_share", budget.kept_share},
-          {"text_sha256", options.profile->text_sha256},
-          {"block_size", rule.block_size},
-          {"window", rule.window},
-          {"sinks", rule.sinks},
-          {"probe_queries", rule.probe_queries},
-          {"pool_width", rule.pool_width},
-          {"order", static_cast<int>(rule.order)}};
+json profile_json(const SessionOptions& options, const Selection& selection) {
+  const SelectionRule& rule = selection.rule();
+  json object = {{"text_sha256", options.profile->text_sha256},
+                 {"block_size", rule.block_size},
+                 {"window", rule.window},
+                 {"sinks", rule.sinks},
+                 {"probe_queries", rule.probe_queries},
+                 {"pool_width", rule.pool_width},
+                 {"order", static_cast<int>(rule.order)}};
+  const ProfileBudget* const budget = selection.budget();
+  object["objective"] = budget == nullptr ? kAnswerRisk : budget->objective;
+  object["budget"] = budget == nullptr ? options.keep : budget->budget;
+  object["kept_share"] = budget == nullptr ? options.keep : budget->kept_share;
+  return object;
 }
 
 json shares_json(const LayerShares& layers) {
@@ -201,11 +204,11 @@ void Session::save(const std::string& path, const std::string& user_text) const 
                  {"tokens", impl.state.tokens},
                  {"user_text", user_text},
                  {"profile", nullptr}};
-  if (impl.budget != nullptr) {
-    object["profile"] = profile_json(impl.options, *impl.budget, impl.rule);
-    object["keep"] = shares_json(impl.state.keep);
-    object["attend"] = shares_json(impl.state.attend);
-    object["probes"] = probes_json(impl.state.probes, impl.rule.probe_queries);
+  if (!impl.selection.empty()) {
+    object["profile"] = profile_json(impl.options, impl.selection);
+    object["keep"] = shares_json(impl.state.shares.keep);
+    object["attend"] = shares_json(impl.state.shares.attend);
+    object["probes"] = probes_json(impl.state.probes, impl.selection.rule().probe_queries);
   }
   std::string metadata;
   try {
@@ -235,12 +238,12 @@ Session Session::load(const std::string& path, std::shared_ptr<const Model> mode
                    state.tokens.size(), " tokens, but the context is at most ", impl->most_tokens());
     saved_text = get_string(object, "user_text", where);
     const json* const saved_profile = get_optional_object(object, "profile", where);
-    if (impl->budget == nullptr || saved_profile == nullptr) return;
-    restore_probes(get_object(object, "probes", where), where + ": probes.", impl->rule, state.probes);
+    if (impl->selection.empty() || saved_profile == nullptr) return;
+    restore_probes(get_object(object, "probes", where), where + ": probes.", impl->selection.rule(), state.probes);
     // Another configuration than the one the cache was made with takes over from here on.
-    if (*saved_profile != profile_json(impl->options, *impl->budget, impl->rule)) return;
-    state.keep = shares_from(object, "keep", where, state.keep);
-    state.attend = shares_from(object, "attend", where, state.attend);
+    if (*saved_profile != profile_json(impl->options, impl->selection)) return;
+    state.shares.keep = shares_from(object, "keep", where, state.shares.keep);
+    state.shares.attend = shares_from(object, "attend", where, state.shares.attend);
   };
   state.cache = KvCache::load(path, state.cache.pool(), accept);
   for (std::int32_t layer = 0; layer < config.num_layers; ++layer) {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "runtime/engine/segment_attention.h"
+#include "runtime/engine/selection.h"
 #include "runtime/engine/session.h"
 #include "runtime/engine/session_state.h"
 #include "runtime/model/forward.h"
@@ -32,8 +33,7 @@ struct Session::Impl {
   const Backend* backend;
   ThreadPool* pool;
   SessionOptions options;
-  const ProfileBudget* budget = nullptr;  // of options.profile; null without one
-  SelectionRule rule;
+  Selection selection;               // of options.profile; empty without one
   std::unique_ptr<Forward> forward;  // before the state, part of which lies in its memory
   SessionState state;
   std::vector<float> logits;

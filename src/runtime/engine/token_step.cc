@@ -160,7 +160,7 @@ ReadStats Session::Impl::run_token(std::int32_t id, std::span<float> out) {
   ReadMonitor monitor(no_progress, 0);
   SegmentAttention attention({.backend = *backend,
                               .options = options,
-                              .rule = rule,
+                              .selection = selection,
                               .plan = {},
                               .state = state,
                               .memory = forward->memory(),
@@ -183,8 +183,8 @@ void Session::Impl::thin_sessions(std::span<const Token> tokens) {
       for (std::int32_t layer = 0; layer < session.model->config().num_layers; ++layer) {
         layers.push_back({.cache = &session.state.cache,
                           .layer = layer,
-                          .shares = session.state.keep[static_cast<std::size_t>(layer)],
-                          .rule = session.rule,
+                          .shares = session.state.shares.keep[static_cast<std::size_t>(layer)],
+                          .rule = session.selection.rule(),
                           .probes = &session.state.probes});
       }
     }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <new>
 
@@ -26,6 +27,11 @@ class Buffer {
     }
     capacity_ = rounded;
     return data_.get();
+  }
+  /// Room for n of them.
+  float* floats(std::int64_t n) {
+    reserve(static_cast<std::size_t>(n) * sizeof(float));
+    return as<float>();
   }
   template <class T>
   T* as() const {

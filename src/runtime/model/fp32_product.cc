@@ -125,6 +125,28 @@ void pack_panel(const T* weight, std::int64_t stride, std::int64_t n, std::int64
   }
 }
 
+HWY_INLINE VF widen(const float* p) { return hn::LoadU(F32(), p); }
+HWY_INLINE VF widen(const std::uint16_t* p) {
+  const hn::RebindToUnsigned<F32> bits;
+  const hn::Rebind<std::uint16_t, F32> halves;
+  return hn::BitCast(F32(), hn::ShiftLeft<16>(hn::PromoteTo(bits, hn::LoadU(halves, p))));
+}
+
+/// Of a weight whose columns lie side by side.
+template <class T>
+void pack_transposed_panel(const T* weight, std::int64_t stride, std::int64_t n, std::int64_t columns,
+                           float* HWY_RESTRICT packed) {
+  if (columns < kPanel) std::fill_n(packed, n * kPanel, 0.0f);
+  for (std::int64_t i = 0; i < n; ++i, weight += stride, packed += kPanel) {
+    if (columns == kPanel) {
+      hn::Store(widen(weight), F32(), packed);
+      hn::Store(widen(weight + kLanes), F32(), packed + kLanes);
+    } else {
+      for (std::int64_t c = 0; c < columns; ++c) packed[c] = as_float(weight[c]);
+    }
+  }
+}
+
 /// Of a group of int8 weights (model/int8.h), which lies in panels of kChannels columns already.
 void pack_panel(const std::int8_t* weight, const float* scales, std::int64_t n, float* HWY_RESTRICT packed) {
   const F32 d;
@@ -205,7 +227,9 @@ struct Ahead {
 
 class Block {
  public:
-  Block(const MultiplyRows& params, const float* scales, Scratch& scratch) : p_(params), scales_(scales) {
+  /// transposed: the stride of a weight that lies the other way, else 0.
+  Block(const MultiplyRows& params, const float* scales, std::int64_t transposed, Scratch& scratch)
+      : p_(params), scales_(scales), transposed_(transposed) {
     const auto floats = [](Buffer& buffer, std::int64_t n) {
       buffer.reserve(static_cast<std::size_t>(n) * sizeof(float));
       return buffer.as<float>();
@@ -241,7 +265,8 @@ class Block {
     const auto* const weight = static_cast<const std::byte*>(p_.weight);
     const std::int64_t column = panel * kPanel, in_group = column % int8::kChannels;
     if (scales_ != nullptr) return weight + (column - in_group) * p_.in + i * int8::kChannels + in_group;
-    return weight + (column * p_.in + i) * static_cast<std::int64_t>(dtype_size(p_.weight_dtype));
+    const std::int64_t element = transposed_ > 0 ? i * transposed_ + column : column * p_.in + i;
+    return weight + element * static_cast<std::int64_t>(dtype_size(p_.weight_dtype));
   }
   float* packed(std::int64_t first, std::int64_t panel) const {
     return keep_ ? weight_ + ((first - begin_) * panels_ + panel * slice(first)) * kPanel : weight_;
@@ -282,10 +307,15 @@ class Block {
     if (scales_ != nullptr) {
       pack_panel(reinterpret_cast<const std::int8_t*>(weight_at(panel, first_)), scales_ + panel * kPanel, n, to);
     } else if (p_.weight_dtype == DType::kBF16) {
-      pack_panel(reinterpret_cast<const std::uint16_t*>(weight_at(panel, first_)), p_.in, n, columns, to);
+      pack_stored(reinterpret_cast<const std::uint16_t*>(weight_at(panel, first_)), n, columns, to);
     } else {
-      pack_panel(reinterpret_cast<const float*>(weight_at(panel, first_)), p_.in, n, columns, to);
+      pack_stored(reinterpret_cast<const float*>(weight_at(panel, first_)), n, columns, to);
     }
+  }
+  template <class T>
+  void pack_stored(const T* weight, std::int64_t n, std::int64_t columns, float* to) {
+    if (transposed_ > 0) return pack_transposed_panel(weight, transposed_, n, columns, to);
+    pack_panel(weight, p_.in, n, columns, to);
   }
 
   Ahead x_ahead() const {
@@ -320,8 +350,12 @@ class Block {
     }
     if (scales_ != nullptr) return {};  // one stream
     const auto element = static_cast<std::int64_t>(dtype_size(p_.weight_dtype));
-    return {
-        .from = weight_at(panel, first), .stride = p_.in * element, .bytes = n * element, .rows = panel_columns(panel)};
+    const std::int64_t columns = panel_columns(panel);
+    const std::byte* const from = weight_at(panel, first);
+    if (transposed_ > 0) {
+      return {.from = from, .stride = transposed_ * element, .bytes = columns * element, .rows = n};
+    }
+    return {.from = from, .stride = p_.in * element, .bytes = n * element, .rows = columns};
   }
 
   /// The block's sums, to where they are wanted.
@@ -343,6 +377,7 @@ class Block {
 
   const MultiplyRows& p_;
   const float* scales_;
+  std::int64_t transposed_;
   std::int64_t panels_;
   bool keep_;            // packed panels, because there are rows after the first block
   std::int64_t stride_;  // of sums_
@@ -352,8 +387,8 @@ class Block {
   std::int64_t begin_ = 0, end_ = 0, first_ = 0, row_ = 0, rows_ = 0;
 };
 
-void MultiplyBlockTarget(const MultiplyRows& p, const float* scales, Scratch& scratch) {
-  Block(p, scales, scratch).run();
+void MultiplyBlockTarget(const MultiplyRows& p, const float* scales, std::int64_t transposed, Scratch& scratch) {
+  Block(p, scales, transposed, scratch).run();
 }
 
 }  // namespace HWY_NAMESPACE
@@ -366,7 +401,10 @@ namespace tca::runtime::fp32 {
 HWY_EXPORT(MultiplyBlockTarget);
 
 void multiply_block(const kernels::MultiplyRows& params, const float* scales, Scratch& scratch) {
-  HWY_DYNAMIC_DISPATCH(MultiplyBlockTarget)(params, scales, scratch);
+  HWY_DYNAMIC_DISPATCH(MultiplyBlockTarget)(params, scales, 0, scratch);
+}
+void multiply_transposed_block(const kernels::MultiplyRows& params, std::int64_t stride, Scratch& scratch) {
+  HWY_DYNAMIC_DISPATCH(MultiplyBlockTarget)(params, nullptr, stride, scratch);
 }
 
 }  // namespace tca::runtime::fp32

@@ -31,5 +31,7 @@ struct Scratch {
 /// As kernels::multiply_rows(), for any number of rows and with x as it is; scales are those of int8 weights in groups
 /// (model/int8.h), else null.
 void multiply_block(const kernels::MultiplyRows& params, const float* scales, Scratch& scratch);
+/// The same with a weight that lies the other way, [in, columns] with `stride` elements from one row to the next.
+void multiply_transposed_block(const kernels::MultiplyRows& params, std::int64_t stride, Scratch& scratch);
 
 }  // namespace tca::runtime::fp32

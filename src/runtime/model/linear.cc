@@ -134,6 +134,9 @@ struct MatrixProducts::Impl {
         case Way::kRows:
           return few.multiply(piece);
         case Way::kFp32:
+          if (piece.product->linear->transposed) {
+            return fp32::multiply_transposed_block(params_of(piece), piece.product->linear->out, worker.fp32);
+          }
           return fp32::multiply_block(params_of(piece), piece.scales(), worker.fp32);
         case Way::kOneDnn:
           return multiply_by_onednn(piece, at, worker);

@@ -108,7 +108,10 @@ Size size_for(std::int64_t rows, std::span<const Product* const> products, int t
 
 void cut_for_fp32(std::int64_t rows, std::span<const Product* const> products, int threads,
                   std::vector<Piece>& pieces) {
-  const std::int64_t rest = rows % kOneDnnRows, few = rest <= kFewRows ? rest : 0, blocks = rows - few;
+  // Row kernels read weights as they are stored.
+  const bool transposed =
+      std::any_of(products.begin(), products.end(), [](const Product* product) { return product->linear->transposed; });
+  const std::int64_t rest = rows % kOneDnnRows, few = rest <= kFewRows && !transposed ? rest : 0, blocks = rows - few;
   const Size size = size_for(blocks, products, threads);
   for (std::int64_t row = 0; row < blocks; row += size.rows) {
     for (const Product* product : products) {

@@ -33,7 +33,7 @@ struct Piece {
   const std::byte* weight() const {
     const Linear& linear = *product->linear;
     return static_cast<const std::byte*>(linear.weight) +
-           column * linear.in * (linear.scales.empty() ? size(linear.dtype) : 1);
+           column * (linear.transposed ? 1 : linear.in) * (linear.scales.empty() ? size(linear.dtype) : 1);
   }
   const float* bias() const { return at_column(product->linear->bias); }
   const float* scales() const { return at_column(product->linear->scales); }  // null when the weight is not int8

@@ -19,9 +19,15 @@ struct Linear {
   std::int64_t out = 0;
   std::vector<float> bias = {};    // [out], or empty
   std::vector<float> scales = {};  // of int8: [out, rounded up to whole groups]; else empty
+  bool transposed = false;         // weight is [in, out], for products of fp32 x; not of int8
   /// Products of bf16 take it.
   bool fits_bf16() const { return dtype == DType::kBF16 || !scales.empty(); }
 };
+
+/// x W instead of x W^T, without the bias: what takes a gradient back. The same memory.
+inline Linear transposed(const Linear& linear) {
+  return {.weight = linear.weight, .dtype = linear.dtype, .in = linear.out, .out = linear.in, .transposed = true};
+}
 
 struct LayerWeights {
   std::vector<float> attention_norm;  // [hidden]

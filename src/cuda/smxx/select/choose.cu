@@ -159,15 +159,15 @@ __global__ void set_kernel(MarkArgs a) {
   atomicOr(reinterpret_cast<unsigned long long*>(a.bits + head * words + token / 64), 1ull << token % 64);
 }
 
-cudaError_t finish(const std::uint64_t* bits, std::int32_t* prefix, std::int32_t* order, int heads, int tokens,
-                   cudaStream_t stream) {
+}  // namespace
+
+cudaError_t count_kept(const std::uint64_t* bits, std::int32_t* prefix, std::int32_t* order, std::int32_t heads,
+                       std::int32_t tokens, cudaStream_t stream) {
   const int words = (tokens + 63) / 64;
   prefix_kernel<<<heads, kThreads, 0, stream>>>(bits, prefix, words);
   order_kernel<<<1, 128, 0, stream>>>(prefix, order, heads, words);
   return cudaGetLastError();
 }
-
-}  // namespace
 
 std::size_t choose_sort_workspace_bytes(std::int32_t num_kv_heads, std::int32_t blocks) {
   std::size_t bytes = 0;
@@ -195,7 +195,7 @@ cudaError_t choose(const ChooseArgs& a, bool scores_only, cudaStream_t stream) {
   if (e != cudaSuccess) return e;
   allocate_kernel<<<dim3((blocks + 63) / 64, heads), 64, 0, stream>>>(a);
   mark_kernel<<<dim3(tiles, heads), kThreads, 0, stream>>>(a);
-  return finish(a.bits, a.prefix, a.order, a.num_kv_heads, a.num_tokens, stream);
+  return count_kept(a.bits, a.prefix, a.order, a.num_kv_heads, a.num_tokens, stream);
 }
 
 cudaError_t mark(const MarkArgs& a, cudaStream_t stream) {
@@ -205,7 +205,7 @@ cudaError_t mark(const MarkArgs& a, cudaStream_t stream) {
   if (e != cudaSuccess) return e;
   const std::int64_t most = a.num_positions + std::int64_t{a.num_kv_heads} * min(a.sinks, a.num_tokens);
   if (most > 0) set_kernel<<<static_cast<unsigned>((most + kThreads - 1) / kThreads), kThreads, 0, stream>>>(a);
-  return finish(a.bits, a.prefix, a.order, a.num_kv_heads, a.num_tokens, stream);
+  return count_kept(a.bits, a.prefix, a.order, a.num_kv_heads, a.num_tokens, stream);
 }
 
 }  // namespace tca::cuda

@@ -34,6 +34,10 @@ std::size_t choose_sort_workspace_bytes(std::int32_t num_kv_heads, std::int32_t 
 /// Steps 2 to 4, or with scores_only no more than step 1.
 cudaError_t choose(const ChooseArgs& args, bool scores_only, cudaStream_t stream);
 
+/// From bits to prefixes and the order of heads, as in ChooseArgs.
+cudaError_t count_kept(const std::uint64_t* bits, std::int32_t* prefix, std::int32_t* order, std::int32_t num_kv_heads,
+                       std::int32_t num_tokens, cudaStream_t stream);
+
 /// Kept bits of a set that came from outside.
 struct MarkArgs {
   const std::int32_t* positions;  // of all heads, on the device

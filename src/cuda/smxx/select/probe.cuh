@@ -187,12 +187,13 @@ cudaError_t launch(const ProbeArgs& a, cudaStream_t stream) {
       return e;
   }
   const unsigned heads = a.num_kv_heads;
+  const bool causal = !a.probes_follow;
   for (RowRange r{0, 0}; r.first < rows; r.first += most) {
     r.count = std::min(most, rows - r.first);
     if (past > 0) statistics<<<dim3(past, heads), kWarps * 32, bytes, stream>>>(a, a.past, false, 0, past + segment, r);
-    statistics<<<dim3(segment, heads), kWarps * 32, bytes, stream>>>(a, a.segment, true, past, past + segment, r);
+    statistics<<<dim3(segment, heads), kWarps * 32, bytes, stream>>>(a, a.segment, causal, past, past + segment, r);
     merge_kernel<T><<<dim3((r.count + 63) / 64, heads), 64, 0, stream>>>(a, past + segment, r);
-    scores<<<dim3(segment, heads), kWarps * 32, bytes, stream>>>(a, a.segment, true, past, past + segment, r);
+    scores<<<dim3(segment, heads), kWarps * 32, bytes, stream>>>(a, a.segment, causal, past, past + segment, r);
   }
   return cudaGetLastError();
 }

@@ -9,15 +9,16 @@ namespace tca::cuda {
 /// Attention of the probe queries over past and segment; raw (not yet pooled) importance of every key of the segment:
 /// the sum over probes and query heads. P g rows a KV head are done in passes of at most 256.
 struct ProbeArgs {
-  const void* q;  // [P, Hq, d], the segment's last P queries
+  const void* q;  // [P, Hq, d], the segment's last P queries, or with probes_follow what comes after it
   std::int64_t q_token_stride;
   KeySource segment;  // num_rows = L
   KeySource past;     // data null: none
   std::int32_t num_probes, num_heads, num_kv_heads, head_dim;
   float scale;
-  float* partial;  // probe_partial_floats(): [Hk, chunks of past + segment, 2, rows of a pass]
-  float* lse;      // [Hk, P g]
-  float* raw;      // [Hk, L]
+  float* partial;      // probe_partial_floats(): [Hk, chunks of past + segment, 2, rows of a pass]
+  float* lse;          // [Hk, P g]
+  float* raw;          // [Hk, L]
+  bool probes_follow;  // every probe sees every key
 };
 
 /// Keys one thread block walks: enough blocks to fill the chip at 8K tokens, few enough partial results at 128K.

@@ -1,0 +1,273 @@
+#include "calibration/calibrate_answers.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstddef>
+#include <optional>
+
+#include "calibration/query_bank.h"
+#include "core/check.h"
+#include "runtime/engine/bank_probes.h"
+#include "runtime/model/answer_gradient.h"
+
+namespace tca::calibration {
+namespace {
+
+using evaluation::LookupDocument;
+using runtime::DocumentLayer;
+using runtime::QuestionRows;
+
+// Where documents are cut to see how they go on, in parts of their length, and for how many tokens.
+constexpr std::array<double, 2> kCuts = {0.5, 0.9};
+constexpr std::int64_t kContinued = 48;
+
+/// What a dense read left, in host memory, and how the bank scores the document's tokens.
+class DocumentCapture : public runtime::LayerObserver {
+ public:
+  /// Without a bank nothing is scored.
+  DocumentCapture(const Backend& backend, Memory& memory, const runtime::BankProbes* bank, std::int32_t probe_queries)
+      : backend_(backend), memory_(memory), bank_(bank), probe_queries_(probe_queries) {}
+
+  void on_layer(std::int32_t layer, const TensorView& q, const TensorView& k, const TensorView& v) override {
+    layers_.push_back({.k = copy(k), .v = copy(v)});
+    if (bank_ == nullptr) return;
+    const auto size = static_cast<std::size_t>(k.num_heads * k.num_tokens);
+    const std::int64_t probes = std::min<std::int64_t>(probe_queries_, k.num_tokens);
+    backend_.probe_scores({.q = bank_->queries(layer), .k = k, .pool_width = 1, .probes_follow = true},
+                          by_bank_.emplace_back(size));
+    backend_.probe_scores({.q = q.tokens(q.num_tokens - probes, probes), .k = k, .pool_width = 1},
+                          by_last_queries_.emplace_back(size));
+  }
+
+  std::span<const DocumentLayer> layers() const { return layers_; }
+  /// Of the first `tokens` of the document: [Hk, tokens].
+  std::vector<float> by_bank(std::int32_t layer, std::int64_t tokens) const { return first(by_bank_, layer, tokens); }
+  std::vector<float> by_last_queries(std::int32_t layer, std::int64_t tokens) const {
+    return first(by_last_queries_, layer, tokens);
+  }
+  std::vector<DocumentLayer> first_tokens(std::int64_t tokens) const {
+    std::vector<DocumentLayer> cut;
+    for (const DocumentLayer& layer : layers_) cut.push_back({layer.k.tokens(0, tokens), layer.v.tokens(0, tokens)});
+    return cut;
+  }
+
+ private:
+  std::vector<float> first(const std::vector<std::vector<float>>& scores, std::int32_t layer,
+                           std::int64_t tokens) const {
+    const std::vector<float>& all = scores[static_cast<std::size_t>(layer)];
+    const std::int64_t document = layers_[0].k.num_tokens;
+    std::vector<float> result;
+    for (std::int64_t begin = 0; begin < std::ssize(all); begin += document) {
+      result.insert(result.end(), all.begin() + begin, all.begin() + begin + tokens);
+    }
+    return result;
+  }
+
+  TensorView copy(TensorView view) {
+    auto& bytes = blocks_.emplace_back(static_cast<std::size_t>(view.num_tokens * view.num_heads * view.head_dim) *
+                                       dtype_size(view.dtype));
+    memory_.copy(bytes.data(), view.data, bytes.size());  // contiguous, as observers get it
+    view.data = bytes.data();
+    return view;
+  }
+
+  const Backend& backend_;
+  Memory& memory_;  // of the layers' tensors
+  const runtime::BankProbes* bank_;
+  std::int32_t probe_queries_;
+  std::vector<std::vector<std::byte>> blocks_;
+  std::vector<DocumentLayer> layers_;
+  std::vector<std::vector<float>> by_bank_, by_last_queries_;  // [layers][Hk, T]
+};
+
+/// Questions with their answers, whose tokens are the targets.
+void add_questions(const LookupDocument& document, QuestionRows& rows, std::vector<QuestionKind>& kinds) {
+  for (std::size_t i = 0; i < document.questions.size(); ++i) {
+    std::vector<std::int32_t> ids = document.questions[i];
+    std::vector<std::int32_t> targets(ids.size(), -1);
+    targets.back() = document.answers[i].front();
+    // The answer's last token is read by nobody.
+    for (std::size_t t = 0; t + 1 < document.answers[i].size(); ++t) {
+      ids.push_back(document.answers[i][t]);
+      targets.push_back(document.answers[i][t + 1]);
+    }
+    rows.add(ids, targets);
+    kinds.push_back(QuestionKind::kAnswer);
+  }
+}
+
+/// The document's tokens from `begin` on, each of which the one before it foretells.
+QuestionRows continuation(const LookupDocument& document, std::int64_t begin) {
+  const std::int64_t end = std::min(begin + kContinued, std::ssize(document.context) - 1);
+  const auto at = [&](std::int64_t i) { return document.context.begin() + i; };
+  QuestionRows rows;
+  rows.add(std::vector<std::int32_t>(at(begin), at(end)), std::vector<std::int32_t>(at(begin + 1), at(end + 1)));
+  return rows;
+}
+
+class Calibration {
+ public:
+  Calibration(const evaluation::Setup& setup, const runtime::Model& host, const AnswerOptions& options,
+              const runtime::Progress& progress)
+      : setup_(setup),
+        config_(host.config()),
+        options_(options),
+        progress_(progress),
+        gradient_(config_, host.weights(), setup.pool) {}
+
+  void expect(const AnswerMaterial& material) {
+    for (const auto* documents : {&material.bank, &material.risk}) {
+      for (const LookupDocument& document : *documents) units_ += std::ssize(document.context);
+    }
+  }
+
+  void make_bank(std::span<const LookupDocument> documents) {
+    QueryBankBuilder builder(config_.num_layers, config_.num_heads, config_.head_dim);
+    for (const LookupDocument& document : documents) {
+      const DocumentCapture capture = read(document);
+      QuestionRows rows;
+      std::vector<QuestionKind> kinds;
+      add_questions(document, rows, kinds);
+      // Of question and answer, all rows: what asks is not the last one alone.
+      std::vector<std::int64_t> all(static_cast<std::size_t>(rows.num_rows()));
+      for (std::size_t i = 0; i < all.size(); ++i) all[i] = static_cast<std::int64_t>(i);
+      gradient_.forward(capture.layers(), rows,
+                        [&](std::int32_t layer, const TensorView& q) { builder.add(layer, q, all); });
+    }
+    bank_ = builder.build({.count = options_.bank_queries, .seed = options_.seed}, options_.bank_distance, setup_.pool);
+  }
+
+  void make_curves(std::span<const LookupDocument> documents, AnswerRisk& answers) {
+    const RiskOptions keep{.sinks = options_.rule.sinks, .windows = options_.windows, .shares = options_.shares};
+    const RiskOptions attend{.sinks = keep.sinks, .windows = {options_.rule.window}, .shares = keep.shares};
+    AnswerRiskSums kept(keep, config_.num_layers, config_.num_kv_heads);
+    AnswerRiskSums attended(attend, config_.num_layers, config_.num_kv_heads);
+    for (const LookupDocument& document : documents) {
+      const DocumentCapture capture = read(document);
+      ask(document, capture, keep, kept);
+      for (const double cut : kCuts) go_on(document, capture, cut, keep, kept, attend, attended);
+    }
+    answers.keep = kept.curves();
+    answers.attend = attended.curves();
+  }
+
+  QueryBank take_bank() { return std::move(bank_); }
+
+ private:
+  /// What questions about the document lose by what its end keeps.
+  void ask(const LookupDocument& document, const DocumentCapture& capture, const RiskOptions& options,
+           AnswerRiskSums& sums) {
+    QuestionRows rows;
+    std::vector<QuestionKind> kinds;
+    add_questions(document, rows, kinds);
+    const auto tokens = static_cast<std::int64_t>(document.context.size());
+    gradient_.run(capture.layers(), rows, [&](const runtime::LayerGradient& layer) {
+      const std::vector<float> scores = capture.by_bank(layer.layer, tokens);
+      sums.add(layer.layer, changes_of(layer, rows, capture.layers(), scores, options), kinds);
+    });
+  }
+
+  /// What the document's own next tokens lose when it is cut, by what is kept of it and by what prefill computes over.
+  void go_on(const LookupDocument& document, const DocumentCapture& capture, double cut, const RiskOptions& keep,
+             AnswerRiskSums& kept, const RiskOptions& attend, AnswerRiskSums& attended) {
+    const auto tokens = static_cast<std::int64_t>(cut * static_cast<double>(document.context.size()));
+    const QuestionRows rows = continuation(document, tokens);
+    const std::vector<DocumentLayer> layers = capture.first_tokens(tokens);
+    gradient_.run(layers, rows, [&](const runtime::LayerGradient& layer) {
+      const std::vector<double> change = changes_of(layer, rows, layers, capture.by_bank(layer.layer, tokens), keep);
+      kept.add(layer.layer, change, std::array{QuestionKind::kPlain});
+      std::vector<double> in_prefill =
+          changes_of(layer, rows, layers, capture.by_last_queries(layer.layer, tokens), attend);
+      // It is the text's own tokens that prefill must get right, in either direction.
+      for (double& value : in_prefill) value = -std::abs(value);
+      attended.add(layer.layer, in_prefill, std::array{QuestionKind::kAnswer});
+    });
+  }
+
+  std::vector<double> changes_of(const runtime::LayerGradient& layer, const QuestionRows& rows,
+                                 std::span<const DocumentLayer> document, std::span<const float> scores,
+                                 const RiskOptions& options) {
+    return margin_changes({.rows = &layer,
+                           .questions = rows.begins,
+                           .document = document[static_cast<std::size_t>(layer.layer)],
+                           .scores = scores},
+                          options, setup_.pool);
+  }
+
+  DocumentCapture read(const LookupDocument& document) {
+    runtime::Session session(setup_.model, setup_.backend, setup_.pool, {.attention = runtime::AttentionMode::kFull});
+    const auto tokens = static_cast<std::int64_t>(document.context.size());
+    Memory& memory = setup_.model->device_memory();
+    std::optional<runtime::BankProbes> probes;
+    if (bank_.queries > 0) {
+      probes.emplace(bank_, config_, tokens - 1 + bank_.distance, setup_.model->precision().kv, memory, setup_.pool);
+    }
+    DocumentCapture capture(setup_.backend, memory, probes ? &*probes : nullptr, options_.rule.probe_queries);
+    session.read(document.context, {.num_logits = 0, .observer = &capture});
+    done_ += tokens;
+    if (progress_ && !progress_(done_, std::max(units_, done_)))
+      fail(ErrorCategory::kCancelled, "calibration was cancelled");
+    return capture;
+  }
+
+  const evaluation::Setup& setup_;
+  const runtime::ModelConfig& config_;
+  const AnswerOptions& options_;
+  const runtime::Progress& progress_;
+  runtime::AnswerGradient gradient_;
+  QueryBank bank_;
+  std::int64_t done_ = 0, units_ = 0;
+};
+
+void check(const AnswerMaterial& material, const AnswerOptions& options) {
+  check_argument(!material.bank.empty() && !material.risk.empty(),
+                 "there are no documents with questions to calibrate on");
+  check_argument(options.bank_queries >= 1, "bank_queries is ", options.bank_queries, "; expected 1 or more");
+  for (const LookupDocument& document : material.risk) {
+    const std::int64_t least = 2 * (std::int64_t{options.windows.back()} + options.rule.sinks);
+    check_argument(std::ssize(document.context) >= least, "a calibration document has ", document.context.size(),
+                   " tokens; expected at least twice the largest window and the sinks, ", least);
+  }
+}
+
+/// Of the answers that full attention finds, the share that is still found.
+std::vector<MeasuredAnswers> measure(const evaluation::Setup& setup, const std::shared_ptr<const Profile>& profile,
+                                     std::span<const LookupDocument> documents, std::span<const double> shares) {
+  const auto found = [&](double keep) {
+    runtime::SessionOptions options{.attention = runtime::AttentionMode::kFull};
+    if (keep < 1)
+      options = {.attention = runtime::AttentionMode::kTca, .profile = profile, .keep = keep, .objective = kAnswerRisk};
+    return evaluation::evaluate_lookup(setup, {.name = "", .options = options}, documents).total.found;
+  };
+  std::vector<MeasuredAnswers> measured;
+  const std::int64_t full = documents.empty() ? 0 : found(1);
+  if (full == 0) return measured;
+  for (const double keep : shares) {
+    const double kept = static_cast<double>(found(keep)) / static_cast<double>(full);
+    measured.push_back({.keep = keep, .answers_kept = std::min(1.0, kept), .questions = full});
+  }
+  return measured;
+}
+
+}  // namespace
+
+AnswerRisk calibrate_answers(const evaluation::Setup& setup, const runtime::Model& host, const AnswerMaterial& material,
+                             const ModelFingerprint& fingerprint, const AnswerOptions& options,
+                             const runtime::Progress& progress) {
+  check(material, options);
+  Calibration calibration(setup, host, options, progress);
+  calibration.expect(material);
+  calibration.make_bank(material.bank);
+  auto profile = std::make_shared<Profile>();
+  profile->model = fingerprint;
+  profile->rule = options.rule;
+  AnswerRisk& answers = profile->answer_risk.emplace();
+  answers.rule = options.rule;
+  calibration.make_curves(material.risk, answers);
+  answers.bank = calibration.take_bank();
+  answers.measured = measure(setup, profile, material.measure, options.measured);
+  return answers;
+}
+
+}  // namespace tca::calibration

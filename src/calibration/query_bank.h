@@ -1,0 +1,39 @@
+// The queries of calibration's questions, reduced to a few a head: what a session later asks about a segment before
+// anybody has asked.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "tca/profile.h"
+#include "tca/tensor.h"
+#include "tca/thread_pool.h"
+
+namespace tca::calibration {
+
+struct Clusters {
+  std::int32_t count = 0;    // K >= 1
+  std::int32_t rounds = 20;  // of Lloyd's algorithm
+  std::uint64_t seed = 0;
+};
+/// K centroids [K, dim] of samples [n, dim], n >= 1: k-means from k-means++, the same for every number of threads and
+/// on every processor that multiplies and adds in one step. Fewer samples than K: they, again and again.
+std::vector<float> cluster_queries(std::span<const float> samples, std::int32_t dim, const Clusters& clusters);
+
+/// Collects queries before RoPE (runtime::QueryObserver) layer by layer.
+class QueryBankBuilder {
+ public:
+  QueryBankBuilder(std::int32_t num_layers, std::int32_t num_heads, std::int32_t head_dim);
+
+  /// q [R, Hq, d] fp32; of these rows, ascending or not.
+  void add(std::int32_t layer, const TensorView& q, std::span<const std::int64_t> rows);
+  /// Throws kInvalidArgument when a layer has no query.
+  QueryBank build(const Clusters& clusters, std::int32_t distance, ThreadPool& pool) const;
+
+ private:
+  std::int32_t num_heads_, head_dim_;
+  std::vector<std::vector<float>> layers_;  // [rows, Hq, d] each
+};
+
+}  // namespace tca::calibration

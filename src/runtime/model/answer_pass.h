@@ -1,0 +1,67 @@
+// The passes behind AnswerGradient: over all rows of all questions, layer by layer.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "runtime/io/model_config.h"
+#include "runtime/model/answer_attention.h"
+#include "runtime/model/answer_gradient.h"
+#include "runtime/model/answer_steps.h"
+#include "runtime/model/buffer.h"
+#include "runtime/model/document_heads.h"
+#include "runtime/model/linear.h"
+
+namespace tca::runtime {
+
+/// Buffers and steps of one AnswerGradient.
+class AnswerPass {
+ public:
+  AnswerPass(const ModelConfig& config, const Weights& weights, ThreadPool& pool);
+
+  void prepare(std::span<const DocumentLayer> document, const QuestionRows& rows);
+  void check_document(std::span<const DocumentLayer> document) const;
+  std::vector<double> forth(std::span<const DocumentLayer> document, const QuestionRows& rows,
+                            const QueryObserver& observer, bool keep);
+  void back(std::span<const DocumentLayer> document, const QuestionRows& rows, const GradientObserver& observer);
+  std::vector<double> end(const QuestionRows& rows, const float* x, bool keep);
+
+  // Steps over all rows. x is a layer's input.
+  void normalise(const float* x, const std::vector<float>& weight, std::int64_t width, std::int64_t count, float* out);
+  void project(const float* x, const LayerWeights& w);
+  void rotate_queries_and_keys(const LayerWeights& w);
+  void open_mlp(const float* x, const LayerWeights& w);
+  void multiply(const Linear& linear, const float* x, float* out, bool add = false);
+  void multiply_back(const Linear& linear, const float* x, float* out, bool add = false);
+  void back_through_mlp(const float* middle, const LayerWeights& w);
+  void back_through_projections(const float* x, const LayerWeights& w);
+  void hand_over(std::int32_t layer, const GradientObserver& observer);
+
+  float* input(std::size_t layer) const { return inputs.as<float>() + static_cast<std::int64_t>(layer) * n * hidden; }
+  float* output(std::size_t layer) const {
+    return outputs.as<float>() + static_cast<std::int64_t>(layer) * n * q_width;
+  }
+
+  const ModelConfig& config;
+  const Weights& weights;
+  ThreadPool& pool;
+  HeadShape shape;
+  std::int64_t hidden, q_width, kv_width, inner;
+  float eps;
+  MatrixProducts products;
+  QuestionAttention attention;
+  AnswerMargins margins;
+  DocumentHeads heads;
+
+  std::int64_t n = 0;                          // rows
+  std::vector<float> cosine, sine, back_sine;  // [n, d / 2]; back_sine = -sine
+  Buffer inputs, outputs, lses;                // of every layer: x [n, hidden], what o takes [n, Hq * d], [n, Hq]
+  Buffer x, d_x;                               // [n, hidden]: a layer's output or middle, and its gradient
+  Buffer normed;                               // [n, hidden]
+  Buffer raw_q, raw_k, q, k, v;                // before the norm; after the rotation
+  Buffer d_out, d_q, d_k, d_v;                 // gradients
+  Buffer gate, up, d_inner;                    // [n, inner]
+};
+
+}  // namespace tca::runtime
