@@ -4,11 +4,15 @@
 #include <array>
 #include <cmath>
 #include <cstddef>
+#include <numeric>
 #include <optional>
+#include <string>
 
 #include "calibration/query_bank.h"
 #include "core/check.h"
+#include "evaluation/answers.h"
 #include "runtime/engine/bank_probes.h"
+#include "runtime/engine/generate.h"
 #include "runtime/model/answer_gradient.h"
 
 namespace tca::calibration {
@@ -81,20 +85,16 @@ class DocumentCapture : public runtime::LayerObserver {
   std::vector<std::vector<float>> by_bank_, by_last_queries_;  // [layers][Hk, T]
 };
 
-/// Questions with their answers, whose tokens are the targets.
-void add_questions(const LookupDocument& document, QuestionRows& rows, std::vector<QuestionKind>& kinds) {
-  for (std::size_t i = 0; i < document.questions.size(); ++i) {
-    std::vector<std::int32_t> ids = document.questions[i];
-    std::vector<std::int32_t> targets(ids.size(), -1);
-    targets.back() = document.answers[i].front();
-    // The answer's last token is read by nobody.
-    for (std::size_t t = 0; t + 1 < document.answers[i].size(); ++t) {
-      ids.push_back(document.answers[i][t]);
-      targets.push_back(document.answers[i][t + 1]);
-    }
-    rows.add(ids, targets);
-    kinds.push_back(QuestionKind::kAnswer);
+/// A question and what is said to it, whose tokens are the targets. The last one is read by nobody.
+void add_question(std::span<const std::int32_t> question, std::span<const std::int32_t> answer, QuestionRows& rows) {
+  std::vector<std::int32_t> ids(question.begin(), question.end());
+  std::vector<std::int32_t> targets(question.size(), -1);
+  targets.back() = answer.front();
+  for (std::size_t t = 0; t + 1 < answer.size(); ++t) {
+    ids.push_back(answer[t]);
+    targets.push_back(answer[t + 1]);
   }
+  rows.add(ids, targets);
 }
 
 /// The document's tokens from `begin` on, each of which the one before it foretells.
@@ -122,17 +122,19 @@ class Calibration {
     }
   }
 
+  /// Of all rows of questions and answers: what asks is not the last one alone.
   void make_bank(std::span<const LookupDocument> documents) {
     QueryBankBuilder builder(config_.num_layers, config_.num_heads, config_.head_dim);
     for (const LookupDocument& document : documents) {
-      const DocumentCapture capture = read(document);
+      const ReadDocument read = this->read(document);
       QuestionRows rows;
-      std::vector<QuestionKind> kinds;
-      add_questions(document, rows, kinds);
-      // Of question and answer, all rows: what asks is not the last one alone.
+      for (std::size_t i = 0; i < document.questions.size(); ++i) {
+        const std::vector<std::int32_t> said = own_answer(read.session, document, i);
+        add_question(document.questions[i], said.empty() ? document.answers[i] : said, rows);
+      }
       std::vector<std::int64_t> all(static_cast<std::size_t>(rows.num_rows()));
-      for (std::size_t i = 0; i < all.size(); ++i) all[i] = static_cast<std::int64_t>(i);
-      gradient_.forward(capture.layers(), rows,
+      std::iota(all.begin(), all.end(), 0);
+      gradient_.forward(read.capture.layers(), rows,
                         [&](std::int32_t layer, const TensorView& q) { builder.add(layer, q, all); });
     }
     bank_ = builder.build({.count = options_.bank_queries, .seed = options_.seed}, options_.bank_distance, setup_.pool);
@@ -144,10 +146,12 @@ class Calibration {
     AnswerRiskSums kept(keep, config_.num_layers, config_.num_kv_heads);
     AnswerRiskSums attended(attend, config_.num_layers, config_.num_kv_heads);
     for (const LookupDocument& document : documents) {
-      const DocumentCapture capture = read(document);
-      ask(document, capture, keep, kept);
-      for (const double cut : kCuts) go_on(document, capture, cut, keep, kept, attend, attended);
+      const ReadDocument read = this->read(document);
+      ask(document, read, keep, kept);
+      for (const double cut : kCuts) go_on(document, read.capture, cut, keep, kept, attend, attended);
     }
+    check_argument(num_answered_ > 0, "the model answered none of the questions about ", documents.size(),
+                   " documents, so there are no answers to keep: calibrate it with the objective tail-risk");
     answers.keep = kept.curves();
     answers.attend = attended.curves();
   }
@@ -155,16 +159,44 @@ class Calibration {
   QueryBank take_bank() { return std::move(bank_); }
 
  private:
-  /// What questions about the document lose by what its end keeps.
-  void ask(const LookupDocument& document, const DocumentCapture& capture, const RiskOptions& options,
-           AnswerRiskSums& sums) {
+  struct ReadDocument {
+    runtime::Session session;
+    DocumentCapture capture;
+  };
+
+  /// What the model says by itself, up to the end of the value that was asked for; nothing when it does not say it.
+  std::vector<std::int32_t> own_answer(const runtime::Session& read, const LookupDocument& document, std::size_t i) {
+    runtime::Session session = read.fork();
+    std::string text;
+    bool found = false;
+    runtime::GenerateOptions options{.max_tokens = evaluation::kNaturalAnswerTokens, .stop_ids = setup_.stop_ids};
+    options.sampling.temperature = 0;
+    options.on_text = [&](const std::string& piece) {
+      text += piece;
+      found = evaluation::answer_found(text, document.facts[i]);
+      return !found;
+    };
+    const std::span<const float> logits = session.read(document.questions[i]);
+    const runtime::GenerateResult said = runtime::generate(session, setup_.tokenizer, logits, options);
+    return found ? said.ids : std::vector<std::int32_t>();
+  }
+
+  /// What the answers that the model finds lose by what the document's end keeps.
+  void ask(const LookupDocument& document, const ReadDocument& read, const RiskOptions& options, AnswerRiskSums& sums) {
     QuestionRows rows;
     std::vector<QuestionKind> kinds;
-    add_questions(document, rows, kinds);
-    const auto tokens = static_cast<std::int64_t>(document.context.size());
-    gradient_.run(capture.layers(), rows, [&](const runtime::LayerGradient& layer) {
-      const std::vector<float> scores = capture.by_bank(layer.layer, tokens);
-      sums.add(layer.layer, changes_of(layer, rows, capture.layers(), scores, options), kinds);
+    for (std::size_t i = 0; i < document.questions.size(); ++i) {
+      const std::vector<std::int32_t> said = own_answer(read.session, document, i);
+      if (said.empty()) continue;
+      add_question(document.questions[i], said, rows);
+      kinds.push_back(QuestionKind::kAnswer);
+    }
+    num_answered_ += std::ssize(kinds);
+    if (kinds.empty()) return;
+    const std::int64_t tokens = std::ssize(document.context);
+    gradient_.run(read.capture.layers(), rows, [&](const runtime::LayerGradient& layer) {
+      const std::vector<float> scores = read.capture.by_bank(layer.layer, tokens);
+      sums.add(layer.layer, changes_of(layer, rows, read.capture.layers(), scores, options), kinds);
     });
   }
 
@@ -195,20 +227,22 @@ class Calibration {
                           options, setup_.pool);
   }
 
-  DocumentCapture read(const LookupDocument& document) {
-    runtime::Session session(setup_.model, setup_.backend, setup_.pool, {.attention = runtime::AttentionMode::kFull});
-    const auto tokens = static_cast<std::int64_t>(document.context.size());
+  ReadDocument read(const LookupDocument& document) {
+    const std::int64_t tokens = std::ssize(document.context);
     Memory& memory = setup_.model->device_memory();
     std::optional<runtime::BankProbes> probes;
     if (bank_.queries > 0) {
       probes.emplace(bank_, config_, tokens - 1 + bank_.distance, setup_.model->precision().kv, memory, setup_.pool);
     }
-    DocumentCapture capture(setup_.backend, memory, probes ? &*probes : nullptr, options_.rule.probe_queries);
-    session.read(document.context, {.num_logits = 0, .observer = &capture});
+    ReadDocument read{
+        runtime::Session(setup_.model, setup_.backend, setup_.pool, {.attention = runtime::AttentionMode::kFull}),
+        DocumentCapture(setup_.backend, memory, probes ? &*probes : nullptr, options_.rule.probe_queries)};
+    read.session.read(document.context, {.num_logits = 0, .observer = &read.capture});
     done_ += tokens;
-    if (progress_ && !progress_(done_, std::max(units_, done_)))
+    if (progress_ && !progress_(done_, std::max(units_, done_))) {
       fail(ErrorCategory::kCancelled, "calibration was cancelled");
-    return capture;
+    }
+    return read;
   }
 
   const evaluation::Setup& setup_;
@@ -217,6 +251,7 @@ class Calibration {
   const runtime::Progress& progress_;
   runtime::AnswerGradient gradient_;
   QueryBank bank_;
+  std::int64_t num_answered_ = 0;
   std::int64_t done_ = 0, units_ = 0;
 };
 

@@ -28,7 +28,7 @@ namespace {
 
 constexpr std::int64_t kUsualTokens = 16384;
 // Of documents that are asked about. What a head needs depends little on their length, and the time they take much.
-constexpr std::int64_t kUsualAnswerTokens = 3072;
+constexpr std::int64_t kUsualAnswerTokens = 2048;
 constexpr std::int64_t kBankTokens = 768;
 constexpr std::int32_t kMeasuredDocuments = 4;  // a fifth of the questions
 
@@ -130,11 +130,13 @@ bool has_objective(const CalibrateArgs& args, const std::string& name) {
   return std::find(args.objectives.begin(), args.objectives.end(), name) != args.objectives.end();
 }
 
+/// Every other document has distractors: with them fewer questions are answered, without them all are easy.
 evaluation::LookupOptions document_options(std::int64_t tokens, std::int32_t facts, std::uint64_t seed) {
   return {.context_tokens = tokens,
           .num_facts = facts,
           .kinds = evaluation::natural_kinds(evaluation::FactSet::kCalibration),
           .fact_set = evaluation::FactSet::kCalibration,
+          .distractors = seed % 2 == 0,
           .random_start = true,
           .seed = seed};
 }
@@ -147,8 +149,8 @@ calibration::AnswerMaterial make_material(const CalibrateArgs& args, const Loade
   calibration::AnswerMaterial material;
   std::uint64_t seed = args.options.seed << 20;
   const auto add = [&](std::vector<evaluation::LookupDocument>& documents, std::int32_t count, std::int64_t length) {
-    // As many facts as fill about a tenth of the document.
-    const auto facts = static_cast<std::int32_t>(std::clamp<std::int64_t>(length / 256, 2, evaluation::kNaturalFacts));
+    // So many that facts are not what most of the document is.
+    const auto facts = static_cast<std::int32_t>(std::clamp<std::int64_t>(length / 128, 2, evaluation::kNaturalFacts));
     for (std::int32_t i = 0; i < count; ++i)
       documents.push_back(generator.make(document_options(length, facts, seed++)));
   };

@@ -43,6 +43,7 @@ struct EvalArgs {
   std::string ask = "later";
   std::string answers;
   bool force = false;
+  bool no_distractors = false;
   bool nll = false;
   bool json = false;
 };
@@ -61,6 +62,8 @@ void add_options(CLI::App& app, EvalArgs& args) {
       ->delimiter(',')
       ->type_name("METHOD,...")
       ->capture_default_str();
+  app.add_flag("--no-distractors", args.no_distractors,
+               "Of natural facts: without the same said of other subjects, which makes them easier");
   app.add_option("--ask", args.ask, "When questions are read: later (tokens were dropped), first (with the document)")
       ->check(one_of({"later", "first"}))
       ->type_name("WHEN")
@@ -100,6 +103,7 @@ Material make_material(const EvalArgs& args, const LoadedModel& loaded) {
   material.stop_ids = stop_ids(loaded.model->config(), &chat.form());
   for (int i = 0; i < args.documents; ++i) {
     evaluation::LookupOptions options = lookup_options(args.facts);
+    options.distractors = !args.no_distractors;
     options.context_tokens = args.context;
     options.most_tokens = most_tokens(loaded);
     options.random_start = true;

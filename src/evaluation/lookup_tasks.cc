@@ -162,6 +162,7 @@ std::vector<Fact> LookupGenerator::make_facts(const LookupOptions& options) cons
     const FactKind kind = options.kinds[turn % options.kinds.size()];
     if (kind == FactKind::kPassKey && std::exchange(has_pass_key, true)) continue;
     facts.push_back(is_natural(kind) ? natural.make(kind) : codes.make(kind));
+    if (!options.distractors) facts.back().distractors.clear();
   }
   return facts;
 }

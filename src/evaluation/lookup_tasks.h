@@ -60,6 +60,7 @@ struct LookupOptions {
   std::vector<FactKind> kinds = {FactKind::kNumber, FactKind::kRegisterLine, FactKind::kHexRecord,
                                  FactKind::kIngredient, FactKind::kMultiValue};  // in turn, from kinds[seed % size]
   FactSet fact_set = FactSet::kEvaluation;  // of natural kinds: see natural_kinds()
+  bool distractors = true;                  // of natural facts; without them every fact stands alone
   bool random_start = false;                // the document begins at a random token of the text instead of its first
   std::uint64_t seed = 0;
 };
@@ -85,7 +86,7 @@ class LookupGenerator {
   /// context_tokens or the text is too short for them.
   LookupDocument make(const LookupOptions& options) const;
 
-  /// The parts of make(): facts depend on seed, num_facts, kinds and fact_set only.
+  /// The parts of make(): facts depend on seed, num_facts, kinds, fact_set and distractors only.
   std::vector<Fact> make_facts(const LookupOptions& options) const;
   LookupDocument plant(std::vector<Fact> facts, const LookupOptions& options) const;
 
