@@ -4,9 +4,11 @@
 #include <array>
 #include <cmath>
 #include <cstddef>
+#include <functional>
 #include <numeric>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "calibration/query_bank.h"
 #include "core/check.h"
@@ -30,10 +32,13 @@ constexpr std::int64_t kContinued = 48;
 class DocumentCapture : public runtime::LayerObserver {
  public:
   /// Without a bank nothing is scored.
-  DocumentCapture(const Backend& backend, Memory& memory, const runtime::BankProbes* bank, std::int32_t probe_queries)
-      : backend_(backend), memory_(memory), bank_(bank), probe_queries_(probe_queries) {}
+  /// `check` throws to stop.
+  DocumentCapture(const Backend& backend, Memory& memory, const runtime::BankProbes* bank, std::int32_t probe_queries,
+                  std::function<void()> check)
+      : backend_(backend), memory_(memory), bank_(bank), probe_queries_(probe_queries), check_(std::move(check)) {}
 
   void on_layer(std::int32_t layer, const TensorView& q, const TensorView& k, const TensorView& v) override {
+    check_();
     layers_.push_back({.k = copy(k), .v = copy(v)});
     if (bank_ == nullptr) return;
     const auto size = static_cast<std::size_t>(k.num_heads * k.num_tokens);
@@ -80,6 +85,7 @@ class DocumentCapture : public runtime::LayerObserver {
   Memory& memory_;  // of the layers' tensors
   const runtime::BankProbes* bank_;
   std::int32_t probe_queries_;
+  std::function<void()> check_;
   std::vector<std::vector<std::byte>> blocks_;
   std::vector<DocumentLayer> layers_;
   std::vector<std::vector<float>> by_bank_, by_last_queries_;  // [layers][Hk, T]
@@ -174,6 +180,7 @@ class Calibration {
     runtime::GenerateOptions options{.max_tokens = evaluation::kNaturalAnswerTokens, .stop_ids = setup_.stop_ids};
     options.sampling.temperature = 0;
     options.on_text = [&](const std::string& piece) {
+      check_stop();
       text += piece;
       found = evaluation::answer_found(text, document.facts[i]);
       return !found;
@@ -225,6 +232,7 @@ class Calibration {
   std::vector<double> changes_of(const runtime::LayerGradient& layer, const QuestionRows& rows,
                                  std::span<const DocumentLayer> document, std::span<const float> scores,
                                  const RiskOptions& options) {
+    check_stop();
     return margin_changes({.rows = &layer,
                            .questions = rows.begins,
                            .document = document[static_cast<std::size_t>(layer.layer)],
@@ -241,13 +249,17 @@ class Calibration {
     }
     ReadDocument read{
         runtime::Session(setup_.model, setup_.backend, setup_.pool, {.attention = runtime::AttentionMode::kFull}),
-        DocumentCapture(setup_.backend, memory, probes ? &*probes : nullptr, options_.rule.probe_queries)};
+        DocumentCapture(setup_.backend, memory, probes ? &*probes : nullptr, options_.rule.probe_queries,
+                        [this] { check_stop(); })};
     read.session.read(document.context, {.num_logits = 0, .observer = &read.capture});
     done_ += tokens;
-    if (progress_ && !progress_(done_, std::max(units_, done_))) {
-      fail(ErrorCategory::kCancelled, "calibration was cancelled");
-    }
+    check_stop();
     return read;
+  }
+
+  void check_stop() const {
+    if (!progress_ || progress_(done_, std::max(units_, done_))) return;
+    fail(ErrorCategory::kCancelled, "cancelled while the model was calibrated");
   }
 
   const evaluation::Setup& setup_;

@@ -218,6 +218,9 @@ Json to_json(const CalibrateArgs& args, const LoadedModel& loaded, const Profile
 }
 
 int run(const CalibrateArgs& args) {
+  if (args.no_facts && has_objective(args, kAnswerRisk)) {
+    throw UsageError("--no-facts leaves no answers to calibrate by: --objective tail-risk or paper goes with it");
+  }
   check_output(args);
   // 400 KB are 16 documents without a sentence that comes twice.
   const std::string text = args.texts.empty()

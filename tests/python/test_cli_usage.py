@@ -39,6 +39,7 @@ USAGE = [
     ["chat", "--load", "a", "--document", "b"],
     ["calibrate"],
     ["calibrate", "-t", "x", "-o", "y", "--budgets", "0.1,2"],
+    ["calibrate", "-t", "x", "-o", "y", "--no-facts"],
     ["bench", "--ctx", "0"],
     ["bench", "--ctx", "1024,x"],
     ["eval", "--documents", "0"],
@@ -295,7 +296,8 @@ def short_model(tmp_path_factory):
     (["eval", "--documents", "1", "--questions", "1", "--methods", "full"], "--ctx is 1,340 instead of 32,768"),
     (["bench", "--attention", "full", "--decode", "10"], "--ctx is 1,490 instead of 8,192"),
     (["demo", "--questions", "1"], "--ctx is 1,340 instead of 32,768"),
-    (["calibrate", "-t", "michael-armstrong.txt", "-o", "OUTPUT", "--no-facts", "--sequences", "1", "--budgets", "0.2"],
+    (["calibrate", "-t", "michael-armstrong.txt", "-o", "OUTPUT", "--no-facts", "--sequences", "1", "--budgets", "0.2",
+      "--objective", "tail-risk"],
      "--tokens is 1,500 instead of 16,384")], ids=lambda value: value[0] if isinstance(value, list) else "")
 def test_default_lengths_end_where_the_model_does(arguments, note, short_model, tmp_path):
     arguments = [tmp_path / "p.json" if argument == "OUTPUT" else argument for argument in arguments]
