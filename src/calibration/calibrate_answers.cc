@@ -177,7 +177,9 @@ class Calibration {
     runtime::Session session = read.fork();
     std::string text;
     bool found = false;
-    runtime::GenerateOptions options{.max_tokens = evaluation::kNaturalAnswerTokens, .stop_ids = setup_.stop_ids};
+    runtime::GenerateOptions options{
+        .max_tokens = evaluation::max_answer_tokens(document.facts[i], std::ssize(document.answers[i])),
+        .stop_ids = setup_.stop_ids};
     options.sampling.temperature = 0;
     options.on_text = [&](const std::string& piece) {
       check_stop();

@@ -44,12 +44,14 @@ Selection::Selection(const Profile& profile, double keep, const std::optional<do
     check_argument(!attend || answers_->attend, "attend is ", attend.value_or(0),
                    ", but the profile has no curves for it; calibrate the model anew");
     attend_ = attend;
+    attended_share_ = attend.value_or(1);
     return;
   }
   check_argument(!attend, "attend is ", attend.value_or(0), "; only the objective ", kAnswerRisk, " takes one, not ",
                  name);
   budget_ = &profile.pick(keep, name);
   rule_ = profile.rule_of(*budget_);
+  attended_share_ = mean_share(shares_of(*budget_).attend);
 }
 
 HeadShares Selection::shares(std::int64_t num_tokens) const {
@@ -68,11 +70,6 @@ BlockShares Selection::richer(const BlockShares& current, std::int32_t layer, st
   next.share.back() = std::min(1.0, std::max(2 * current.kept_share(), 1.0 / 64));
   next.share.front() = 1 - next.share.back();
   return next;
-}
-
-double Selection::attended_share(std::int64_t num_tokens) const {
-  if (budget_ != nullptr) return mean_share(shares(num_tokens).attend);
-  return attend_.value_or(1);
 }
 
 }  // namespace tca::runtime

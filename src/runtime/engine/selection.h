@@ -32,11 +32,11 @@ class Selection {
   /// A head's next richer configuration, ending in full: the profile's, or twice the share where curves say it.
   BlockShares richer(const BlockShares& current, std::int32_t layer, std::int32_t kv_head) const;
   /// Mean share of the tokens that prefill computes over.
-  double attended_share(std::int64_t num_tokens) const;
+  double attended_share() const { return attended_share_; }
 
  private:
   const Profile* profile_ = nullptr;
-  double keep_ = 1;
+  double keep_ = 1, attended_share_ = 1;
   std::optional<double> attend_;  // with curves alone
   SelectionRule rule_;
   const ProfileBudget* budget_ = nullptr;

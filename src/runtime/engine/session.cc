@@ -151,7 +151,7 @@ ReadPlan Session::Impl::plan(std::int64_t n, const ReadOptions& read_options) co
   const bool long_enough = n > std::int64_t{selection.rule().window} + selection.rule().block_size;
   if (mode == AttentionMode::kTca) return {.sparse = long_enough, .thin = true};
   // Where prefill computes over everything, it is memory that is to be had, and decoding that is to be faster.
-  const double share = selection.attends_all() ? options.keep : selection.attended_share(n);
+  const double share = selection.attends_all() ? options.keep : selection.attended_share();
   const std::int64_t break_even = backend->break_even_tokens(share, model->config().head_dim);
   return {.sparse = long_enough && n >= break_even,
           .thin = static_cast<std::int64_t>(state.tokens.size()) + n >= break_even};
@@ -166,7 +166,7 @@ std::int64_t Session::Impl::attention_units(std::int64_t n, const ReadPlan& read
   const double layer = 2 * hidden * (q_width + kv_width) + 3 * hidden * config.intermediate_size;
   const auto rows = static_cast<double>(n);
   const double keys =
-      (read_plan.sparse ? selection.attended_share(n) : 1.0) * rows / 2 + static_cast<double>(state.cache.length(0, 0));
+      (read_plan.sparse ? selection.attended_share() : 1.0) * rows / 2 + static_cast<double>(state.cache.length(0, 0));
   return std::llround(2 * rows * (2 * q_width * keys) / layer);
 }
 
