@@ -86,8 +86,8 @@ TEST_F(CalibrateAnswers, GivesCurvesABankAndWhatWasMeasured) {
     for (const std::vector<double>& head : layer) {
       ASSERT_EQ(head.size(), 8u);
       for (std::size_t i = 0; i < head.size(); ++i) {
-        if (i % 4 > 0) EXPECT_LE(head[i], head[i - 1]) << "more tokens";
-        if (i >= 4) EXPECT_LE(head[i], head[i - 4]) << "a wider window";
+        EXPECT_LE(head[i], i % 4 > 0 ? head[i - 1] : head[0]) << "more tokens";
+        EXPECT_LE(head[i], i >= 4 ? head[i - 4] : head[0]) << "a wider window";
       }
       EXPECT_NEAR(head[3], 0, 1e-6) << "keeps everything";
       at_nothing += head[0];
