@@ -80,7 +80,7 @@ void choose_places(const std::vector<Fact>& facts, Random& random, std::int64_t 
 // between two characters. body: the first token of the document in ids.
 std::int64_t place_to_cut(const runtime::Tokenizer& tokenizer, const Ids& ids, std::int64_t body,
                           const Insertion& insertion) {
-  constexpr std::int64_t kLongestSentence = 200;
+  constexpr std::int64_t kLongestSentence = 1000;
   if (insertion.natural) {
     const std::int64_t last = std::max<std::int64_t>(0, insertion.place - kLongestSentence);
     for (std::int64_t place = insertion.place; place >= last; --place) {

@@ -54,19 +54,15 @@ TEST_F(NaturalDocuments, FactsStandWholeBetweenSentences) {
 TEST_F(NaturalDocuments, ATextOfTheUsersIsCutBetweenSentencesToo) {
   const std::string novel = read_file(TCA_SOURCE_DIR "/examples/data/michael-armstrong.txt", 4 << 20);
   const LookupGenerator generator(tokenizer_, frames_, novel);
-  int whole = 0, all = 0;
   for (std::uint64_t seed = 0; seed < 5; ++seed) {
     const LookupDocument document = generator.make(options(FactSet::kEvaluation, seed));
     const std::string text = tokenizer_.decode(document.context);
     for (const Fact& fact : document.facts) {
       const std::size_t at = text.find(fact.sentences[0]);
       ASSERT_NE(at, std::string::npos);
-      const char before = text[at - 1];
-      whole += before == '.' || before == '?' || before == '!' || before == '"' || before == '\n' || before == ')';
-      ++all;
+      EXPECT_NE(std::string_view(".?!)\"\n").find(text[at - 1]), std::string_view::npos) << text.substr(at - 40, 80);
     }
   }
-  EXPECT_EQ(whole, all);
 }
 
 TEST_F(NaturalDocuments, FactsOfASeedDoNotDependOnTheLength) {
