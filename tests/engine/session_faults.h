@@ -97,8 +97,8 @@ void check_with_faults(const std::function<Sessions()>& make, const SessionOpera
   Sessions undisturbed = make(), sessions = make();
   const std::vector<float> expected = copy(operation(undisturbed));
   std::int64_t failures = 0;
+  std::string before = state_of(sessions);
   for (std::int64_t n = 1;; ++n) {
-    const std::string before = state_of(sessions);
     std::span<const float> logits;
     bool threw = false, failed = false;
     {
@@ -123,6 +123,7 @@ void check_with_faults(const std::function<Sessions()>& make, const SessionOpera
     if (!failed) break;
     // It did without, as thinning does, which can wait.
     sessions = make();
+    before = state_of(sessions);
   }
   EXPECT_EQ(failures > 0, runs_out);
   ASSERT_EQ(sessions.size(), undisturbed.size());
