@@ -226,9 +226,9 @@ def test_tables_fit_100_columns():
 
 def test_headings_count_one_and_several():
     arguments = ["--methods", "full", "--documents", "1"]
-    one = tca("eval", "--ctx", "300", "--facts", "1", *arguments).stdout.decode()
+    one = tca("eval", "--ctx", "300", "--questions", "1", *arguments).stdout.decode()
     assert one.startswith("1 document of 300 tokens, 1 question each, asked after tokens were dropped\n"), one
-    two = tca("eval", "--ctx", "300", "--facts", "2", *arguments).stdout.decode()
+    two = tca("eval", "--ctx", "300", "--questions", "2", *arguments).stdout.decode()
     assert two.startswith("1 document of 300 tokens, 2 questions each, asked "), two
 
 
