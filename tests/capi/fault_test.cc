@@ -99,7 +99,9 @@ TEST_F(CApiFaults, Handles) {
   check_create<tca_thread_pool>([](auto** out) { return tca_thread_pool_create(4, out); }, tca_thread_pool_destroy);
   check_create<tca_backend>([&](auto** out) { return tca_backend_create("cpu", threads_, out); }, tca_backend_destroy);
   check_create<tca_cancel>([](auto** out) { return tca_cancel_create(out); }, tca_cancel_destroy);
-  // No profiles: nlohmann/json allocates in its destructor, and ends the process where that fails.
+  check_create<tca_profile>(
+      [](auto** out) { return tca_profile_parse(kProfile, sizeof(kProfile) - 1, "profile", out); },
+      tca_profile_destroy);
   const std::int64_t offsets[] = {0, 2, 3};
   const std::int32_t positions[] = {1, 5, 0};
   check_create<tca_kept_set>([&](auto** out) { return tca_kept_set_create(9, 2, offsets, positions, out); },
