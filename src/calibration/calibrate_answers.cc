@@ -13,6 +13,7 @@
 #include "calibration/query_bank.h"
 #include "core/check.h"
 #include "evaluation/answers.h"
+#include "evaluation/survival.h"
 #include "runtime/engine/bank_probes.h"
 #include "runtime/engine/generate.h"
 #include "runtime/model/answer_gradient.h"
@@ -165,6 +166,7 @@ class Calibration {
   }
 
   QueryBank take_bank() { return std::move(bank_); }
+  bool may_go_on() const { return !progress_ || progress_(done_, std::max(units_, done_)); }
 
  private:
   struct ReadDocument {
@@ -260,8 +262,7 @@ class Calibration {
   }
 
   void check_stop() const {
-    if (!progress_ || progress_(done_, std::max(units_, done_))) return;
-    fail(ErrorCategory::kCancelled, "cancelled while the model was calibrated");
+    if (!may_go_on()) fail(ErrorCategory::kCancelled, "cancelled while the model was calibrated");
   }
 
   const evaluation::Setup& setup_;
@@ -287,19 +288,21 @@ void check(const AnswerMaterial& material, const AnswerOptions& options) {
 
 /// Of the answers that full attention finds, the share that is still found.
 std::vector<MeasuredAnswers> measure(const evaluation::Setup& setup, const std::shared_ptr<const Profile>& profile,
-                                     std::span<const LookupDocument> documents, std::span<const double> shares) {
-  const auto found = [&](double keep) {
-    runtime::SessionOptions options{.attention = runtime::AttentionMode::kFull};
-    if (keep < 1)
-      options = {.attention = runtime::AttentionMode::kTca, .profile = profile, .keep = keep, .objective = kAnswerRisk};
-    return evaluation::evaluate_lookup(setup, {.name = "", .options = options}, documents).total.found;
+                                     std::span<const LookupDocument> documents, std::span<const double> shares,
+                                     const runtime::Progress& go_on) {
+  if (documents.empty()) return {};
+  const auto ask = [&](const runtime::SessionOptions& options) {
+    return evaluation::evaluate_lookup(setup, {.name = "", .options = options}, documents, evaluation::AskOrder::kLater,
+                                       go_on);
   };
+  const evaluation::LookupResult full = ask({.attention = runtime::AttentionMode::kFull});
   std::vector<MeasuredAnswers> measured;
-  const std::int64_t full = documents.empty() ? 0 : found(1);
-  if (full == 0) return measured;
   for (const double keep : shares) {
-    const double kept = static_cast<double>(found(keep)) / static_cast<double>(full);
-    measured.push_back({.keep = keep, .answers_kept = std::min(1.0, kept), .questions = full});
+    if (full.total.found == 0) break;
+    const evaluation::LookupResult kept =
+        ask({.attention = runtime::AttentionMode::kTca, .profile = profile, .keep = keep, .objective = kAnswerRisk});
+    measured.push_back(
+        {.keep = keep, .answers_kept = evaluation::survival(full, kept).total.share(), .questions = full.total.found});
   }
   return measured;
 }
@@ -320,7 +323,8 @@ AnswerRisk calibrate_answers(const evaluation::Setup& setup, const runtime::Mode
   answers.rule = options.rule;
   calibration.make_curves(material.risk, answers);
   answers.bank = calibration.take_bank();
-  answers.measured = measure(setup, profile, material.measure, options.measured);
+  answers.measured = measure(setup, profile, material.measure, options.measured,
+                             [&](std::int64_t, std::int64_t) { return calibration.may_go_on(); });
   return answers;
 }
 
