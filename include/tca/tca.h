@@ -263,6 +263,31 @@ TCA_API tca_status tca_profile_head(const tca_profile* profile, size_t index, in
 /* A head's next richer configuration of the objective after current [num_shares], to out [num_shares]. */
 TCA_API tca_status tca_profile_richer(const tca_profile* profile, const double* current, int32_t num_shares,
                                       int32_t layer, int32_t kv_head, const char* objective, double* out);
+
+/* The objective where nobody asks: "answer-risk" where the profile was calibrated by answers, else "tail-risk". */
+TCA_API tca_status tca_profile_usual_objective(const tca_profile* profile, const char** out);
+
+/* What heads keep of a segment, by the curves of answer-risk. */
+typedef struct tca_allocation {
+  double held_share;       /* mean over heads, sinks and windows included */
+  double risk;             /* expected loss of an answer's logit margin, nats */
+  tca_selection_rule rule; /* to be used with it: order TCA_TOKENS */
+} tca_allocation;
+
+/* The least risk for a mean of at most keep, in [0, 1], of num_tokens tokens a head: shares of the tokens that are
+ * neither sinks nor in the window, to kept_shares [num_layers, num_kv_heads], and windows [num_layers, num_kv_heads].
+ */
+TCA_API tca_status tca_profile_allocate(const tca_profile* profile, double keep, int64_t num_tokens,
+                                        double* kept_shares, int32_t* windows, tca_allocation* out);
+
+/* Probes for tca_select with probes_follow, before RoPE: rotate them to `distance` tokens behind the segment's last. */
+typedef struct tca_query_bank {
+  const float* queries; /* [num_queries, num_heads, head_dim]; valid as long as the profile */
+  int32_t num_queries;
+  int32_t distance;
+} tca_query_bank;
+
+TCA_API tca_status tca_profile_bank(const tca_profile* profile, int32_t layer, tca_query_bank* out);
 TCA_API void tca_profile_destroy(tca_profile* profile);
 
 /* ---- Kept sets ------------------------------------------------------------------------------------------------- */

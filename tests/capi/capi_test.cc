@@ -276,6 +276,40 @@ TEST_F(CApi, CancelStopsPrefill) {
   tca_cancel_destroy(cancel);
 }
 
+TEST(CApiProfile, CurvesAndBank) {
+  Profile curves;
+  curves.model = {"LlamaForCausalLM", 2, 2, 1, 2, "default theta=10000", 100, std::string(64, 'a')};
+  curves.rule = {.block_size = 8, .window = 4, .sinks = 2, .pool_width = 1, .order = BlockOrder::kTokens};
+  AnswerRisk& answers = curves.answer_risk.emplace();
+  answers.rule = curves.rule;
+  answers.keep = {.windows = {2}, .shares = {0, .5, 1}, .heads = {{{4, 1, 0}}, {{8, 1, 0}}}};
+  answers.bank = {.queries = 1, .distance = 20, .values = {1, 2, 3, 4, 5, 6, 7, 8}};
+  const std::string text = curves.to_json();
+  tca_profile* profile = nullptr;
+  ASSERT_EQ(tca_profile_parse(text.c_str(), text.size(), "p", &profile), TCA_OK) << tca_last_error();
+  const char* objective = nullptr;
+  ASSERT_EQ(tca_profile_usual_objective(profile, &objective), TCA_OK);
+  EXPECT_STREQ(objective, "answer-risk");
+  double shares[2] = {};
+  int32_t windows[2] = {};
+  tca_allocation allocation = {};
+  // Of 104 tokens 4 are held anyway; half of the others of the second layer is worth most.
+  ASSERT_EQ(tca_profile_allocate(profile, (4 + 4 + 50) / 104.0 / 2, 104, shares, windows, &allocation), TCA_OK);
+  EXPECT_EQ(shares[0], 0);
+  EXPECT_EQ(shares[1], .5);
+  EXPECT_EQ(windows[1], 2);
+  EXPECT_EQ(allocation.risk, 5);
+  EXPECT_EQ(allocation.rule.order, TCA_TOKENS);
+  tca_query_bank bank = {};
+  ASSERT_EQ(tca_profile_bank(profile, 1, &bank), TCA_OK);
+  EXPECT_EQ(bank.queries[0], 5);
+  EXPECT_EQ(bank.distance, 20);
+  EXPECT_EQ(tca_profile_bank(profile, 2, &bank), TCA_INVALID_ARGUMENT);
+  EXPECT_NE(std::string(tca_last_error()).find("layer is 2"), std::string::npos);
+  EXPECT_EQ(tca_profile_allocate(profile, 2, 104, shares, windows, &allocation), TCA_INVALID_ARGUMENT);
+  tca_profile_destroy(profile);
+}
+
 TEST(CApiProfile, LoadPickAndShares) {
   const TemporaryFolder folder;
   tca_profile *parsed = nullptr, *profile = nullptr;

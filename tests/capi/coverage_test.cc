@@ -73,7 +73,7 @@ const std::map<std::string, std::string> kCounterparts = {
     {"kv_cache.h stream", "tca_kv_pool_get_info"},
     {"kv_cache.h used_bytes", "tca_kv_pool_get_info"},
     {"kv_cache.h ~KvPool", "tca_kv_pool_destroy"},
-    {"profile.h allocate", "- C knows profiles by their budgets"},
+    {"profile.h allocate", "tca_profile_allocate"},
     {"profile.h attended", "tca_profile_shares"},
     {"profile.h describe", "tca_model_fingerprint_describe"},
     {"profile.h full", "tca_block_shares_full"},
@@ -88,6 +88,7 @@ const std::map<std::string, std::string> kCounterparts = {
     {"profile.h save", "tca_profile_save"},
     {"profile.h to_json", "tca_profile_to_json"},
     {"profile.h usual_keep", "tca_profile_usual_keep"},
+    {"profile.h usual_objective", "tca_profile_usual_objective"},
     {"profile.h validate", "tca_profile_validate"},
     {"profile.h window", "tca_block_shares_window"},
     {"tensor.h TensorView", "- C has both kinds of views"},
@@ -104,9 +105,10 @@ const std::map<std::string, std::string> kCounterparts = {
 
 /// Of tca.h, what stands for data members of C++ structs, or for what C++ has by itself.
 const std::set<std::string> kOfC = {
-    "tca_version",        "tca_cancel_create",          "tca_cancel_request",  "tca_cancel_reset",
-    "tca_cancel_destroy", "tca_selection_rule_default", "tca_profile_model",   "tca_profile_num_budgets",
-    "tca_profile_head",   "tca_profile_provenance",     "tca_profile_destroy", "tca_kept_set_destroy",
+    "tca_version",          "tca_cancel_create",          "tca_cancel_request",     "tca_cancel_reset",
+    "tca_cancel_destroy",   "tca_selection_rule_default", "tca_profile_model",      "tca_profile_num_budgets",
+    "tca_profile_bank",     "tca_profile_head",           "tca_profile_provenance", "tca_profile_destroy",
+    "tca_kept_set_destroy",
 };
 
 std::string read(const std::filesystem::path& path) {
