@@ -29,7 +29,7 @@ std::vector<std::string> exported_names() {
 bool is_public(const std::string& name) {
   static const std::regex kPublic(
       "tca_[a-z_0-9]+"
-      "|tca::(create_backend|available_backends)\\b.*"
+      "|tca::(create_backend|available_backends|allocate)\\b.*"
       "|((vtable|typeinfo|typeinfo name) for )?"
       "tca::(Error|Backend|ThreadPool|KvPool|KvCache|KeptSet|Profile|ModelFingerprint|BlockShares)\\b.*");
   static const std::regex kStandard("(.* for |[^(]* )?(std|__gnu_cxx)::.*");
