@@ -171,10 +171,10 @@ def test_tokenize():
 
 def test_inspect_profile(profile):
     result = tca_json("inspect", profile)
-    check(result, with_budgets(TABLES["JSON of a profile"]), optional=["default."])
+    check(result, with_budgets(TABLES["JSON of a profile"]), optional=["default.", "answer_risk."])
     assert len(result["budgets"]) == 6 and result["default"] is None
     check(tca_json("inspect", ROOT / "models" / "lookback-28m" / "profile.json"),
-          with_budgets(TABLES["JSON of a profile"]))
+          with_budgets(TABLES["JSON of a profile"]), optional=["answer_risk."])
     for budget in result["budgets"]:
         assert sum(budget["kept_by_layer"]) / 8 == pytest.approx(budget["kept_share"], abs=1e-6)
 
