@@ -1,6 +1,7 @@
 // A tiny random model, profiles for it, and a backend that can be made to misbehave, for tests of sessions.
 #pragma once
 
+#include <atomic>
 #include <cmath>
 #include <functional>
 #include <memory>
@@ -44,7 +45,7 @@ class SpyBackend : public Backend {
   std::int64_t break_even = 0;
   std::function<void(const PrefillParams&)> before_attention;
   std::function<void(const CertifyParams&)> before_certify;
-  mutable int num_selections = 0;
+  mutable std::atomic<int> num_selections = 0;  // sessions on several threads count together
 
  private:
   const Backend& inner_;
