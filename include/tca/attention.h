@@ -51,10 +51,10 @@ struct Past {
   std::int32_t layer = 0;
 };
 
-/// Importance s_h[j] of every key of a segment for the probe queries: attention probability averaged over the g query
-/// heads and the probes (causal softmax over past and segment), max-pooled over [j - pool_width / 2, j + pool_width /
-/// 2] within the segment, normalised to sum 1 over the segment. All 0 when the pooled sum is below 1e-30: the probes
-/// look at the past alone.
+/// Importance s_h[j] of every key of a segment for the probe queries: attention probability (causal softmax over past
+/// and segment), its mean or maximum over the g query heads and the probes, max-pooled over [j - pool_width / 2, j +
+/// pool_width / 2] within the segment, normalised to sum 1 over the segment. All 0 when the pooled sum is below 1e-30:
+/// the probes look at the past alone.
 struct ProbeParams {
   TensorView q;  // [P, Hq, d]: the segment's last P queries, P <= L; any P when probes_follow
   TensorView k;  // [L, Hk, d]
@@ -63,6 +63,7 @@ struct ProbeParams {
   float scale = 0;  // of the scores; 0 means 1 / sqrt(d)
   /// The probes are queries of what may come after the segment: each sees all of past and segment.
   bool probes_follow = false;
+  ProbeReduce reduce = ProbeReduce::kMean;
 };
 
 /// Chooses the core tokens (docs/algorithm.md, steps 1-4). From the fp32 scores of probe_scores on, the choice is
@@ -82,7 +83,8 @@ struct SelectParams {
   std::span<const BlockShares> shares;  // [Hk]
   SelectionRule rule = {};
   float scale = 0;
-  bool probes_follow = false;  // as in ProbeParams
+  bool probes_follow = false;               // as in ProbeParams
+  ProbeReduce reduce = ProbeReduce::kMean;  // as in ProbeParams
   /// With kTokens: [Hk], 0 or more: so many of the segment's last tokens are kept whatever their score. Empty: none.
   std::span<const std::int32_t> windows = {};
 };

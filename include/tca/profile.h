@@ -17,6 +17,12 @@ enum class BlockOrder : std::uint8_t {
   kTokens = 2,          // no blocks: a head's kept share goes to the highest scores of the whole segment
 };
 
+/// What a key is worth to several probes.
+enum class ProbeReduce : std::uint8_t {
+  kMean = 0,  // the attention that all of them give to it, on average
+  kMax = 1,   // the most that one of them gives to it
+};
+
 /// How core tokens are chosen, the same for all heads under one budget.
 struct SelectionRule {
   std::int32_t block_size = 64;     // b: a power of two in [8, 256]
@@ -71,6 +77,7 @@ struct RiskCurves {
 struct QueryBank {
   std::int32_t queries = 0;   // K of every query head
   std::int32_t distance = 0;  // placed so many tokens behind the segment's last one, >= 1
+  ProbeReduce reduce = ProbeReduce::kMean;
   std::vector<float> values;  // [num_layers][K][num_heads][head_dim]; bf16 in the file
 };
 

@@ -162,6 +162,13 @@ typedef enum tca_block_order {
   TCA_BLOCK_ORDER_MIN_ENUM = INT32_MIN
 } tca_block_order;
 
+/* What a key is worth to several probes. */
+typedef enum tca_probe_reduce {
+  TCA_PROBE_MEAN = 0, /* the attention that all of them give to it, on average */
+  TCA_PROBE_MAX = 1,  /* the most that one of them gives to it */
+  TCA_PROBE_REDUCE_MIN_ENUM = INT32_MIN
+} tca_probe_reduce;
+
 /* How core tokens are chosen. tca_selection_rule_default() has the usual values. */
 typedef struct tca_selection_rule {
   int32_t block_size;    /* b: a power of two in [8, 256] */
@@ -285,6 +292,7 @@ typedef struct tca_query_bank {
   const float* queries; /* [num_queries, num_heads, head_dim]; valid as long as the profile */
   int32_t num_queries;
   int32_t distance;
+  tca_probe_reduce reduce; /* for tca_select */
 } tca_query_bank;
 
 TCA_API tca_status tca_profile_bank(const tca_profile* profile, int32_t layer, tca_query_bank* out);
@@ -423,6 +431,7 @@ typedef struct tca_probe_params {
   int32_t pool_width; /* odd */
   float scale;
   int probes_follow; /* not 0: the probes are queries of what may come after the segment, and see all of it */
+  tca_probe_reduce reduce;
 } tca_probe_params;
 
 /* Chooses the core tokens. */
@@ -435,8 +444,9 @@ typedef struct tca_select_params {
   int32_t num_shares;   /* log2(rule.block_size) + 2 */
   tca_selection_rule rule;
   float scale;
-  int probes_follow;      /* as in tca_probe_params */
-  const int32_t* windows; /* NULL, or with TCA_TOKENS [Hk]: so many of the last tokens stay whatever their score */
+  int probes_follow;       /* as in tca_probe_params */
+  tca_probe_reduce reduce; /* as in tca_probe_params */
+  const int32_t* windows;  /* NULL, or with TCA_TOKENS [Hk]: so many of the last tokens stay whatever their score */
 } tca_select_params;
 
 /* Attention of a segment: query i sees the past, and j <= i that is kept, or in its window, or (without past) a sink.

@@ -48,7 +48,7 @@ class AnswerRiskSums {
   /// changes as margin_changes() returns them; kinds [questions].
   void add(std::int32_t layer, std::span<const double> changes, std::span<const QuestionKind> kinds);
   /// The plain curves are scaled to the answers' sum over heads at the smallest window and share 0, weighted by 0.3 and
-  /// added; then no richer option has more risk than a poorer one. Throws kInvalidArgument without answers.
+  /// added; then no option has less risk than one that keeps more. Throws kInvalidArgument without answers.
   RiskCurves curves() const;
 
  private:

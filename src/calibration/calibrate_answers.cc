@@ -5,7 +5,6 @@
 #include <cmath>
 #include <cstddef>
 #include <functional>
-#include <numeric>
 #include <optional>
 #include <string>
 #include <utility>
@@ -44,8 +43,9 @@ class DocumentCapture : public runtime::LayerObserver {
     if (bank_ == nullptr) return;
     const auto size = static_cast<std::size_t>(k.num_heads * k.num_tokens);
     const std::int64_t probes = std::min<std::int64_t>(probe_queries_, k.num_tokens);
-    backend_.probe_scores({.q = bank_->queries(layer), .k = k, .pool_width = 1, .probes_follow = true},
-                          by_bank_.emplace_back(size));
+    backend_.probe_scores(
+        {.q = bank_->queries(layer), .k = k, .pool_width = 1, .probes_follow = true, .reduce = bank_->reduce()},
+        by_bank_.emplace_back(size));
     backend_.probe_scores({.q = q.tokens(q.num_tokens - probes, probes), .k = k, .pool_width = 1},
                           by_last_queries_.emplace_back(size));
   }
@@ -121,7 +121,7 @@ class Calibration {
         config_(host.config()),
         options_(options),
         progress_(progress),
-        gradient_(config_, host.weights(), setup.pool) {}
+        gradient_(config_, host.weights(), options.rule.sinks, setup.pool) {}
 
   void expect(const AnswerMaterial& material) {
     for (const auto* documents : {&material.bank, &material.risk}) {
@@ -129,7 +129,8 @@ class Calibration {
     }
   }
 
-  /// Of all rows of questions and answers: what asks is not the last one alone.
+  /// Of all rows of questions and answers, by how much the value depends on what they read: what asks is not the last
+  /// one alone.
   void make_bank(std::span<const LookupDocument> documents) {
     QueryBankBuilder builder(config_.num_layers, config_.num_heads, config_.head_dim);
     for (const LookupDocument& document : documents) {
@@ -141,10 +142,10 @@ class Calibration {
         add_question(document.questions[i], value, value.size(), rows);
         if (!said.empty()) add_question(document.questions[i], said, value.size(), rows);
       }
-      std::vector<std::int64_t> all(static_cast<std::size_t>(rows.num_rows()));
-      std::iota(all.begin(), all.end(), 0);
-      gradient_.forward(read.capture.layers(), rows,
-                        [&](std::int32_t layer, const TensorView& q) { builder.add(layer, q, all); });
+      gradient_.run(
+          read.capture.layers(), rows,
+          [&](const runtime::LayerGradient& layer) { builder.weigh(layer.layer, layer.reading); },
+          [&](std::int32_t layer, const TensorView& q) { builder.add(layer, q); });
     }
     bank_ = builder.build({.count = options_.bank_queries, .seed = options_.seed}, options_.bank_distance, setup_.pool);
   }

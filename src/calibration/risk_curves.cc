@@ -12,6 +12,16 @@ namespace {
 // Of plain text beside the answers: what a profile must not lose where nobody looks anything up.
 constexpr double kPlainWeight = 0.3;
 
+/// [windows x shares]: an option that keeps less than another is given at least that one's risk. What the gradient
+/// foretells of dropping nearly everything is the least to be trusted, and taken at its word it would starve a head
+/// whose margin it expects to rise.
+void expect_no_gain(std::vector<double>& curve, std::size_t shares) {
+  for (std::size_t option = curve.size(); option-- > 0;) {
+    if ((option + 1) % shares > 0) curve[option] = std::max(curve[option], curve[option + 1]);
+    if (option + shares < curve.size()) curve[option] = std::max(curve[option], curve[option + shares]);
+  }
+}
+
 }  // namespace
 
 void check_risk_options(const RiskOptions& options) {
@@ -80,11 +90,10 @@ RiskCurves AnswerRiskSums::curves() const {
     for (std::size_t head = 0; head < heads; ++head) {
       std::vector<double>& curve = of_layer.emplace_back(options);
       for (std::size_t option = 0; option < options; ++option) {
-        const std::size_t at = (layer * heads + head) * options + option, shares = options_.shares.size();
+        const std::size_t at = (layer * heads + head) * options + option;
         curve[option] = mean(answer_, layer, at) + weight * mean(plain_, layer, at);
-        if (option % shares > 0) curve[option] = std::min(curve[option], curve[option - 1]);
-        if (option >= shares) curve[option] = std::min(curve[option], curve[option - shares]);
       }
+      expect_no_gain(curve, options_.shares.size());
     }
   }
   return curves;

@@ -50,6 +50,7 @@ tca_status tca_profile_bank(const tca_profile* profile, int32_t layer, tca_query
     const std::size_t size = bank.values.size() / static_cast<std::size_t>(of.model.num_layers);
     required(out, "out") = {.queries = bank.values.data() + static_cast<std::size_t>(layer) * size,
                             .num_queries = bank.queries,
-                            .distance = bank.distance};
+                            .distance = bank.distance,
+                            .reduce = static_cast<tca_probe_reduce>(bank.reduce)};
   });
 }

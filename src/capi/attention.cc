@@ -72,6 +72,13 @@ tca::TailScoreParams to_params(const tca_tail_score_params& params) {
           .out = required_span(params.out, static_cast<std::size_t>(params.count), "out")};
 }
 
+tca::ProbeReduce to_reduce(tca_probe_reduce reduce) {
+  const int given = static_cast<int>(reduce);
+  tca::check_argument(given == TCA_PROBE_MEAN || given == TCA_PROBE_MAX, "reduce is ", given,
+                      "; expected TCA_PROBE_MEAN (0) or TCA_PROBE_MAX (1)");
+  return static_cast<tca::ProbeReduce>(given);
+}
+
 template <class Params>
 auto to_batch(const Params* batch, std::size_t count) {
   if (count > 0) required(batch, "batch");
@@ -148,7 +155,8 @@ tca_status tca_probe_scores(const tca_backend* backend, const tca_probe_params* 
                                 .past = to_past(of.past_cache, of.past_layer),
                                 .pool_width = of.pool_width,
                                 .scale = of.scale,
-                                .probes_follow = of.probes_follow != 0},
+                                .probes_follow = of.probes_follow != 0,
+                                .reduce = to_reduce(of.reduce)},
                                scores);
   });
 }
@@ -165,6 +173,7 @@ tca_status tca_select(const tca_backend* backend, const tca_select_params* param
                           .rule = to_rule(of.rule),
                           .scale = of.scale,
                           .probes_follow = of.probes_follow != 0,
+                          .reduce = to_reduce(of.reduce),
                           .windows = optional_span(of.windows, shares.size())});
   });
 }

@@ -93,10 +93,15 @@ RiskCurves parse_curves(const json& object, const std::string& where, const Mode
 }
 
 QueryBank parse_bank(const json& object, const std::string& where, const ModelFingerprint& model) {
-  refuse_unknown(object, where, {"queries", "distance", "sha256", "layers"});
+  refuse_unknown(object, where, {"queries", "distance", "reduce", "sha256", "layers"});
   QueryBank bank;
   bank.queries = static_cast<std::int32_t>(get_int(object, "queries", where, 1, kMaxBankQueries));
   bank.distance = static_cast<std::int32_t>(get_int(object, "distance", where, 1, kMaxDistance));
+  if (object.contains("reduce")) {  // of those who wrote none, the mean
+    const std::string reduce = get_string(object, "reduce", where);
+    if (reduce != "mean" && reduce != "max") fail_field(where, "reduce", reduce, "\"mean\" or \"max\"");
+    bank.reduce = reduce == "max" ? ProbeReduce::kMax : ProbeReduce::kMean;
+  }
   const json& layers = get_array(object, "layers", where);
   if (layers.size() != static_cast<std::size_t>(model.num_layers)) {
     fail_field(where, "layers", layers, text("one text for each of the model's ", model.num_layers, " layers"));
@@ -174,7 +179,8 @@ std::string bank_text(const QueryBank& bank, const ModelFingerprint& model) {
     all.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
     layers += text(l == 0 ? "\n   \"" : ",\n   \"", to_base64(bytes), '"');
   }
-  return text("  \"bank\": {\"queries\": ", bank.queries, ", \"distance\": ", bank.distance, ", \"sha256\": \"",
+  return text("  \"bank\": {\"queries\": ", bank.queries, ", \"distance\": ", bank.distance,
+              ", \"reduce\": ", bank.reduce == ProbeReduce::kMax ? "\"max\"" : "\"mean\"", ", \"sha256\": \"",
               sha256_hex(all), "\", \"layers\": [", layers, "\n  ]}");
 }
 

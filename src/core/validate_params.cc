@@ -138,6 +138,8 @@ void check_probes(const Where& where, const Params& p) {
                 ", but the segment has ", p.k.num_tokens, " tokens, and probes_follow is false");
   where.require(p.q.num_tokens > 0 || p.k.num_tokens == 0, "q.num_tokens is 0, but scoring ", p.k.num_tokens,
                 " keys needs at least one query");
+  where.require(p.reduce <= ProbeReduce::kMax, "reduce is ", static_cast<int>(p.reduce),
+                ", but must be mean (0) or max (1)");
   check_scale(where, p.scale);
 }
 

@@ -202,14 +202,17 @@ void mask(const std::int32_t* row_positions, const std::int32_t* key_positions, 
   }
 }
 
-void column_sums(const float* scores, const TileShape& shape, float scale, const float* lse, float* sums) {
-  std::fill(sums + shape.first_key, sums + shape.end_key, 0.0f);
+void reduce_columns(const float* scores, const TileShape& shape, float scale, const float* lse, ColumnReduce reduce,
+                    float* out) {
+  std::fill(out + shape.first_key, out + shape.end_key, 0.0f);
   for (std::int32_t half = 0; half < halves_of(shape); ++half) {
     const TileShape part = half_of(shape, half);
     float of_half[kWide];
-    sum_columns<kWide>(scores + half * kHalfScores, part, scale, lse + half * kWide, of_half);
-    float* const to = sums + shape.first_key / kWide * kWide;
-    for (std::int32_t j = part.first_key; j < part.end_key; ++j) to[j] += of_half[j];
+    reduce_tile<kWide>(scores + half * kHalfScores, part, scale, lse + half * kWide, reduce, of_half);
+    float* const to = out + shape.first_key / kWide * kWide;
+    for (std::int32_t j = part.first_key; j < part.end_key; ++j) {
+      to[j] = reduce == ColumnReduce::kSum ? to[j] + of_half[j] : std::max(to[j], of_half[j]);
+    }
   }
 }
 
@@ -306,7 +309,7 @@ constexpr TileKernels kAmxTileKernels = {.block_rows = kRows,
                                          .mask = mask,
                                          .softmax = softmax,
                                          .accumulate = accumulate,
-                                         .column_sums = column_sums,
+                                         .reduce_columns = reduce_columns,
                                          .store_rows = store_block<kRows>};
 
 }  // namespace HWY_NAMESPACE

@@ -35,6 +35,9 @@ struct TileShape {
   std::int32_t head_dim = 0;
 };
 
+/// Over the rows of a block.
+enum class ColumnReduce { kSum, kMax };
+
 /// A query at position i sees a key at position p when i - reach < p <= i - lag.
 struct Visibility {
   std::int32_t reach = 0;
@@ -108,9 +111,10 @@ struct TileKernels {
   /// out is [head_dim][R]; of shape, rows and head_dim count.
   void (*accumulate)(std::span<const WeightedTile> tiles, const TileShape& shape, const float* factors,
                      float* out) = nullptr;
-  /// sums[j] = sum over rows of exp(scores[j][r] * scale - lse[r]); lse has +infinity for rows beyond the block's.
-  void (*column_sums)(const float* scores, const TileShape& shape, float scale, const float* lse,
-                      float* sums) = nullptr;
+  /// out[j] = sum or maximum over rows of exp(scores[j][r] * scale - lse[r]); lse has +infinity for rows beyond the
+  /// block's.
+  void (*reduce_columns)(const float* scores, const TileShape& shape, float scale, const float* lse,
+                         ColumnReduce reduce, float* out) = nullptr;
   /// rows[r][c] = out[c][r] * factors[r] in dtype.
   void (*store_rows)(const float* out, const float* factors, const TileShape& shape, DType dtype,
                      void* const* rows) = nullptr;

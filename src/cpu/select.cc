@@ -54,8 +54,8 @@ std::vector<float> probe_denominators(const KernelSet& kernels, ThreadPool& pool
   return lse;
 }
 
-/// One KV head's key range [range.begin, range.end) in tiles of the segment: the probability that all probes together
-/// gave to each key.
+/// One KV head's key range [range.begin, range.end) in tiles of the segment: the probability that all probes together,
+/// or one of them at most, gave to each key.
 void add_probe_mass(const TileKernels& kernels, TileAttention& worker, const ProbeParams& params, std::int32_t kv_head,
                     const KeyPlan& plan, TileRange range, float scale, std::span<const float> lse, float* out) {
   QueryRows rows = probe_rows(params, kv_head);
@@ -64,11 +64,12 @@ void add_probe_mass(const TileKernels& kernels, TileAttention& worker, const Pro
   for (rows.first = 0; rows.first < total; rows.first += at_once) {
     rows.count = static_cast<std::int32_t>(std::min<std::int64_t>(at_once, total - rows.first));
     worker.load(rows);
-    worker.add_column_sums(plan, range, scale, lse, out);
+    worker.reduce_columns(plan, range, scale, lse,
+                          params.reduce == ProbeReduce::kMax ? ColumnReduce::kMax : ColumnReduce::kSum, out);
   }
 }
 
-/// Raw sums in out, [Hk][L].
+/// Not yet divided by anything: out [Hk][L].
 void probe_mass(const KernelSet& kernels, ThreadPool& pool, const ProbeParams& params, std::span<float> out) {
   const float scale = resolve_scale(params.scale, params.q.head_dim);
   const std::vector<float> lse = probe_denominators(kernels, pool, params, scale);
@@ -91,7 +92,8 @@ void probe_mass(const KernelSet& kernels, ThreadPool& pool, const ProbeParams& p
 
 void finish_scores(const ProbeParams& params, std::span<float> head_scores) {
   max_pool(head_scores, params.pool_width);
-  normalise(head_scores, params.q.num_tokens * (params.q.num_heads / params.k.num_heads));
+  const std::int64_t rows = params.q.num_tokens * (params.q.num_heads / params.k.num_heads);
+  normalise(head_scores, params.reduce == ProbeReduce::kMax ? 1 : rows);
 }
 
 }  // namespace
@@ -113,7 +115,8 @@ KeptSet select(const KernelSet& kernels, ThreadPool& pool, const SelectParams& p
                           .past = params.past,
                           .pool_width = params.rule.pool_width,
                           .scale = params.scale,
-                          .probes_follow = params.probes_follow};
+                          .probes_follow = params.probes_follow,
+                          .reduce = params.reduce};
   std::vector<float> scores(heads * static_cast<std::size_t>(tokens));
   if (tokens > 0) probe_mass(kernels, pool, probe, scores);
   const std::int32_t sinks = past_tokens(params.past) > 0 ? 0 : params.rule.sinks;
@@ -158,7 +161,7 @@ void tail_scores(const KernelSet& kernels, ThreadPool& pool, std::span<const Tai
     for (rows.first = 0; rows.first < total; rows.first += at_once) {
       rows.count = static_cast<std::int32_t>(std::min<std::int64_t>(at_once, total - rows.first));
       worker.load(rows);
-      worker.add_column_sums(plan, {0, plan.num_tiles()}, scale, p.lse, p.out.data());
+      worker.reduce_columns(plan, {0, plan.num_tiles()}, scale, p.lse, ColumnReduce::kSum, p.out.data());
     }
     for (float& score : p.out) score /= static_cast<float>(total);
   });

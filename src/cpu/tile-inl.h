@@ -225,19 +225,27 @@ HWY_INLINE void update_sums(const RowMaximum<kVectors>& maximum, const FloatVec*
   }
 }
 
-template <std::int32_t kRows = kBlockRows>
-void sum_columns(const float* HWY_RESTRICT scores, const TileShape& shape, float scale, const float* HWY_RESTRICT lse,
-                 float* HWY_RESTRICT sums) {
+template <ColumnReduce kReduce, std::int32_t kRows>
+void reduce_columns(const float* HWY_RESTRICT scores, const TileShape& shape, float scale,
+                    const float* HWY_RESTRICT lse, float* HWY_RESTRICT out) {
   const FloatTag df;
   const FloatVec factor = hn::Set(df, scale), log2_e = hn::Set(df, 1.44269504f);
   for (std::int32_t j = shape.first_key; j < shape.end_key; ++j) {
     FloatVec total = hn::Zero(df);
     for (std::int32_t r = 0; r < shape.rows; r += kLanes) {
       const FloatVec log_weight = hn::MulSub(hn::Load(df, scores + j * kRows + r), factor, hn::Load(df, lse + r));
-      total = hn::Add(total, exp2(df, hn::Mul(log_weight, log2_e)));
+      const FloatVec weight = exp2(df, hn::Mul(log_weight, log2_e));
+      total = kReduce == ColumnReduce::kSum ? hn::Add(total, weight) : hn::Max(total, weight);
     }
-    sums[j] = hn::GetLane(hn::SumOfLanes(df, total));
+    out[j] = hn::GetLane(kReduce == ColumnReduce::kSum ? hn::SumOfLanes(df, total) : hn::MaxOfLanes(df, total));
   }
+}
+
+template <std::int32_t kRows = kBlockRows>
+void reduce_tile(const float* scores, const TileShape& shape, float scale, const float* lse, ColumnReduce reduce,
+                 float* out) {
+  if (reduce == ColumnReduce::kSum) return reduce_columns<ColumnReduce::kSum, kRows>(scores, shape, scale, lse, out);
+  reduce_columns<ColumnReduce::kMax, kRows>(scores, shape, scale, lse, out);
 }
 
 template <std::int32_t kRows = kBlockRows>

@@ -221,8 +221,8 @@ void TileAttention::attend(const KeyPlan& plan, TileRange range, float scale, bo
                  [&](std::int32_t block, const Chunk& chunk) { attend_block(block, chunk, scale, values); });
 }
 
-void TileAttention::add_column_sums(const KeyPlan& plan, TileRange range, float scale, std::span<const float> lse,
-                                    float* sums) {
+void TileAttention::reduce_columns(const KeyPlan& plan, TileRange range, float scale, std::span<const float> lse,
+                                   ColumnReduce reduce, float* columns) {
   const std::int32_t block_rows = kernels_->block_rows;
   // Rows that do not exist give nothing either.
   float* const row_lse = max_;
@@ -235,11 +235,12 @@ void TileAttention::add_column_sums(const KeyPlan& plan, TileRange range, float 
     Spans memory;
     for (const Span& span : spans_of(block, chunk, memory)) {
       score(block, span);
-      std::array<float, kTileKeys> block_sums;
-      kernels_->column_sums(scores_, span.shape, scale, row_lse + block * block_rows, block_sums.data());
-      float* const tile_sums = sums + static_cast<std::size_t>(span.t - range.begin) * kTileKeys;
+      std::array<float, kTileKeys> of_block;
+      kernels_->reduce_columns(scores_, span.shape, scale, row_lse + block * block_rows, reduce, of_block.data());
+      float* const of_tile = columns + static_cast<std::size_t>(span.t - range.begin) * kTileKeys;
       for (std::int32_t j = span.shape.first_key; j < span.shape.end_key; ++j) {
-        tile_sums[j] += block_sums[static_cast<std::size_t>(j)];
+        const float value = of_block[static_cast<std::size_t>(j)];
+        of_tile[j] = reduce == ColumnReduce::kSum ? of_tile[j] + value : std::max(of_tile[j], value);
       }
     }
   });

@@ -63,9 +63,11 @@ class TileAttention {
   /// Attends to the tiles' keys; without values only the softmax denominators are kept. Throws kCancelled between tiles
   /// once *cancel is true (cancel may be null).
   void attend(const KeyPlan& plan, TileRange range, float scale, bool values, const std::atomic<bool>* cancel);
-  /// Adds to sums[64 t + j], for the j-th key of the range's t-th tile, the sum over rows of exp(score * scale - lse).
-  /// lse is [n, Hq]; a row of -infinity gives nothing to any key. What was attended to is lost.
-  void add_column_sums(const KeyPlan& plan, TileRange range, float scale, std::span<const float> lse, float* sums);
+  /// Of exp(score * scale - lse): adds to columns[64 t + j], for the j-th key of the range's t-th tile, the sum over
+  /// rows, or raises it to their maximum. lse is [n, Hq]; a row of -infinity gives nothing to any key. What was
+  /// attended to is lost.
+  void reduce_columns(const KeyPlan& plan, TileRange range, float scale, std::span<const float> lse,
+                      ColumnReduce reduce, float* columns);
 
   /// Results of the loaded rows.
   void store(const MutableTensorView& out);

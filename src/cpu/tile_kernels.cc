@@ -188,7 +188,7 @@ constexpr TileKernels kTileKernels = {.block_rows = kBlockRows,
                                       .mask = mask_tile<kBlockRows>,
                                       .softmax = softmax,
                                       .accumulate = accumulate,
-                                      .column_sums = sum_columns<kBlockRows>,
+                                      .reduce_columns = reduce_tile<kBlockRows>,
                                       .store_rows = store_block<kBlockRows>};
 
 }  // namespace HWY_NAMESPACE

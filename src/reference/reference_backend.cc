@@ -99,7 +99,8 @@ class ReferenceBackend : public Backend {
     for (std::int32_t kv_head = 0; kv_head < k.num_heads && k.num_tokens > 0; ++kv_head) {
       const HeadTokens tokens = reference::past_and_segment(p.past, k, nullptr, kv_head);
       const std::vector<double> scores = reference::normalise(reference::max_pool(
-          reference::probe_mass(q, tokens, kv_head, k.num_heads, k.num_tokens, scale, p.probes_follow), p.pool_width));
+          reference::probe_mass(q, tokens, kv_head, k.num_heads, k.num_tokens, scale, p.probes_follow, p.reduce),
+          p.pool_width));
       std::transform(scores.begin(), scores.end(), out.begin() + kv_head * k.num_tokens,
                      [](double s) { return static_cast<float>(s); });
     }
@@ -113,7 +114,8 @@ class ReferenceBackend : public Backend {
                   .past = p.past,
                   .pool_width = p.rule.pool_width,
                   .scale = p.scale,
-                  .probes_follow = p.probes_follow},
+                  .probes_follow = p.probes_follow,
+                  .reduce = p.reduce},
                  scores);
     SelectionRule rule = p.rule;
     if (past_tokens(p.past) > 0) rule.sinks = 0;

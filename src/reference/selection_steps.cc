@@ -12,8 +12,8 @@ double score_or_zero(float score) { return std::isnan(score) ? 0.0 : static_cast
 }  // namespace
 
 std::vector<double> probe_mass(const Tensor& q, const HeadTokens& tokens, std::int32_t kv_head,
-                               std::int32_t num_kv_heads, std::int64_t segment_tokens, double scale,
-                               bool probes_follow) {
+                               std::int32_t num_kv_heads, std::int64_t segment_tokens, double scale, bool probes_follow,
+                               ProbeReduce reduce) {
   const std::int32_t group = q.num_heads / num_kv_heads;
   const auto segment = static_cast<std::size_t>(segment_tokens);
   const std::size_t past = tokens.size() - segment;
@@ -25,9 +25,13 @@ std::vector<double> probe_mass(const Tensor& q, const HeadTokens& tokens, std::i
       std::vector<double> scores(causal);
       for (std::size_t t = 0; t < causal; ++t) scores[t] = dot(q.row(p, head), tokens.k[t]) * scale;
       const Softmax attention = softmax(scores);
-      for (std::size_t t = past; t < causal; ++t) mass[t - past] += attention.weights[t];
+      for (std::size_t t = past; t < causal; ++t) {
+        double& of_key = mass[t - past];
+        of_key = reduce == ProbeReduce::kMax ? std::max(of_key, attention.weights[t]) : of_key + attention.weights[t];
+      }
     }
   }
+  if (reduce == ProbeReduce::kMax) return mass;
   for (double& m : mass) m /= static_cast<double>(q.num_tokens * group);
   return mass;
 }

@@ -64,11 +64,11 @@ std::vector<bool> visible_tokens(std::int64_t i, std::int64_t num_tokens, std::s
 // ---- Selection, steps 1-4
 // --------------------------------------------------------------------------------------------
 
-/// Attention probability of every key of the segment, averaged over the probes and query heads of one KV head. Probes
+/// Attention probability of every key of the segment, reduced over the probes and query heads of one KV head. Probes
 /// that follow the segment see all of it; else they are its last queries.
 std::vector<double> probe_mass(const Tensor& q, const HeadTokens& tokens, std::int32_t kv_head,
                                std::int32_t num_kv_heads, std::int64_t segment_tokens, double scale,
-                               bool probes_follow = false);
+                               bool probes_follow = false, ProbeReduce reduce = ProbeReduce::kMean);
 /// out[j] = the largest of values in [j - width / 2, j + width / 2], within the ends.
 std::vector<double> max_pool(std::span<const double> values, std::int32_t width);
 /// values / their sum; zeros when the sum is below kMinSegmentMass.

@@ -93,6 +93,7 @@ struct SelectCase {
   Shares shares = Shares::kLogGaussian;
   Windows windows = Windows::kNone;  // with BlockOrder::kTokens
   bool probes_follow = false;
+  ProbeReduce reduce = ProbeReduce::kMean;
   std::string name() const;
 };
 inline std::ostream& operator<<(std::ostream& out, const SelectCase& c) { return out << c.name(); }

@@ -270,6 +270,7 @@ TEST(Select, BadWindowsAndProbesThatFollow) {
     p.probes_follow = true;
     p.q.num_tokens = 0;
   });
+  expect_bad("reduce is 7", [](SelectParams& p) { p.reduce = static_cast<ProbeReduce>(7); });
   windows[1] = -1;
   expect_bad("windows[1] is -1", [](SelectParams&) {});
 }

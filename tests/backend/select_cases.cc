@@ -147,6 +147,20 @@ void add_probes_that_follow(Table& table) {
                          .shares = Shares::kRagged,
                          .probes_follow = true});
   }
+  for (const std::int64_t probes : {1, 5, 90, 300}) {  // up to several passes over the keys
+    for (const std::int32_t head_dim : {64, 256}) {
+      table.add("follow", {.inputs = {.tokens = 201, .queries = probes, .head_dim = head_dim},
+                           .rule = {.order = BlockOrder::kTokens},
+                           .probes_follow = true,
+                           .reduce = ProbeReduce::kMax});
+    }
+  }
+  for (const Values values : {Values::kPeaked, Values::kHuge, Values::kEqual, Values::kDominating}) {
+    table.add("max", {.inputs = {.tokens = 333, .queries = 32, .values = values}, .reduce = ProbeReduce::kMax});
+  }
+  table.add("max", {.inputs = {.tokens = 20, .queries = 50, .past = PastKind::kThinned, .past_tokens = 150},
+                    .probes_follow = true,
+                    .reduce = ProbeReduce::kMax});
   for (const std::int32_t head_dim : {96, 128, 256}) {
     table.add("follow", {.inputs = {.tokens = 150, .queries = 170, .head_dim = head_dim}, .probes_follow = true});
   }
@@ -172,7 +186,7 @@ void add_probes_that_follow(Table& table) {
 
 std::string SelectCase::name() const {
   return text(inputs.name(), "_", name_of(shares), "_b", rule.block_size, "_p", rule.pool_width, "_s", rule.sinks,
-              windows == Windows::kRagged ? "_windows" : "");
+              windows == Windows::kRagged ? "_windows" : "", reduce == ProbeReduce::kMax ? "_max" : "");
 }
 
 std::vector<std::int32_t> make_windows(const SelectCase& c) {

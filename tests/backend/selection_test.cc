@@ -20,6 +20,7 @@ class SelectCases : public testing::TestWithParam<SelectCase> {
     std::vector<float> scores(static_cast<std::size_t>(c.num_kv_heads * c.tokens), NAN);
     ProbeParams params = problem_.probe(GetParam().rule.pool_width);
     params.probes_follow = GetParam().probes_follow;
+    params.reduce = GetParam().reduce;
     backend.probe_scores(params, scores);
     return scores;
   }
@@ -51,6 +52,7 @@ TEST_P(SelectCases, ChoiceFollowsFromTheScores) {
   const std::vector<std::int32_t> windows = make_windows(GetParam());
   SelectParams params = problem_.select(shares, rule);
   params.probes_follow = GetParam().probes_follow;
+  params.reduce = GetParam().reduce;
   params.windows = windows;
   for (const auto& [name, backend] : backends_for(problem_.spec())) {
     const KeptSet actual = backend->select(params);

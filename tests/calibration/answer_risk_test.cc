@@ -55,7 +55,8 @@ struct Data {
              .k = contiguous(static_cast<const void*>(own_k.data()), DType::kF32, kRows, c.kv_heads, c.dim),
              .v = contiguous(static_cast<const void*>(own_v.data()), DType::kF32, kRows, c.kv_heads, c.dim),
              .lse = lse,
-             .gradient = contiguous(static_cast<const void*>(gradient.data()), DType::kF32, kRows, c.heads, c.dim)};
+             .gradient = contiguous(static_cast<const void*>(gradient.data()), DType::kF32, kRows, c.heads, c.dim),
+             .reading = {}};
   }
 
   std::int64_t begin(std::int64_t row) const {
@@ -232,11 +233,16 @@ TEST(AnswerRiskSums, CountsLossesOfAnswersAndChangesOfText) {
   }
 }
 
-TEST(AnswerRiskSums, ARicherOptionHasNoMoreRisk) {
+// Windows 8 and 16, each with shares 0 and 1.
+TEST(AnswerRiskSums, WhatKeepsLessHasNoLessRisk) {
   AnswerRiskSums sums(four(), 1, 1);
   sums.add(0, std::vector<double>{-2, -3, -4, -1}, std::vector{QuestionKind::kAnswer});
   sums.add(0, std::vector<double>{-2, -3, 4, -1}, std::vector{QuestionKind::kAnswer});
-  EXPECT_EQ(sums.curves().heads[0][0], (std::vector<double>{2, 2, 2, 1}));
+  EXPECT_EQ(sums.curves().heads[0][0], (std::vector<double>{3, 3, 2, 1}));
+  // Risk that is only foretold to vanish when nearly everything is dropped is not believed.
+  AnswerRiskSums rising(four(), 1, 1);
+  rising.add(0, std::vector<double>{1, -3, -2, -2.5}, std::vector{QuestionKind::kAnswer});
+  EXPECT_EQ(rising.curves().heads[0][0], (std::vector<double>{3, 3, 2.5, 2.5}));
 }
 
 TEST(AnswerRiskSums, WithoutAnswersThereIsNoCurve) {

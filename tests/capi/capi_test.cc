@@ -74,6 +74,7 @@ TEST_F(CApi, TokenOrderAndProbesThatFollowEqualCpp) {
   params.rule.order = TCA_TOKENS;
   params.windows = windows;
   params.probes_follow = 1;
+  params.reduce = TCA_PROBE_MAX;
   tca_kept_set* kept = nullptr;
   ASSERT_EQ(tca_select(backend_, &params, &kept), TCA_OK) << tca_last_error();
   const std::vector<BlockShares> shares = {{{shares_.begin(), shares_.begin() + kNumShares}},
@@ -83,6 +84,7 @@ TEST_F(CApi, TokenOrderAndProbesThatFollowEqualCpp) {
                                                  .shares = shares,
                                                  .rule = {.probe_queries = kProbes, .order = BlockOrder::kTokens},
                                                  .probes_follow = true,
+                                                 .reduce = ProbeReduce::kMax,
                                                  .windows = windows});
   for (std::int32_t h = 0; h < kKvHeads; ++h) {
     const std::int32_t* positions = nullptr;

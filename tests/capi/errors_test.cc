@@ -196,6 +196,10 @@ TEST_F(CApi, BadValuesAreNamed) {
   expect_failure(tca_select(backend_, &select, &set), TCA_INVALID_ARGUMENT, "rule.order is 3");
   select.rule.order = static_cast<tca_block_order>(-2);
   expect_failure(tca_select(backend_, &select, &set), TCA_INVALID_ARGUMENT, "rule.order is -2");
+  select = select_params();
+  select.reduce = static_cast<tca_probe_reduce>(2);
+  expect_failure(tca_select(backend_, &select, &set), TCA_INVALID_ARGUMENT, "reduce is 2");
+  select.reduce = TCA_PROBE_MEAN;
   const std::int32_t windows[] = {3, -1};
   select.rule.order = TCA_TOKENS;
   select.windows = windows;

@@ -259,27 +259,36 @@ TEST(TileKernels, MaximumRisesOnlyWhenItHasTo) {
   });
 }
 
-TEST(TileKernels, ColumnSumsOverRowsThatExist) {
+TEST(TileKernels, ColumnsAreReducedOverRowsThatExist) {
   for_each_path([](const TileKernels& kernels, DType) {
     const std::int32_t all = kernels.block_rows;
     Work work(kernels, 16);
     const Rows scores(kTileKeys, 256, DType::kF32, 9, 0);
     for (const std::int32_t rows : {1, all / 3 + 1, all}) {
       for (std::int32_t r = 0; r < all; ++r) work.lse()[r] = r < rows ? 0.1f * static_cast<float>(r) : kInfinity;
-      std::vector<float> sums(kTileKeys);
+      std::vector<float> sums(kTileKeys), maxima(kTileKeys);
       for_each_span(kernels, 0, kTileKeys, [&](std::int32_t begin, std::int32_t end) {
         for (std::int32_t j = begin; j < end; ++j) {
           for (std::int32_t r = 0; r < all; ++r) {
             work.scores.as<float>()[score_index(kernels, j, r)] = static_cast<float>(scores.at(j, r));
           }
         }
-        kernels.column_sums(work.scores.as<float>(), {rows, begin, end, 16}, 0.5f, work.lse(), sums.data());
+        const auto reduce = [&](ColumnReduce how, std::vector<float>& out) {
+          kernels.reduce_columns(work.scores.as<float>(), {rows, begin, end, 16}, 0.5f, work.lse(), how, out.data());
+        };
+        reduce(ColumnReduce::kSum, sums);
+        reduce(ColumnReduce::kMax, maxima);
       });
       for (std::int32_t j = 0; j < kTileKeys; ++j) {
-        double expected = 0;
-        for (std::int32_t r = 0; r < rows; ++r) expected += std::exp(scores.at(j, r) * 0.5 - work.lse()[r]);
+        double expected = 0, most = 0;
+        for (std::int32_t r = 0; r < rows; ++r) {
+          const double weight = std::exp(scores.at(j, r) * 0.5 - work.lse()[r]);
+          expected += weight;
+          most = std::max(most, weight);
+        }
         // Exponents of at most 7, rounded twice; 2^x to 2.2 ulp; a sum of at most 64.
         ASSERT_NEAR(sums[static_cast<std::size_t>(j)], expected, (2 * 7 + 4.4 + 64) * 0x1p-24 * expected);
+        ASSERT_NEAR(maxima[static_cast<std::size_t>(j)], most, (2 * 7 + 4.4) * 0x1p-24 * most);
       }
     }
   });

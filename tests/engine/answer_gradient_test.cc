@@ -62,7 +62,7 @@ struct Asked {
     for (const std::size_t row : asked) targets[row] = drawn[row];
     rows.add(engine.prompt(n, seed), targets);
   }
-  AnswerGradient gradient() { return {engine.model->config(), engine.model->weights(), engine.pool}; }
+  AnswerGradient gradient() { return {engine.model->config(), engine.model->weights(), /*sinks=*/4, engine.pool}; }
 };
 
 const std::vector<TinyModelOptions>& models() {
@@ -106,6 +106,59 @@ TEST(AnswerGradient, MarginsAreThoseOfASessionsLogits) {
   }
 }
 
+/// Of one row and head, from what a layer hands over, in double.
+double reading(const LayerGradient& layer, const DocumentLayer& document, std::int64_t begin, std::int64_t row,
+               std::int32_t head) {
+  const auto dot = [&](const TensorView& a, std::int64_t i, std::int32_t of_a, const TensorView& b, std::int64_t j) {
+    const auto* const x = static_cast<const float*>(a.row(i, of_a));
+    const auto* const y = static_cast<const float*>(b.row(j, head / (layer.q.num_heads / layer.k.num_heads)));
+    double sum = 0;
+    for (std::int32_t e = 0; e < a.head_dim; ++e) sum += static_cast<double>(x[e]) * y[e];
+    return sum;
+  };
+  const double scale = 1 / std::sqrt(static_cast<double>(layer.q.head_dim));
+  const float lse = layer.lse[static_cast<std::size_t>(row * layer.q.num_heads + head)];
+  std::vector<double> probabilities, products;
+  const auto see = [&](const TensorView& k, const TensorView& v, std::int64_t token) {
+    probabilities.push_back(std::exp(dot(layer.q, row, head, k, token) * scale - lse));
+    products.push_back(dot(layer.gradient, row, head, v, token));
+  };
+  for (std::int64_t token = 0; token < document.k.num_tokens; ++token) see(document.k, document.v, token);
+  for (std::int64_t own = begin; own <= row; ++own) see(layer.k, layer.v, own);
+  double mean = 0, sum = 0;
+  for (std::size_t i = 0; i < products.size(); ++i) mean += probabilities[i] * products[i];
+  for (std::int64_t token = 4; token < document.k.num_tokens; ++token) {
+    const auto i = static_cast<std::size_t>(token);
+    sum += std::abs(probabilities[i] * (products[i] - mean));
+  }
+  return sum;
+}
+
+TEST(AnswerGradient, ReadingIsWhatTheDocumentsScoresMove) {
+  for (const TinyModelOptions& options : models()) {
+    Asked asked(options);
+    AnswerGradient gradient = asked.gradient();
+    std::vector<int> layers;
+    gradient.run(asked.read.layers, asked.rows, [&](const LayerGradient& layer) {
+      layers.push_back(layer.layer);
+      ASSERT_EQ(std::ssize(layer.reading), asked.rows.num_rows() * layer.q.num_heads);
+      for (std::int64_t question = 0; question < asked.rows.num_questions(); ++question) {
+        const std::int64_t begin = asked.rows.begins[static_cast<std::size_t>(question)];
+        for (const std::int64_t row : {begin, asked.rows.end(question) - 1}) {
+          for (std::int32_t head = 0; head < layer.q.num_heads; ++head) {
+            const double expected =
+                reading(layer, asked.read.layers[static_cast<std::size_t>(layer.layer)], begin, row, head);
+            EXPECT_NEAR(layer.reading[static_cast<std::size_t>(row * layer.q.num_heads + head)], expected,
+                        1e-4 * expected + 1e-7)
+                << "layer " << layer.layer << " row " << row << " head " << head;
+          }
+        }
+      }
+    });
+    EXPECT_EQ(layers.size(), asked.read.layers.size());  // the first one, too
+  }
+}
+
 /// The model with another bias behind one layer's output projection.
 Weights with_bias(const Weights& from, std::size_t layer, std::vector<float> bias) {
   Weights weights;
@@ -143,7 +196,7 @@ TEST(AnswerGradient, IsTheSlopeOfTheMargins) {
           bias[static_cast<std::size_t>(out)] = static_cast<float>(sum);
         }
         const Weights moved = with_bias(weights, layer, std::move(bias));
-        return AnswerGradient(asked.engine.model->config(), moved, asked.engine.pool)
+        return AnswerGradient(asked.engine.model->config(), moved, /*sinks=*/4, asked.engine.pool)
             .forward(asked.read.layers, asked.rows);
       };
       const std::vector<double> after = margins(kStep), before = margins(-kStep), twice = margins(2 * kStep),
@@ -259,7 +312,7 @@ TEST(AnswerGradient, WhatCannotBeIsRefusedByName) {
 
   const auto model = Model::load(asked.engine.files.dir(), asked.engine.pool,
                                  {.compute = ComputeType::kF32, .weights = WeightType::kInt8});
-  EXPECT_THROW(AnswerGradient(model->config(), model->weights(), asked.engine.pool), Error);
+  EXPECT_THROW(AnswerGradient(model->config(), model->weights(), /*sinks=*/4, asked.engine.pool), Error);
 }
 
 }  // namespace

@@ -60,6 +60,16 @@ TEST_P(AnswerKernelsTest, ScaleRow) {
   }
 }
 
+TEST_P(AnswerKernelsTest, MagnitudeSum) {
+  for (const std::int64_t n : kSizes) {
+    std::vector<float> x = random_floats(n, 6, 3);
+    double expected = 0;
+    for (const float value : x) expected += std::abs(value);
+    x.push_back(7);  // not read into the sum
+    EXPECT_NEAR(magnitude_sum(x.data(), n), expected, static_cast<double>(n) * kFloatRoundoff * expected) << n;
+  }
+}
+
 TEST_P(AnswerKernelsTest, SoftmaxBack) {
   for (const std::int64_t n : kSizes) {
     const std::vector<float> scores = random_floats(n, 4, 3), gradients = random_floats(n, 5);

@@ -17,7 +17,8 @@
 namespace tca::cuda {
 namespace {
 
-/// The attention that all probe rows together gave to each key of the segment: [Hk, L] on the GPU.
+/// The attention that all probe rows together, or one of them at most, gave to each key of the segment: [Hk, L] on the
+/// GPU.
 const float* probe_mass(Staging& staging, const ProbeParams& params) {
   const TensorView q = staging.input("q", params.q), k = staging.input("k", params.k);
   const PagedPast past = paged(staging, params.past);
@@ -34,7 +35,8 @@ const float* probe_mass(Staging& staging, const ProbeParams& params) {
                  .partial = nullptr,
                  .lse = staging.allocate_array<float>(std::int64_t{k.num_heads} * rows),
                  .raw = staging.allocate_array<float>(k.num_heads * k.num_tokens),
-                 .probes_follow = params.probes_follow};
+                 .probes_follow = params.probes_follow,
+                 .maximum = params.reduce == ProbeReduce::kMax};
   args.partial = staging.allocate_array<float>(probe_partial_floats(args));
   check(k.dtype == DType::kBF16 ? probe<__nv_bfloat16>(args, staging.stream()) : probe<__half>(args, staging.stream()),
         "scoring keys");
@@ -49,7 +51,8 @@ ChooseArgs scoring(Staging& staging, const ProbeParams& params, const float* raw
   args.num_kv_heads = static_cast<std::int32_t>(heads);
   args.num_tokens = static_cast<std::int32_t>(tokens);
   args.pool_width = static_cast<std::int32_t>(std::min<std::int64_t>(params.pool_width, 2 * tokens + 1));
-  args.num_rows = static_cast<std::int32_t>(params.q.num_tokens * (params.q.num_heads / heads));
+  const bool sum = params.reduce == ProbeReduce::kMean;
+  args.num_rows = sum ? static_cast<std::int32_t>(params.q.num_tokens * (params.q.num_heads / heads)) : 1;
   args.scores = staging.allocate_array<float>(heads * tokens);
   args.totals = staging.allocate_array<float>(heads * ((tokens + 255) / 256 + 1));
   return args;
@@ -157,7 +160,8 @@ KeptSet select(Device& device, const SelectParams& params) {
                           .past = params.past,
                           .pool_width = params.rule.pool_width,
                           .scale = params.scale,
-                          .probes_follow = params.probes_follow};
+                          .probes_follow = params.probes_follow,
+                          .reduce = params.reduce};
   ChooseArgs args = scoring(staging, probe, probe_mass(staging, probe));
   args.sinks = past_tokens(params.past) > 0 ? 0 : params.rule.sinks;
   const auto kept = std::make_shared<DeviceKept>(device, params.k.num_heads, tokens);

@@ -13,6 +13,7 @@ BankProbes::BankProbes(const QueryBank& bank, const ModelConfig& config, std::in
       num_heads_(config.num_heads),
       head_dim_(config.head_dim),
       dtype_(dtype),
+      reduce_(bank.reduce),
       block_(memory) {
   // All layers are placed as one list of queries.
   const std::int64_t rows = num_queries_ * config.num_layers;

@@ -19,11 +19,13 @@ class BankProbes {
              ThreadPool& pool);
   /// [K, Hq, d] of a layer.
   TensorView queries(std::int32_t layer) const;
+  ProbeReduce reduce() const { return reduce_; }
 
  private:
   std::int64_t num_queries_;
   std::int32_t num_heads_, head_dim_;
   DType dtype_;
+  ProbeReduce reduce_;
   MemoryBlock block_;  // [num_layers, K, Hq, d]
 };
 

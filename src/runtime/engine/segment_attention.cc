@@ -108,6 +108,7 @@ KeptSet SegmentAttention::select(std::int32_t layer, const TensorView& q, const 
          .shares = request.shares,
          .rule = rule(),
          .probes_follow = request.by_bank,
+         .reduce = request.by_bank ? read_.bank->reduce() : ProbeReduce::kMean,
          .windows = request.windows});
     read_.monitor.check();
     if (!read_.options.tolerance && !(read_.options.certify && request.record)) return kept;

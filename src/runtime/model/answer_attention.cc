@@ -41,6 +41,7 @@ struct QuestionAttention::Keys {
   const float *k, *v;
   std::int64_t count;
   std::int64_t first_row = kDocument;
+  std::int64_t first_token = 0;                      // of a document's tile
   const float *k_tile = nullptr, *v_tile = nullptr;  // of a document: as DocumentHeads has them
 
   std::int64_t visible(std::int64_t row) const {
@@ -53,6 +54,7 @@ struct QuestionAttention::Keys {
                 .v = v + begin * dim,
                 .count = std::min(kTileKeys, count - begin),
                 .first_row = first_row == kDocument ? kDocument : first_row + begin,
+                .first_token = begin,
                 .k_tile = k_tile == nullptr ? nullptr : k_tile + begin * dim,
                 .v_tile = v_tile == nullptr ? nullptr : v_tile + begin * dim});
     }
@@ -250,8 +252,20 @@ void QuestionAttention::back(const Rows& rows, const Keys& keys, const Attention
       std::fill(d_score + visible, d_score + tile.count, 0.0f);
     }
     add_weighted(d_scores, tile.k, n, tile.count, dim, worker.out.as<float>(), dim, worker.product);
-    if (tile.first_row != Keys::kDocument) back_to_keys(rows, tile, params, worker);
+    if (tile.first_row != Keys::kDocument) return back_to_keys(rows, tile, params, worker);
+    add_reading(rows, tile, params, worker);
   });
+}
+
+void QuestionAttention::add_reading(const Rows& rows, const Keys& tile, const AttentionBack& params,
+                                    const Worker& worker) const {
+  const std::int64_t group = shape_.group(),
+                     skip = std::clamp<std::int64_t>(params.sinks - tile.first_token, 0, tile.count);
+  for (std::int64_t i = 0; i < rows.count * group; ++i) {
+    float& sum = params.reading[(rows.first + i / group) * shape_.heads + rows.kv_head * group + i % group];
+    const double more = kernels::magnitude_sum(worker.d_scores.as<float>() + i * tile.count + skip, tile.count - skip);
+    sum += static_cast<float>(more);
+  }
 }
 
 void QuestionAttention::back_to_keys(const Rows& rows, const Keys& tile, const AttentionBack& params,
@@ -272,6 +286,7 @@ void QuestionAttention::back_to_keys(const Rows& rows, const Keys& tile, const A
 void QuestionAttention::back(const DocumentHeads& document, const QuestionRows& rows, const AttentionBack& params) {
   std::fill_n(params.d_k, rows.num_rows() * shape_.kv_heads * shape_.dim, 0.0f);
   std::fill_n(params.d_v, rows.num_rows() * shape_.kv_heads * shape_.dim, 0.0f);
+  std::fill_n(params.reading, rows.num_rows() * shape_.heads, 0.0f);
   for_blocks(rows, [&](const Rows& block, Worker& worker) {
     start_back(block, params, worker);
     std::fill_n(worker.out.as<float>(), block.count * shape_.group() * shape_.dim, 0.0f);

@@ -23,6 +23,8 @@ struct AttentionBack {
   const float *q = nullptr, *k = nullptr, *v = nullptr, *out = nullptr, *lse = nullptr;
   const float* d_out = nullptr;  // gradient with respect to out
   float *d_q = nullptr, *d_k = nullptr, *d_v = nullptr;
+  float* reading = nullptr;  // [R, Hq], see LayerGradient; the document's first `sinks` tokens do not count
+  std::int64_t sinks = 0;
 };
 
 class QuestionAttention {
@@ -51,6 +53,7 @@ class QuestionAttention {
   void for_questions(const QuestionRows& rows, const float* k, const float* v, const Task& task);
   void start(const Rows& rows, const float* q, Worker& worker) const;
   void forth(const Rows& rows, const Keys& keys, Worker& worker) const;
+  void add_reading(const Rows& rows, const Keys& tile, const AttentionBack& params, const Worker& worker) const;
   void start_back(const Rows& rows, const AttentionBack& params, Worker& worker) const;
   void back(const Rows& rows, const Keys& keys, const AttentionBack& params, Worker& worker) const;
   void back_to_keys(const Rows& rows, const Keys& tile, const AttentionBack& params, Worker& worker) const;

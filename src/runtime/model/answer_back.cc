@@ -20,8 +20,6 @@ void AnswerPass::back(std::span<const DocumentLayer> document, const QuestionRow
     multiply_back(w.o, d_x.as<float>(), d_out.as<float>());
     project(input(layer), w);
     rotate_queries_and_keys(w);
-    hand_over(static_cast<std::int32_t>(layer), observer);
-    if (layer == 0) return;  // nobody asks for the embedding's
     heads.fill(document[layer], pool);
     attention.back(heads, rows,
                    {.q = q.as<float>(),
@@ -32,7 +30,11 @@ void AnswerPass::back(std::span<const DocumentLayer> document, const QuestionRow
                     .d_out = d_out.as<float>(),
                     .d_q = d_q.as<float>(),
                     .d_k = d_k.as<float>(),
-                    .d_v = d_v.as<float>()});
+                    .d_v = d_v.as<float>(),
+                    .reading = reading.as<float>(),
+                    .sinks = sinks});
+    hand_over(static_cast<std::int32_t>(layer), observer);
+    if (layer == 0) return;  // nobody asks for the embedding's
     back_through_projections(input(layer), w);
   }
 }
@@ -64,7 +66,8 @@ void AnswerPass::hand_over(std::int32_t layer, const GradientObserver& observer)
             .k = view(k, config.num_kv_heads),
             .v = view(v, config.num_kv_heads),
             .lse = {lses.as<float>() + layer * n * shape.heads, static_cast<std::size_t>(n * shape.heads)},
-            .gradient = view(d_out, config.num_heads)});
+            .gradient = view(d_out, config.num_heads),
+            .reading = {reading.as<float>(), static_cast<std::size_t>(n * shape.heads)}});
 }
 
 /// d_x from the layer's middle to its input `from`, by way of d_q, d_k and d_v.

@@ -4,8 +4,8 @@
 
 namespace tca::runtime {
 
-AnswerGradient::AnswerGradient(const ModelConfig& config, const Weights& weights, ThreadPool& pool)
-    : pass_(std::make_unique<AnswerPass>(config, weights, pool)) {}
+AnswerGradient::AnswerGradient(const ModelConfig& config, const Weights& weights, std::int64_t sinks, ThreadPool& pool)
+    : pass_(std::make_unique<AnswerPass>(config, weights, sinks, pool)) {}
 AnswerGradient::~AnswerGradient() = default;
 
 std::vector<double> AnswerGradient::forward(std::span<const DocumentLayer> document, const QuestionRows& rows,

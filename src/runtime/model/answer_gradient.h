@@ -31,6 +31,9 @@ struct LayerGradient {
   std::span<const float> lse;  // [R, Hq]: of q.k / sqrt(d) over all that a row sees
   /// [R, Hq, d] fp32: of the question's sum of margins with respect to the heads' outputs, before the output projection
   TensorView gradient;
+  /// [R, Hq]: how much what a row reads in the document matters: the sum over its tokens, the first `sinks` aside, of
+  /// |gradient with respect to the row's score of the token|
+  std::span<const float> reading;
 };
 
 /// Called for the last layer first.
@@ -42,8 +45,8 @@ using QueryObserver = std::function<void(std::int32_t layer, const TensorView& q
 /// on the number of threads.
 class AnswerGradient {
  public:
-  /// All three outlive it. Throws kUnsupported for weights in eight bits.
-  AnswerGradient(const ModelConfig& config, const Weights& weights, ThreadPool& pool);
+  /// config, weights and pool outlive it. Throws kUnsupported for weights in eight bits.
+  AnswerGradient(const ModelConfig& config, const Weights& weights, std::int64_t sinks, ThreadPool& pool);
   ~AnswerGradient();
   AnswerGradient(const AnswerGradient&) = delete;
   AnswerGradient& operator=(const AnswerGradient&) = delete;

@@ -69,6 +69,13 @@ double ExponentialsTarget(float* x, std::int64_t n, float shift) {
   return total;
 }
 
+double MagnitudeSumTarget(const float* x, std::int64_t n) {
+  const auto lanes = static_cast<std::int64_t>(hn::Lanes(F32()));
+  VF sum = hn::Zero(F32());
+  for (std::int64_t i = 0; i < n; i += lanes) sum = hn::Add(sum, hn::Abs(load(x + i, n - i)));
+  return sum_lanes(sum);
+}
+
 void ScaleRowTarget(float* x, std::int64_t n, float factor) {
   const auto lanes = static_cast<std::int64_t>(hn::Lanes(F32()));
   for (std::int64_t i = 0; i < n; i += lanes) {
@@ -136,6 +143,7 @@ namespace tca::runtime::kernels {
 
 HWY_EXPORT(LargestTarget);
 HWY_EXPORT(ExponentialsTarget);
+HWY_EXPORT(MagnitudeSumTarget);
 HWY_EXPORT(ScaleRowTarget);
 HWY_EXPORT(SoftmaxBackTarget);
 HWY_EXPORT(ProbabilitySumsTarget);
@@ -145,6 +153,7 @@ float largest(const float* x, std::int64_t n) { return HWY_DYNAMIC_DISPATCH(Larg
 double exponentials(float* x, std::int64_t n, float shift) {
   return HWY_DYNAMIC_DISPATCH(ExponentialsTarget)(x, n, shift);
 }
+double magnitude_sum(const float* x, std::int64_t n) { return HWY_DYNAMIC_DISPATCH(MagnitudeSumTarget)(x, n); }
 void scale_row(float* x, std::int64_t n, float factor) { HWY_DYNAMIC_DISPATCH(ScaleRowTarget)(x, n, factor); }
 void softmax_back(float* scores, float* gradients, std::int64_t n, float lse, float mean) {
   HWY_DYNAMIC_DISPATCH(SoftmaxBackTarget)(scores, gradients, n, lse, mean);

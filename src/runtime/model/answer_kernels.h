@@ -10,6 +10,8 @@ namespace tca::runtime::kernels {
 float largest(const float* x, std::int64_t n);
 /// x = exp(x - shift); returns the sum. Exponents up to 88.
 double exponentials(float* x, std::int64_t n, float shift);
+/// Sum of |x|.
+double magnitude_sum(const float* x, std::int64_t n);
 /// x *= factor.
 void scale_row(float* x, std::int64_t n, float factor);
 

@@ -18,7 +18,7 @@ namespace tca::runtime {
 /// Buffers and steps of one AnswerGradient.
 class AnswerPass {
  public:
-  AnswerPass(const ModelConfig& config, const Weights& weights, ThreadPool& pool);
+  AnswerPass(const ModelConfig& config, const Weights& weights, std::int64_t sinks, ThreadPool& pool);
 
   void prepare(std::span<const DocumentLayer> document, const QuestionRows& rows);
   void check_document(std::span<const DocumentLayer> document) const;
@@ -61,7 +61,9 @@ class AnswerPass {
   Buffer normed;                               // [n, hidden]
   Buffer raw_q, raw_k, q, k, v;                // before the norm; after the rotation
   Buffer d_out, d_q, d_k, d_v;                 // gradients
-  Buffer gate, up, d_inner;                    // [n, inner]
+  Buffer reading;                              // [n, Hq]
+  std::int64_t sinks;
+  Buffer gate, up, d_inner;  // [n, inner]
 };
 
 }  // namespace tca::runtime

@@ -14,7 +14,7 @@ struct ChooseArgs {
       levels;  // [Hk, num_levels + 1]: the r-th richest block keeps block_size >> x for the x with levels[x] <= r <
                // levels[x + 1]; levels[0] = 0, from levels[num_levels] on blocks keep nothing
   std::int32_t num_kv_heads, num_tokens, block_size, num_levels, sinks, pool_width;
-  std::int32_t num_rows;      // P g: raw is a sum over so many
+  std::int32_t num_rows;      // P g: raw is a sum over so many; 1 for a maximum
   bool simpson;               // else mass dispersion
   float* scores;              // [Hk, L] pooled, sum 1
   float* totals;              // [Hk, ceil(L / 256) + 1] partial sums

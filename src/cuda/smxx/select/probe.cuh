@@ -1,6 +1,6 @@
 // Probe scores in three launches: per chunk of keys the softmax statistics of each probe row, their merge in fixed
-// order, and the column sums of exp(s - lse). K is read twice: 2 x 268 MB at 128K tokens of 8 heads x 128, 0.13 ms of
-// an H200's 4.3 TB/s, against one read and a score matrix of 0.5 GB written and read again.
+// order, and the column sums (or maxima) of exp(s - lse). K is read twice: 2 x 268 MB at 128K tokens of 8 heads x 128,
+// 0.13 ms of an H200's 4.3 TB/s, against one read and a score matrix of 0.5 GB written and read again.
 #pragma once
 
 #include <algorithm>
@@ -39,11 +39,15 @@ __device__ __forceinline__ int key_count(const KeySource& s, int head) {
   return s.counts != nullptr ? s.counts[head] : s.num_rows;
 }
 
-/// kScores false: writes (max, sum) of this chunk for every probe row. true: writes the column sums of exp(s - lse).
-template <int kHeadDim, class T, bool kScores>
+enum class Pass { kStatistics, kSums, kMaxima };
+
+/// kStatistics: writes (max, sum) of this chunk for every probe row. Else: the columns' sums or maxima of exp(s - lse).
+template <int kHeadDim, class T, Pass kPass>
 __global__ void __launch_bounds__(kWarps * 32)
     probe_kernel(ProbeArgs a, KeySource keys, bool causal, int first_chunk, int num_chunks, RowRange range) {
   using Rows = SwizzledRows<kHeadDim>;
+  constexpr bool kScores = kPass != Pass::kStatistics;
+  const auto combine = [](float a, float b) { return kPass == Pass::kMaxima ? fmaxf(a, b) : a + b; };
   extern __shared__ __align__(128) std::uint8_t raw_shared[];
   const int g = a.num_heads / a.num_kv_heads, rows = range.count, padded = (rows + 63) / 64 * 64;
   T* q = reinterpret_cast<T*>(raw_shared);                          // [padded, d] swizzled
@@ -74,7 +78,7 @@ __global__ void __launch_bounds__(kWarps * 32)
     copy_async_commit();
     copy_async_wait<0>();
     __syncthreads();
-    float column[16] = {};  // sums of this lane's 16 columns over its rows
+    float column[16] = {};  // of this lane's 16 columns over its rows
 #pragma unroll
     for (int pass = 0; pass < kPasses; ++pass) {
       if (pass * 64 >= padded) break;
@@ -106,7 +110,8 @@ __global__ void __launch_bounds__(kWarps * 32)
           for (int n = 0; n < 8; ++n)
 #pragma unroll
             for (int i = 0; i < 2; ++i)
-              column[2 * n + i] += visible(n, i) ? exp2_fast(fmaf(s[n][2 * r + i], scale_log2, -lse_log2)) : 0.f;
+              column[2 * n + i] = combine(
+                  column[2 * n + i], visible(n, i) ? exp2_fast(fmaf(s[n][2 * r + i], scale_log2, -lse_log2)) : 0.f);
         } else {
           float top = m[pass][r];
 #pragma unroll
@@ -128,16 +133,17 @@ __global__ void __launch_bounds__(kWarps * 32)
     if constexpr (kScores) {
 #pragma unroll
       for (int i = 0; i < 16; ++i) {
-        for (int step = 4; step < 32; step *= 2) column[i] += __shfl_xor_sync(0xffffffffu, column[i], step);
+        for (int step = 4; step < 32; step *= 2)
+          column[i] = combine(column[i], __shfl_xor_sync(0xffffffffu, column[i], step));
         if (lane < 4) columns[warp * kKeys + (i / 2) * 8 + lane * 2 + (i & 1)] = column[i];
       }
     }
     __syncthreads();
     if (kScores && thread < kKeys && key0 + thread < count) {
       float total = 0.f;
-      for (int w = 0; w < kWarps; ++w) total += columns[w * kKeys + thread];
+      for (int w = 0; w < kWarps; ++w) total = combine(total, columns[w * kKeys + thread]);
       float& raw = a.raw[std::int64_t(head) * count + key0 + thread];
-      raw = range.first == 0 ? total : raw + total;
+      raw = range.first == 0 ? total : combine(raw, total);
     }
   }
   if constexpr (!kScores) {
@@ -179,8 +185,8 @@ template <int kHeadDim, class T>
 cudaError_t launch(const ProbeArgs& a, cudaStream_t stream) {
   const int rows = a.num_probes * (a.num_heads / a.num_kv_heads), most = std::min(rows, kMaxRows<kHeadDim>);
   const int past = chunks(a.past), segment = chunks(a.segment), bytes = shared_bytes<kHeadDim>(most);
-  const auto statistics = probe_kernel<kHeadDim, T, false>;
-  const auto scores = probe_kernel<kHeadDim, T, true>;
+  const auto statistics = probe_kernel<kHeadDim, T, Pass::kStatistics>;
+  const auto scores = a.maximum ? probe_kernel<kHeadDim, T, Pass::kMaxima> : probe_kernel<kHeadDim, T, Pass::kSums>;
   for (const auto kernel : {statistics, scores}) {
     if (const cudaError_t e = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes);
         e != cudaSuccess)

@@ -7,7 +7,7 @@
 namespace tca::cuda {
 
 /// Attention of the probe queries over past and segment; raw (not yet pooled) importance of every key of the segment:
-/// the sum over probes and query heads. P g rows a KV head are done in passes of at most 256.
+/// the sum over probes and query heads, or their maximum. P g rows a KV head are done in passes of at most 256.
 struct ProbeArgs {
   const void* q;  // [P, Hq, d], the segment's last P queries, or with probes_follow what comes after it
   std::int64_t q_token_stride;
@@ -19,6 +19,7 @@ struct ProbeArgs {
   float* lse;          // [Hk, P g]
   float* raw;          // [Hk, L]
   bool probes_follow;  // every probe sees every key
+  bool maximum;        // instead of sums
 };
 
 /// Keys one thread block walks: enough blocks to fill the chip at 8K tokens, few enough partial results at 128K.
