@@ -9,10 +9,11 @@
 #include <string>
 #include <utility>
 
+#include "calibration/document_capture.h"
+#include "calibration/measure_answers.h"
 #include "calibration/query_bank.h"
 #include "core/check.h"
 #include "evaluation/answers.h"
-#include "evaluation/survival.h"
 #include "runtime/engine/bank_probes.h"
 #include "runtime/engine/generate.h"
 #include "runtime/model/answer_gradient.h"
@@ -27,70 +28,6 @@ using runtime::QuestionRows;
 // Where documents are cut to see how they go on, in parts of their length, and for how many tokens.
 constexpr std::array<double, 2> kCuts = {0.5, 0.9};
 constexpr std::int64_t kContinued = 48;
-
-/// What a dense read left, in host memory, and how the bank scores the document's tokens.
-class DocumentCapture : public runtime::LayerObserver {
- public:
-  /// Without a bank nothing is scored.
-  /// `check` throws to stop.
-  DocumentCapture(const Backend& backend, Memory& memory, const runtime::BankProbes* bank, std::int32_t probe_queries,
-                  std::function<void()> check)
-      : backend_(backend), memory_(memory), bank_(bank), probe_queries_(probe_queries), check_(std::move(check)) {}
-
-  void on_layer(std::int32_t layer, const TensorView& q, const TensorView& k, const TensorView& v) override {
-    check_();
-    layers_.push_back({.k = copy(k), .v = copy(v)});
-    if (bank_ == nullptr) return;
-    const auto size = static_cast<std::size_t>(k.num_heads * k.num_tokens);
-    const std::int64_t probes = std::min<std::int64_t>(probe_queries_, k.num_tokens);
-    backend_.probe_scores(
-        {.q = bank_->queries(layer), .k = k, .pool_width = 1, .probes_follow = true, .reduce = bank_->reduce()},
-        by_bank_.emplace_back(size));
-    backend_.probe_scores({.q = q.tokens(q.num_tokens - probes, probes), .k = k, .pool_width = 1},
-                          by_last_queries_.emplace_back(size));
-  }
-
-  std::span<const DocumentLayer> layers() const { return layers_; }
-  /// Of the first `tokens` of the document: [Hk, tokens].
-  std::vector<float> by_bank(std::int32_t layer, std::int64_t tokens) const { return first(by_bank_, layer, tokens); }
-  std::vector<float> by_last_queries(std::int32_t layer, std::int64_t tokens) const {
-    return first(by_last_queries_, layer, tokens);
-  }
-  std::vector<DocumentLayer> first_tokens(std::int64_t tokens) const {
-    std::vector<DocumentLayer> cut;
-    for (const DocumentLayer& layer : layers_) cut.push_back({layer.k.tokens(0, tokens), layer.v.tokens(0, tokens)});
-    return cut;
-  }
-
- private:
-  std::vector<float> first(const std::vector<std::vector<float>>& scores, std::int32_t layer,
-                           std::int64_t tokens) const {
-    const std::vector<float>& all = scores[static_cast<std::size_t>(layer)];
-    const std::int64_t document = layers_[0].k.num_tokens;
-    std::vector<float> result;
-    for (std::int64_t begin = 0; begin < std::ssize(all); begin += document) {
-      result.insert(result.end(), all.begin() + begin, all.begin() + begin + tokens);
-    }
-    return result;
-  }
-
-  TensorView copy(TensorView view) {
-    auto& bytes = blocks_.emplace_back(static_cast<std::size_t>(view.num_tokens * view.num_heads * view.head_dim) *
-                                       dtype_size(view.dtype));
-    memory_.copy(bytes.data(), view.data, bytes.size());  // contiguous, as observers get it
-    view.data = bytes.data();
-    return view;
-  }
-
-  const Backend& backend_;
-  Memory& memory_;  // of the layers' tensors
-  const runtime::BankProbes* bank_;
-  std::int32_t probe_queries_;
-  std::function<void()> check_;
-  std::vector<std::vector<std::byte>> blocks_;
-  std::vector<DocumentLayer> layers_;
-  std::vector<std::vector<float>> by_bank_, by_last_queries_;  // [layers][Hk, T]
-};
 
 /// A question and what is said to it. Of the answer's tokens the last `num_targets` count: those of the value. The
 /// words that lead to it are copied from the question, and what they gain would hide what it loses.
@@ -287,27 +224,6 @@ void check(const AnswerMaterial& material, const AnswerOptions& options) {
   }
 }
 
-/// Of the answers that full attention finds, the share that is still found.
-std::vector<MeasuredAnswers> measure(const evaluation::Setup& setup, const std::shared_ptr<const Profile>& profile,
-                                     std::span<const LookupDocument> documents, std::span<const double> shares,
-                                     const runtime::Progress& go_on) {
-  if (documents.empty()) return {};
-  const auto ask = [&](const runtime::SessionOptions& options) {
-    return evaluation::evaluate_lookup(setup, {.name = "", .options = options}, documents, evaluation::AskOrder::kLater,
-                                       go_on);
-  };
-  const evaluation::LookupResult full = ask({.attention = runtime::AttentionMode::kFull});
-  std::vector<MeasuredAnswers> measured;
-  for (const double keep : shares) {
-    if (full.total.found == 0) break;
-    const evaluation::LookupResult kept =
-        ask({.attention = runtime::AttentionMode::kTca, .profile = profile, .keep = keep, .objective = kAnswerRisk});
-    measured.push_back(
-        {.keep = keep, .answers_kept = evaluation::survival(full, kept).total.share(), .questions = full.total.found});
-  }
-  return measured;
-}
-
 }  // namespace
 
 AnswerRisk calibrate_answers(const evaluation::Setup& setup, const runtime::Model& host, const AnswerMaterial& material,
@@ -324,8 +240,8 @@ AnswerRisk calibrate_answers(const evaluation::Setup& setup, const runtime::Mode
   answers.rule = options.rule;
   calibration.make_curves(material.risk, answers);
   answers.bank = calibration.take_bank();
-  answers.measured = measure(setup, profile, material.measure, options.measured,
-                             [&](std::int64_t, std::int64_t) { return calibration.may_go_on(); });
+  answers.measured = measure_answers(setup, profile, material.measure, options.measured,
+                                     [&](std::int64_t, std::int64_t) { return calibration.may_go_on(); });
   return answers;
 }
 

@@ -30,7 +30,6 @@ constexpr std::int64_t kUsualTokens = 16384;
 // Of documents that are asked about. Half as long ones foresaw less at this length.
 constexpr std::int64_t kUsualAnswerTokens = 4096;
 constexpr std::int64_t kBankTokens = 768;
-constexpr std::int32_t kMeasuredDocuments = 4;  // a fifth of the questions
 
 struct CalibrateArgs {
   ModelArgs model;
@@ -156,7 +155,7 @@ calibration::AnswerMaterial make_material(const CalibrateArgs& args, const Loade
   };
   add(material.bank, args.documents, std::min(kBankTokens, tokens));
   add(material.risk, args.documents, tokens);
-  if (!args.no_measure) add(material.measure, kMeasuredDocuments, tokens);
+  if (!args.no_measure) add(material.measure, (args.documents + 3) / 4, tokens);  // a fifth of the questions
   return material;
 }
 
