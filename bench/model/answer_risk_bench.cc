@@ -94,7 +94,7 @@ class Problem {
 void measure(std::int64_t tokens, std::int64_t questions, std::int64_t rows_of_each) {
   ThreadPool pool(std::getenv("TCA_BENCH_THREADS") ? std::atoi(std::getenv("TCA_BENCH_THREADS")) : 0);
   const Problem problem(tokens, questions, rows_of_each);
-  AnswerGradient gradient(problem.config, problem.weights, /*sinks=*/4, pool);
+  AnswerGradient gradient(problem.config, problem.weights, pool);
   const calibration::RiskOptions options{
       .windows = {16, 32, 64, 128, 256},
       .shares = {0, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.7, 1}};

@@ -58,7 +58,7 @@ class Calibration {
         config_(host.config()),
         options_(options),
         progress_(progress),
-        gradient_(config_, host.weights(), options.rule.sinks, setup.pool) {}
+        gradient_(config_, host.weights(), setup.pool) {}
 
   void expect(const AnswerMaterial& material) {
     for (const auto* documents : {&material.bank, &material.risk}) {
@@ -80,9 +80,9 @@ class Calibration {
         if (!said.empty()) add_question(document.questions[i], said, value.size(), rows);
       }
       gradient_.run(
-          read.capture.layers(), rows,
-          [&](const runtime::LayerGradient& layer) { builder.weigh(layer.layer, layer.reading); },
-          [&](std::int32_t layer, const TensorView& q) { builder.add(layer, q); });
+          read.capture.layers(), rows, {}, [&](std::int32_t layer, const TensorView& q) { builder.add(layer, q); },
+          {.sinks = options_.rule.sinks,
+           .observer = [&](std::int32_t layer, std::span<const float> weights) { builder.weigh(layer, weights); }});
     }
     bank_ = builder.build({.count = options_.bank_queries, .seed = options_.seed}, options_.bank_distance, setup_.pool);
   }

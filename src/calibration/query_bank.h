@@ -18,13 +18,13 @@ struct Clusters {
   std::uint64_t seed = 0;
 };
 /// K centroids [K, dim] of samples [n, dim], n >= 1, that weigh weights [n], finite and >= 0 (all 0: all the same):
-/// k-means from k-means++, the same for every number of threads and
-/// on every processor that multiplies and adds in one step. Fewer samples than K: they, again and again.
+/// k-means from k-means++, the same for every number of threads and on every processor that multiplies and adds in one
+/// step. Fewer samples than K: they, again and again.
 std::vector<float> cluster_queries(std::span<const float> samples, std::span<const float> weights, std::int32_t dim,
                                    const Clusters& clusters);
 
 /// Collects queries before RoPE (runtime::QueryObserver) layer by layer, and how much what they read matters
-/// (runtime::LayerGradient::reading): queries that look nothing up would blur those that do.
+/// (runtime::Readings): queries that look nothing up would blur those that do.
 class QueryBankBuilder {
  public:
   QueryBankBuilder(std::int32_t num_layers, std::int32_t num_heads, std::int32_t head_dim);

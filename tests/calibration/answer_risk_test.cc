@@ -55,8 +55,7 @@ struct Data {
              .k = contiguous(static_cast<const void*>(own_k.data()), DType::kF32, kRows, c.kv_heads, c.dim),
              .v = contiguous(static_cast<const void*>(own_v.data()), DType::kF32, kRows, c.kv_heads, c.dim),
              .lse = lse,
-             .gradient = contiguous(static_cast<const void*>(gradient.data()), DType::kF32, kRows, c.heads, c.dim),
-             .reading = {}};
+             .gradient = contiguous(static_cast<const void*>(gradient.data()), DType::kF32, kRows, c.heads, c.dim)};
   }
 
   std::int64_t begin(std::int64_t row) const {

@@ -62,7 +62,7 @@ struct Asked {
     for (const std::size_t row : asked) targets[row] = drawn[row];
     rows.add(engine.prompt(n, seed), targets);
   }
-  AnswerGradient gradient() { return {engine.model->config(), engine.model->weights(), /*sinks=*/4, engine.pool}; }
+  AnswerGradient gradient() { return {engine.model->config(), engine.model->weights(), engine.pool}; }
 };
 
 const std::vector<TinyModelOptions>& models() {
@@ -139,22 +139,26 @@ TEST(AnswerGradient, ReadingIsWhatTheDocumentsScoresMove) {
     Asked asked(options);
     AnswerGradient gradient = asked.gradient();
     std::vector<int> layers;
-    gradient.run(asked.read.layers, asked.rows, [&](const LayerGradient& layer) {
-      layers.push_back(layer.layer);
-      ASSERT_EQ(std::ssize(layer.reading), asked.rows.num_rows() * layer.q.num_heads);
+    LayerGradient layer;  // what was handed over last: valid until the next layer
+    const auto check = [&](std::int32_t index, std::span<const float> weights) {
+      layers.push_back(index);
+      ASSERT_EQ(layer.layer, index);
+      ASSERT_EQ(std::ssize(weights), asked.rows.num_rows() * layer.q.num_heads);
       for (std::int64_t question = 0; question < asked.rows.num_questions(); ++question) {
         const std::int64_t begin = asked.rows.begins[static_cast<std::size_t>(question)];
         for (const std::int64_t row : {begin, asked.rows.end(question) - 1}) {
           for (std::int32_t head = 0; head < layer.q.num_heads; ++head) {
             const double expected =
-                reading(layer, asked.read.layers[static_cast<std::size_t>(layer.layer)], begin, row, head);
-            EXPECT_NEAR(layer.reading[static_cast<std::size_t>(row * layer.q.num_heads + head)], expected,
+                reading(layer, asked.read.layers[static_cast<std::size_t>(index)], begin, row, head);
+            EXPECT_NEAR(weights[static_cast<std::size_t>(row * layer.q.num_heads + head)], expected,
                         1e-4 * expected + 1e-7)
-                << "layer " << layer.layer << " row " << row << " head " << head;
+                << "layer " << index << " row " << row << " head " << head;
           }
         }
       }
-    });
+    };
+    gradient.run(asked.read.layers, asked.rows, [&](const LayerGradient& handed) { layer = handed; }, {},
+                 {.sinks = 4, .observer = check});
     EXPECT_EQ(layers.size(), asked.read.layers.size());  // the first one, too
   }
 }
@@ -196,7 +200,7 @@ TEST(AnswerGradient, IsTheSlopeOfTheMargins) {
           bias[static_cast<std::size_t>(out)] = static_cast<float>(sum);
         }
         const Weights moved = with_bias(weights, layer, std::move(bias));
-        return AnswerGradient(asked.engine.model->config(), moved, /*sinks=*/4, asked.engine.pool)
+        return AnswerGradient(asked.engine.model->config(), moved, asked.engine.pool)
             .forward(asked.read.layers, asked.rows);
       };
       const std::vector<double> after = margins(kStep), before = margins(-kStep), twice = margins(2 * kStep),
@@ -312,7 +316,7 @@ TEST(AnswerGradient, WhatCannotBeIsRefusedByName) {
 
   const auto model = Model::load(asked.engine.files.dir(), asked.engine.pool,
                                  {.compute = ComputeType::kF32, .weights = WeightType::kInt8});
-  EXPECT_THROW(AnswerGradient(model->config(), model->weights(), /*sinks=*/4, asked.engine.pool), Error);
+  EXPECT_THROW(AnswerGradient(model->config(), model->weights(), asked.engine.pool), Error);
 }
 
 }  // namespace

@@ -70,7 +70,7 @@ int run(const std::vector<std::string>& args) {
   }
 
   std::ofstream out(args[2], std::ios::binary);
-  AnswerGradient gradient(model->config(), model->weights(), /*sinks=*/0, pool);
+  AnswerGradient gradient(model->config(), model->weights(), pool);
   write(out, std::span<const double>(gradient.forward(document.layers, rows)));
   gradient.run(
       document.layers, rows,

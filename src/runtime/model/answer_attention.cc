@@ -253,7 +253,7 @@ void QuestionAttention::back(const Rows& rows, const Keys& keys, const Attention
     }
     add_weighted(d_scores, tile.k, n, tile.count, dim, worker.out.as<float>(), dim, worker.product);
     if (tile.first_row != Keys::kDocument) return back_to_keys(rows, tile, params, worker);
-    add_reading(rows, tile, params, worker);
+    if (params.reading != nullptr) add_reading(rows, tile, params, worker);
   });
 }
 
@@ -286,7 +286,7 @@ void QuestionAttention::back_to_keys(const Rows& rows, const Keys& tile, const A
 void QuestionAttention::back(const DocumentHeads& document, const QuestionRows& rows, const AttentionBack& params) {
   std::fill_n(params.d_k, rows.num_rows() * shape_.kv_heads * shape_.dim, 0.0f);
   std::fill_n(params.d_v, rows.num_rows() * shape_.kv_heads * shape_.dim, 0.0f);
-  std::fill_n(params.reading, rows.num_rows() * shape_.heads, 0.0f);
+  if (params.reading != nullptr) std::fill_n(params.reading, rows.num_rows() * shape_.heads, 0.0f);
   for_blocks(rows, [&](const Rows& block, Worker& worker) {
     start_back(block, params, worker);
     std::fill_n(worker.out.as<float>(), block.count * shape_.group() * shape_.dim, 0.0f);

@@ -23,7 +23,7 @@ struct AttentionBack {
   const float *q = nullptr, *k = nullptr, *v = nullptr, *out = nullptr, *lse = nullptr;
   const float* d_out = nullptr;  // gradient with respect to out
   float *d_q = nullptr, *d_k = nullptr, *d_v = nullptr;
-  float* reading = nullptr;  // [R, Hq], see LayerGradient; the document's first `sinks` tokens do not count
+  float* reading = nullptr;  // [R, Hq] or none: see Readings
   std::int64_t sinks = 0;
 };
 

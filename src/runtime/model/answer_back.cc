@@ -10,7 +10,8 @@ void AnswerPass::multiply_back(const Linear& linear, const float* from, float* o
 }
 
 void AnswerPass::back(std::span<const DocumentLayer> document, const QuestionRows& rows,
-                      const GradientObserver& observer) {
+                      const GradientObserver& observer, const Readings& readings) {
+  float* const reading_weights = readings.observer ? reading.floats(n * shape.heads) : nullptr;
   for (std::size_t layer = document.size(); layer-- > 0;) {
     const LayerWeights& w = weights.layers[layer];
     float* const middle = x.as<float>();
@@ -20,6 +21,8 @@ void AnswerPass::back(std::span<const DocumentLayer> document, const QuestionRow
     multiply_back(w.o, d_x.as<float>(), d_out.as<float>());
     project(input(layer), w);
     rotate_queries_and_keys(w);
+    if (observer) hand_over(static_cast<std::int32_t>(layer), observer);
+    if (layer == 0 && !readings.observer) return;  // nobody asks for the embedding's gradient
     heads.fill(document[layer], pool);
     attention.back(heads, rows,
                    {.q = q.as<float>(),
@@ -31,10 +34,12 @@ void AnswerPass::back(std::span<const DocumentLayer> document, const QuestionRow
                     .d_q = d_q.as<float>(),
                     .d_k = d_k.as<float>(),
                     .d_v = d_v.as<float>(),
-                    .reading = reading.as<float>(),
-                    .sinks = sinks});
-    hand_over(static_cast<std::int32_t>(layer), observer);
-    if (layer == 0) return;  // nobody asks for the embedding's
+                    .reading = reading_weights,
+                    .sinks = readings.sinks});
+    if (readings.observer) {
+      readings.observer(static_cast<std::int32_t>(layer), {reading_weights, static_cast<std::size_t>(n * shape.heads)});
+    }
+    if (layer == 0) return;
     back_through_projections(input(layer), w);
   }
 }
@@ -66,8 +71,7 @@ void AnswerPass::hand_over(std::int32_t layer, const GradientObserver& observer)
             .k = view(k, config.num_kv_heads),
             .v = view(v, config.num_kv_heads),
             .lse = {lses.as<float>() + layer * n * shape.heads, static_cast<std::size_t>(n * shape.heads)},
-            .gradient = view(d_out, config.num_heads),
-            .reading = {reading.as<float>(), static_cast<std::size_t>(n * shape.heads)}});
+            .gradient = view(d_out, config.num_heads)});
 }
 
 /// d_x from the layer's middle to its input `from`, by way of d_q, d_k and d_v.

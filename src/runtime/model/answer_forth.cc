@@ -7,8 +7,7 @@
 #include "runtime/model/rope.h"
 
 namespace tca::runtime {
-AnswerPass::AnswerPass(const ModelConfig& model_config, const Weights& model_weights, std::int64_t sinks_of_document,
-                       ThreadPool& thread_pool)
+AnswerPass::AnswerPass(const ModelConfig& model_config, const Weights& model_weights, ThreadPool& thread_pool)
     : config(model_config),
       weights(model_weights),
       pool(thread_pool),
@@ -19,8 +18,7 @@ AnswerPass::AnswerPass(const ModelConfig& model_config, const Weights& model_wei
       inner(model_config.intermediate_size),
       eps(static_cast<float>(model_config.rms_norm_eps)),
       attention(shape, thread_pool),
-      margins(model_weights.lm_head, thread_pool),
-      sinks(sinks_of_document) {
+      margins(model_weights.lm_head, thread_pool) {
   check_supported(weights.lm_head.scales.empty(),
                   "gradients of answers need the stored weights, and these are int8; load the model without it");
 }
@@ -60,7 +58,6 @@ void AnswerPass::prepare(std::span<const DocumentLayer> document, const Question
   std::transform(sine.begin(), sine.end(), back_sine.begin(), [](float value) { return -value; });
   for (Buffer* buffer : {&x, &d_x, &normed}) buffer->floats(n * hidden);
   for (Buffer* buffer : {&raw_q, &q, &d_out, &d_q}) buffer->floats(n * q_width);
-  reading.floats(n * shape.heads);
   for (Buffer* buffer : {&raw_k, &k, &v, &d_k, &d_v}) buffer->floats(n * kv_width);
   for (Buffer* buffer : {&gate, &up, &d_inner}) buffer->floats(n * inner);
 }

@@ -18,13 +18,14 @@ namespace tca::runtime {
 /// Buffers and steps of one AnswerGradient.
 class AnswerPass {
  public:
-  AnswerPass(const ModelConfig& config, const Weights& weights, std::int64_t sinks, ThreadPool& pool);
+  AnswerPass(const ModelConfig& config, const Weights& weights, ThreadPool& pool);
 
   void prepare(std::span<const DocumentLayer> document, const QuestionRows& rows);
   void check_document(std::span<const DocumentLayer> document) const;
   std::vector<double> forth(std::span<const DocumentLayer> document, const QuestionRows& rows,
                             const QueryObserver& observer, bool keep);
-  void back(std::span<const DocumentLayer> document, const QuestionRows& rows, const GradientObserver& observer);
+  void back(std::span<const DocumentLayer> document, const QuestionRows& rows, const GradientObserver& observer,
+            const Readings& readings);
   std::vector<double> end(const QuestionRows& rows, const float* x, bool keep);
 
   // Steps over all rows. x is a layer's input.
@@ -61,9 +62,8 @@ class AnswerPass {
   Buffer normed;                               // [n, hidden]
   Buffer raw_q, raw_k, q, k, v;                // before the norm; after the rotation
   Buffer d_out, d_q, d_k, d_v;                 // gradients
-  Buffer reading;                              // [n, Hq]
-  std::int64_t sinks;
-  Buffer gate, up, d_inner;  // [n, inner]
+  Buffer reading;                              // [n, Hq], when asked for
+  Buffer gate, up, d_inner;                    // [n, inner]
 };
 
 }  // namespace tca::runtime
