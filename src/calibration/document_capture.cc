@@ -19,8 +19,7 @@ void DocumentCapture::on_layer(std::int32_t layer, const TensorView& q, const Te
 
 std::vector<runtime::DocumentLayer> DocumentCapture::first_tokens(std::int64_t tokens) const {
   std::vector<runtime::DocumentLayer> cut;
-  for (const runtime::DocumentLayer& layer : layers_)
-    cut.push_back({layer.k.tokens(0, tokens), layer.v.tokens(0, tokens)});
+  for (const auto& [k, v] : layers_) cut.push_back({k.tokens(0, tokens), v.tokens(0, tokens)});
   return cut;
 }
 

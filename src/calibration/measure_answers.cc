@@ -41,9 +41,9 @@ std::vector<MeasuredAnswers> measure_answers(const evaluation::Setup& setup,
   };
   const evaluation::LookupResult full = ask(documents, {.attention = runtime::AttentionMode::kFull});
   const std::vector<LookupDocument> asked = answered(documents, full.answers);
+  if (asked.empty()) return {};
   std::vector<MeasuredAnswers> measured;
   for (const double keep : shares) {
-    if (asked.empty()) break;
     const evaluation::Score kept =
         ask(asked,
             {.attention = runtime::AttentionMode::kTca, .profile = profile, .keep = keep, .objective = kAnswerRisk})

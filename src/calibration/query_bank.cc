@@ -55,7 +55,8 @@ class KMeans {
       std::copy_n(sample(draw(nearest, random)), dim_, centroid(c));
       for (std::int64_t i = 0; i < n_; ++i) {
         double& least = nearest[static_cast<std::size_t>(i)];
-        least = c == 0 ? distance(i, centroid(c)) : std::min(least, distance(i, centroid(c)));
+        const double now = distance(i, centroid(c));
+        least = c == 0 ? now : std::min(least, now);
       }
     }
   }

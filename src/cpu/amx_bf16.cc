@@ -210,9 +210,7 @@ void reduce_columns(const float* scores, const TileShape& shape, float scale, co
     float of_half[kWide];
     reduce_tile<kWide>(scores + half * kHalfScores, part, scale, lse + half * kWide, reduce, of_half);
     float* const to = out + shape.first_key / kWide * kWide;
-    for (std::int32_t j = part.first_key; j < part.end_key; ++j) {
-      to[j] = reduce == ColumnReduce::kSum ? to[j] + of_half[j] : std::max(to[j], of_half[j]);
-    }
+    for (std::int32_t j = part.first_key; j < part.end_key; ++j) to[j] = combine(reduce, to[j], of_half[j]);
   }
 }
 

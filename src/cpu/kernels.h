@@ -37,6 +37,9 @@ struct TileShape {
 
 /// Over the rows of a block.
 enum class ColumnReduce { kSum, kMax };
+inline float combine(ColumnReduce reduce, float a, float b) {
+  return reduce == ColumnReduce::kSum ? a + b : a > b ? a : b;
+}
 
 /// A query at position i sees a key at position p when i - reach < p <= i - lag.
 struct Visibility {

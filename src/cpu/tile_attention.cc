@@ -239,8 +239,7 @@ void TileAttention::reduce_columns(const KeyPlan& plan, TileRange range, float s
       kernels_->reduce_columns(scores_, span.shape, scale, row_lse + block * block_rows, reduce, of_block.data());
       float* const of_tile = columns + static_cast<std::size_t>(span.t - range.begin) * kTileKeys;
       for (std::int32_t j = span.shape.first_key; j < span.shape.end_key; ++j) {
-        const float value = of_block[static_cast<std::size_t>(j)];
-        of_tile[j] = reduce == ColumnReduce::kSum ? of_tile[j] + value : std::max(of_tile[j], value);
+        of_tile[j] = combine(reduce, of_tile[j], of_block[static_cast<std::size_t>(j)]);
       }
     }
   });

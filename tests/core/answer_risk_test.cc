@@ -101,6 +101,7 @@ TEST(AnswerRiskText, WhatIsWrittenIsRead) {
   EXPECT_FALSE(b.attend);
   EXPECT_EQ(a.bank.queries, b.bank.queries);
   EXPECT_EQ(a.bank.distance, b.bank.distance);
+  EXPECT_EQ(a.bank.reduce, b.bank.reduce);
   EXPECT_EQ(a.bank.values, b.bank.values);
   ASSERT_EQ(b.measured.size(), 3u);
   EXPECT_EQ(b.measured[1].answers_kept, .98);
@@ -117,6 +118,16 @@ TEST(AnswerRiskText, TheUsualShareIsTheSmallestThatKeepsTheAnswers) {
   EXPECT_EQ(profile.usual_keep(kAnswerRisk), kUnmeasuredKeep);
 }
 
+TEST(AnswerRiskText, TheBanksReductionIsKeptAndAMeanWhereNoneIsWritten) {
+  Profile profile = example();
+  profile.answer_risk->bank.reduce = ProbeReduce::kMax;
+  json document = json::parse(profile.to_json());
+  EXPECT_EQ(document["answer_risk"]["bank"]["reduce"], "max");
+  EXPECT_EQ(Profile::parse(document.dump(), "p").answer_risk->bank.reduce, ProbeReduce::kMax);
+  document["answer_risk"]["bank"].erase("reduce");
+  EXPECT_EQ(Profile::parse(document.dump(), "p").answer_risk->bank.reduce, ProbeReduce::kMean);
+}
+
 TEST(AnswerRiskText, WhatIsDamagedIsRefusedByName) {
   const std::vector<std::pair<const char*, std::function<void(json&)>>> damages = {
       {"answer_risk.rule.order", [](json& o) { o["rule"]["order"] = "simpson"; }},
@@ -131,6 +142,7 @@ TEST(AnswerRiskText, WhatIsDamagedIsRefusedByName) {
       {"answer_risk.bank.layers[1]", [](json& o) { o["bank"]["layers"][1] = "AAAA"; }},
       {"answer_risk.bank.sha256", [](json& o) { o["bank"]["layers"][1] = o["bank"]["layers"][0]; }},
       {"answer_risk.bank.distance", [](json& o) { o["bank"]["distance"] = 0; }},
+      {"answer_risk.bank.reduce", [](json& o) { o["bank"]["reduce"] = "sum"; }},
       {"answer_risk.measured[1].keep", [](json& o) { o["measured"][1]["keep"] = .1; }},
       {"answer_risk.speed", [](json& o) { o["speed"] = 1; }}};
   for (const auto& [where, damage] : damages) {
