@@ -57,13 +57,15 @@ std::int64_t max_answer_tokens(const Fact& fact, std::int64_t answer_tokens) {
   return is_natural(fact.kind) ? kNaturalAnswerTokens : answer_tokens + kSpareAnswerTokens;
 }
 
+bool words_found(std::string_view text, std::string_view answer) {
+  const std::string words = words_alone(answer);
+  return !words.empty() && has_word(words_alone(text), words);
+}
+
 bool answer_found(std::string_view text, const Fact& fact) {
   if (!fact.accepted.empty()) {
-    const std::string said = words_alone(text);
-    return std::any_of(fact.accepted.begin(), fact.accepted.end(), [&said](const std::string& spelling) {
-      const std::string words = words_alone(spelling);
-      return !words.empty() && has_word(said, words);
-    });
+    return std::any_of(fact.accepted.begin(), fact.accepted.end(),
+                       [text](const std::string& spelling) { return words_found(text, spelling); });
   }
   const std::string said = plain(text), numbers = without_commas_in_numbers(said);
   const std::string values = plain(fact.answer);

@@ -21,4 +21,8 @@ std::int64_t max_answer_tokens(const Fact& fact, std::int64_t answer_tokens);
 /// commas inside numbers aside. Of a natural fact, whether one of the accepted spellings does, punctuation aside, too.
 bool answer_found(std::string_view text, const Fact& fact);
 
+/// Whether an answer's words stand in the text as words of their own: capitals, punctuation and commas inside numbers
+/// aside. False where it has no words.
+bool words_found(std::string_view text, std::string_view answer);
+
 }  // namespace tca::evaluation

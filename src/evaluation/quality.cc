@@ -6,41 +6,12 @@
 
 #include "core/check.h"
 #include "evaluation/answers.h"
-#include "runtime/engine/generate.h"
+#include "evaluation/reads.h"
 
 namespace tca::evaluation {
 namespace {
 
-using runtime::ReadOptions;
 using runtime::Session;
-
-// Adds up the reads of one evaluation for its caller's progress.
-class ReadCounter {
- public:
-  ReadCounter(const runtime::Progress& progress, std::int64_t total) : progress_(progress), total_(total) {}
-  /// For one read of num_tokens.
-  runtime::Progress next(std::int64_t num_tokens) {
-    const std::int64_t before = done_;
-    done_ += num_tokens;
-    if (!progress_) return {};
-    return [this, before, num_tokens](std::int64_t done, std::int64_t total) {
-      return progress_(before + (total > 0 ? num_tokens * done / total : 0), total_);
-    };
-  }
-  /// Between two reads. Throws kCancelled.
-  void check_stop() const {
-    if (progress_ && !progress_(done_, total_))
-      fail(ErrorCategory::kCancelled, "cancelled while answers were generated");
-  }
-  void finish() const {
-    if (progress_) progress_(total_, total_);
-  }
-
- private:
-  const runtime::Progress& progress_;
-  std::int64_t total_ = 0;
-  std::int64_t done_ = 0;
-};
 
 double log_sum_exp(std::span<const float> logits) {
   const float top = *std::max_element(logits.begin(), logits.end());
@@ -87,18 +58,7 @@ struct Question {
   std::span<const std::int32_t> question, answer;
 };
 
-// What the model says by itself after logits, the most likely token at a time.
-std::string says(const Setup& setup, Session session, std::span<const float> logits, const Question& asked,
-                 const ReadCounter& counter) {
-  runtime::GenerateOptions options;
-  options.max_tokens = max_answer_tokens(asked.fact, std::ssize(asked.answer));
-  options.stop_ids = setup.stop_ids;
-  options.on_text = [&counter](const std::string&) {
-    counter.check_stop();
-    return true;
-  };
-  return runtime::generate(session, setup.tokenizer, logits, options).text;
-}
+std::int64_t most_tokens(const Question& asked) { return max_answer_tokens(asked.fact, std::ssize(asked.answer)); }
 
 struct Asked {
   Score score = {.questions = 1};
@@ -117,7 +77,7 @@ Asked ask_later(const Setup& setup, const Session& read, const Question& asked, 
   Session free = read.fork();
   const std::span<const float> logits =
       free.read(asked.question, {.progress = counter.next(std::ssize(asked.question))});
-  result.said = says(setup, std::move(free), logits, asked, counter);
+  result.said = says(setup, free, logits, most_tokens(asked), counter).text;
   return result;
 }
 
@@ -130,7 +90,8 @@ Asked ask_first(const Setup& setup, Session& session, std::span<const std::int32
   const std::span<const float> logits =
       session.read(prompt, {.num_logits = 1, .progress = counter.next(std::ssize(prompt))});
   add_tokens(logits, answer.first(1), result.score);
-  result.said = says(setup, session.fork(), logits, asked, counter);
+  Session free = session.fork();
+  result.said = says(setup, free, logits, most_tokens(asked), counter).text;
   if (answer.size() > 1) {
     const std::int64_t rest = std::ssize(answer) - 1;
     add_tokens(session.read(answer.first(answer.size() - 1), {.num_logits = rest, .progress = counter.next(rest)}),
@@ -149,21 +110,6 @@ void add_question(LookupResult& result, Answer answer, const Fact& fact, Score s
   auto place = std::find_if(result.kinds.begin(), result.kinds.end(), [kind](const auto& k) { return k.kind >= kind; });
   if (place == result.kinds.end() || place->kind != kind) place = result.kinds.insert(place, {.kind = kind});
   place->score += score;
-}
-
-// Sums over reads; divided by their number at the end.
-template <class Result>
-void add_read(Result& result, const Session& session) {
-  result.kept_share += session.kept_share();
-  result.density += session.last_read().density;
-  result.read_seconds += session.last_read().seconds;
-}
-
-template <class Result>
-void divide_reads(Result& result, double reads) {
-  result.kept_share /= reads;
-  result.density /= reads;
-  result.read_seconds /= reads;
 }
 
 std::int64_t tokens_to_read(std::span<const LookupDocument> documents, AskOrder order) {
@@ -202,20 +148,15 @@ LookupResult evaluate_lookup(const Setup& setup, const Method& method, std::span
                              AskOrder order, const runtime::Progress& progress) {
   check_argument(!documents.empty(), "there are no lookup documents to evaluate");
   std::for_each(documents.begin(), documents.end(), check_document);
-  LookupResult result{.method = method.name, .kept_share = 0, .density = 0};
+  LookupResult result{.method = method.name};
   ReadCounter counter(progress, tokens_to_read(documents, order));
-  double reads = 0;
-  const auto add_document_read = [&](const Session& session) {
-    add_read(result, session);
-    result.kv_bytes += static_cast<double>(session.kv_bytes());
-    ++reads;
-  };
+  ReadMeans means;
   for (std::size_t d = 0; d < documents.size(); ++d) {
     const LookupDocument& document = documents[d];
     Session session(setup.model, setup.backend, setup.pool, method.options);
     if (order == AskOrder::kLater) {
       session.read(document.context, {.progress = counter.next(std::ssize(document.context))});
-      add_document_read(session);
+      means.add(session);
     }
     for (std::size_t i = 0; i < document.facts.size(); ++i) {
       const Question asked{document.facts[i], document.questions[i], document.answers[i]};
@@ -225,7 +166,7 @@ LookupResult evaluate_lookup(const Setup& setup, const Method& method, std::span
       } else {
         session = Session(setup.model, setup.backend, setup.pool, method.options);
         answer = ask_first(setup, session, document.context, asked, counter);
-        add_document_read(session);
+        means.add(session);
       }
       add_question(result,
                    {.document = static_cast<std::int32_t>(d),
@@ -234,8 +175,8 @@ LookupResult evaluate_lookup(const Setup& setup, const Method& method, std::span
                    document.facts[i], answer.score);
     }
   }
-  divide_reads(result, reads);
-  result.kv_bytes /= reads;
+  means.write_to(result);
+  result.kv_bytes = means.kv_bytes();
   counter.finish();
   return result;
 }
@@ -245,8 +186,9 @@ TextResult evaluate_text(const Setup& setup, const Method& method, std::span<con
   std::int64_t total = 0;
   for (const auto& text : texts) total += std::ssize(text) - 1;
   check_argument(total >= std::ssize(texts) && !texts.empty(), "there are no texts of two or more tokens to evaluate");
-  TextResult result{.method = method.name, .kept_share = 0, .density = 0};
+  TextResult result{.method = method.name};
   ReadCounter counter(progress, total);
+  ReadMeans means;
   double log_prob_sum = 0;
   for (const auto& text : texts) {
     Session session(setup.model, setup.backend, setup.pool, method.options);
@@ -263,10 +205,10 @@ TextResult evaluate_text(const Setup& setup, const Method& method, std::span<con
     session.read(std::span(text).first(static_cast<std::size_t>(num_read)),
                  {.progress = counter.next(num_read), .all_logits = add_rows});
     result.tokens += num_read - num_read / 2;
-    add_read(result, session);
+    means.add(session);
   }
   result.nll = -log_prob_sum / static_cast<double>(result.tokens);
-  divide_reads(result, static_cast<double>(texts.size()));
+  means.write_to(result);
   counter.finish();
   return result;
 }

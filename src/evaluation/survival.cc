@@ -30,32 +30,28 @@ double resampled_share(const Documents& documents, Random& random) {
 
 }  // namespace
 
-std::optional<Survival::Kind> Survival::worst() const {
-  const auto worst = std::min_element(kinds.begin(), kinds.end(), [](const Kind& a, const Kind& b) {
+std::optional<Survival::Group> Survival::worst() const {
+  const auto worst = std::min_element(groups.begin(), groups.end(), [](const Group& a, const Group& b) {
     return a.survivors.share() < b.survivors.share();
   });
-  return worst == kinds.end() ? std::nullopt : std::optional(*worst);
+  return worst == groups.end() ? std::nullopt : std::optional(*worst);
 }
 
-Survival survival(const LookupResult& reference, const LookupResult& other, std::uint64_t seed) {
-  check_argument(reference.answers.size() == other.answers.size(), "'", other.method, "' has ", other.answers.size(),
-                 " answers; expected the ", reference.answers.size(), " of '", reference.method, "'");
+Survival survival_of(std::span<const Outcome> outcomes, std::uint64_t seed) {
   Survival result;
-  std::map<FactKind, Survivors> kinds;
-  std::map<std::int32_t, std::vector<bool>> by_document;
-  for (std::size_t i = 0; i < reference.answers.size(); ++i) {
-    const Answer &expected = reference.answers[i], &answer = other.answers[i];
-    check_argument(expected.document == answer.document && expected.fact == answer.fact, "answer ", i, " of '",
-                   other.method, "' is of another question than that of '", reference.method, "'");
-    if (!expected.found) continue;
-    for (Survivors* const survivors : {&result.total, &kinds[answer.kind]}) {
+  std::map<std::int64_t, Survival::Group> groups;
+  std::map<std::int64_t, std::vector<bool>> by_document;
+  for (const Outcome& outcome : outcomes) {
+    Survival::Group& group = groups[outcome.group];
+    group.name = outcome.group_name;
+    for (Survivors* const survivors : {&result.total, &group.survivors}) {
       ++survivors->found;
-      survivors->survived += answer.found ? 1 : 0;
+      survivors->survived += outcome.survived ? 1 : 0;
     }
-    by_document[answer.document].push_back(answer.found);
+    by_document[outcome.document].push_back(outcome.survived);
   }
-  for (const auto& [kind, survivors] : kinds) result.kinds.push_back({kind, survivors});
-  if (result.total.found == 0) return result;
+  for (auto& [place, group] : groups) result.groups.push_back(std::move(group));
+  if (outcomes.empty()) return result;
 
   Documents documents;
   for (auto& [document, answers] : by_document) documents.push_back(std::move(answers));
@@ -67,6 +63,21 @@ Survival survival(const LookupResult& reference, const LookupResult& other, std:
   result.low = shares[at];
   result.high = shares[shares.size() - 1 - at];
   return result;
+}
+
+Survival survival(const LookupResult& reference, const LookupResult& other, std::uint64_t seed) {
+  check_argument(reference.answers.size() == other.answers.size(), "'", other.method, "' has ", other.answers.size(),
+                 " answers; expected the ", reference.answers.size(), " of '", reference.method, "'");
+  std::vector<Outcome> outcomes;
+  for (std::size_t i = 0; i < reference.answers.size(); ++i) {
+    const Answer &expected = reference.answers[i], &answer = other.answers[i];
+    check_argument(expected.document == answer.document && expected.fact == answer.fact, "answer ", i, " of '",
+                   other.method, "' is of another question than that of '", reference.method, "'");
+    if (!expected.found) continue;
+    outcomes.push_back(
+        {answer.document, static_cast<std::int64_t>(answer.kind), fact_kind_name(answer.kind), answer.found});
+  }
+  return survival_of(outcomes, seed);
 }
 
 }  // namespace tca::evaluation

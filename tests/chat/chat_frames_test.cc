@@ -69,6 +69,7 @@ TEST(ChatFrames, PartsMakeTheWhole) {
     const auto append = [&ids](const Ids& part) { ids.insert(ids.end(), part.begin(), part.end()); };
     append(tokens.encode_plain("a document", TextStart::kContinues));
     append(frames.after_document());
+    EXPECT_EQ(frames.document("a document"), ids) << source;
     append(frames.first_question("a question"));
     const Ids asked = chat.encode({.messages = messages({})}).ids;
     EXPECT_EQ(ids, asked) << source;
@@ -86,11 +87,12 @@ TEST(ChatFrames, PartsMakeTheWhole) {
   }
 }
 
-TEST(ChatFrames, QuestionsKeepControlTokensAsText) {
+TEST(ChatFrames, DocumentsAndQuestionsKeepControlTokensAsText) {
   const Tokenizer tokens = tokenizer();
   const ChatTemplate chat = form_of(kForms[0].source, tokens);
-  const Ids ids = ChatFrames(chat).next_question("<|im_end|>");
-  EXPECT_EQ(std::count(ids.begin(), ids.end(), *tokens.token_id("<|im_end|>")), 1);
+  for (const Ids& ids : {ChatFrames(chat).next_question("<|im_end|>"), ChatFrames(chat).document("<|im_end|>")}) {
+    EXPECT_EQ(std::count(ids.begin(), ids.end(), *tokens.token_id("<|im_end|>")), 1);
+  }
 }
 
 TEST(ChatFrames, FormsThatReorderMessagesAreRefused) {

@@ -8,18 +8,18 @@
 namespace tca::evaluation {
 namespace {
 
-struct Outcome {
+struct Asked {
   std::int32_t document;
   FactKind kind;
   bool full, other;
 };
 
-std::pair<LookupResult, LookupResult> results(const std::vector<Outcome>& outcomes) {
+std::pair<LookupResult, LookupResult> results(const std::vector<Asked>& outcomes) {
   LookupResult full, other;
   full.method = "full";
   other.method = "tca:0.2";
   std::int32_t fact = 0;
-  for (const Outcome& outcome : outcomes) {
+  for (const Asked& outcome : outcomes) {
     const auto answer = [&](bool found) {
       return Answer{.document = outcome.document, .fact = fact, .kind = outcome.kind, .found = found};
     };
@@ -41,11 +41,11 @@ TEST(Survival, OnlyWhatFullFoundCounts) {
   EXPECT_EQ(result.total.found, 4);
   EXPECT_EQ(result.total.survived, 3);
   EXPECT_EQ(result.total.share(), 0.75);
-  ASSERT_EQ(result.kinds.size(), 3u);  // no job
-  EXPECT_EQ(result.kinds[0].kind, FactKind::kPerson);
-  EXPECT_EQ(result.kinds[1].kind, FactKind::kPlace);
+  ASSERT_EQ(result.groups.size(), 3u);  // no job
+  EXPECT_EQ(result.groups[0].name, "person");
+  EXPECT_EQ(result.groups[1].name, "place");
   ASSERT_TRUE(result.worst().has_value());
-  EXPECT_EQ(result.worst()->kind, FactKind::kDate);
+  EXPECT_EQ(result.worst()->name, "date");
   EXPECT_EQ(result.worst()->survivors.found, 2);
   EXPECT_EQ(result.worst()->survivors.survived, 1);
 }
@@ -67,7 +67,7 @@ TEST(Survival, NothingFoundIsNothingLost) {
 
 TEST(Survival, TheIntervalIsTheBinomialsForManyQuestionsOfOneDocument) {
   // 80 of 100 survive: the standard error is .04, so that 95 % are .72 to .88, by quantiles of 2000 draws to .02.
-  std::vector<Outcome> outcomes;
+  std::vector<Asked> outcomes;
   for (int i = 0; i < 100; ++i) outcomes.push_back({0, FactKind::kPerson, true, i % 5 != 0});
   const auto [full, other] = results(outcomes);
   const Survival result = survival(full, other, 3);
@@ -81,7 +81,7 @@ TEST(Survival, TheIntervalIsTheBinomialsForManyQuestionsOfOneDocument) {
 
 TEST(Survival, DocumentsThatDifferWidenTheInterval) {
   // The same 80 of 100 in ten documents, two of which lose everything.
-  std::vector<Outcome> outcomes;
+  std::vector<Asked> outcomes;
   for (int i = 0; i < 100; ++i) outcomes.push_back({i / 10, FactKind::kPerson, true, i / 10 >= 2});
   const auto [full, other] = results(outcomes);
   const Survival result = survival(full, other);

@@ -61,7 +61,9 @@ ChatFrames::ChatFrames(const ChatTemplate& chat) : chat_(chat) {
     return tokenizer.encode_mixed({.bytes = text}, start);
   };
   before_document_ = encode(all[0], TextStart::kText);
+  document_opening_ = {all[0], TextStart::kText};
   const Division document = divide(tokenizer, all[1]);
+  document_end_ = document.end;
   after_document_ = encode(document.end, TextStart::kContinues);
   before_first_ = {document.opening, document.end_is_marker ? TextStart::kAfterToken : TextStart::kContinues};
   const Division answer = divide(tokenizer, all[3]);
@@ -71,10 +73,10 @@ ChatFrames::ChatFrames(const ChatTemplate& chat) : chat_(chat) {
   after_question_ = asked[2];
 }
 
-ChatFrames::Ids ChatFrames::question(const Opening& opening, std::string_view text) const {
+ChatFrames::Ids ChatFrames::around(const Opening& opening, std::string_view text, const std::string& end) const {
   jinja::Text written(opening.text);
   written.append(foreign_text(text));
-  written.append(after_question_, jinja::Origin::kTrusted);
+  written.append(end, jinja::Origin::kTrusted);
   MixedText mixed = {.bytes = written.bytes(), .controls = &chat_.controls()};
   for (const jinja::Span& span : written.foreign()) mixed.outside.push_back({span.begin, span.end});
   return chat_.tokenizer().encode_mixed(mixed, opening.start);

@@ -22,10 +22,12 @@ class ChatFrames {
   /// The document's turn before and after its text; after: nothing where the first question belongs to the same turn.
   const Ids& before_document() const { return before_document_; }
   const Ids& after_document() const { return after_document_; }
+  /// The whole of it around a text, of which nothing becomes a control token.
+  Ids document(std::string_view text) const { return around(document_opening_, text, document_end_); }
   /// The question that follows the document, up to the opened answer.
-  Ids first_question(std::string_view text) const { return question(before_first_, text); }
+  Ids first_question(std::string_view text) const { return around(before_first_, text, after_question_); }
   /// One that follows an answer and its turn_end.
-  Ids next_question(std::string_view text) const { return question(before_next_, text); }
+  Ids next_question(std::string_view text) const { return around(before_next_, text, after_question_); }
   /// What closes an answer whose end token was (or was not) generated.
   const Ids& turn_end(bool end_token_generated) const { return end_token_generated ? after_end_token_ : turn_end_; }
 
@@ -35,12 +37,12 @@ class ChatFrames {
     std::string text;
     TextStart start = TextStart::kContinues;
   };
-  Ids question(const Opening& opening, std::string_view text) const;
+  Ids around(const Opening& opening, std::string_view text, const std::string& end) const;
 
   ChatTemplate chat_;
   Ids before_document_, after_document_, turn_end_, after_end_token_;
-  Opening before_first_, before_next_;
-  std::string after_question_;
+  Opening document_opening_, before_first_, before_next_;
+  std::string document_end_, after_question_;
 };
 
 }  // namespace tca::runtime
