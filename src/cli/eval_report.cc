@@ -53,9 +53,7 @@ std::string kinds_table(const std::vector<MethodResult>& results, const Style& s
 std::string survival_table(const std::vector<MethodResult>& results, const Style& style) {
   std::vector<Column> columns = {
       {"of full's answers"}, {"survive", true}, {"share", true}, {"95 % interval", true}, {"worst kind"}};
-  for (const auto& kind : results.front().survival->kinds) {
-    columns.push_back({std::string(evaluation::fact_kind_name(kind.kind)), true});
-  }
+  for (const auto& kind : results.front().survival->groups) columns.push_back({kind.name, true});
   TextTable table(columns);
   bool empty = true;
   for (const MethodResult& result : results) {
@@ -66,8 +64,8 @@ std::string survival_table(const std::vector<MethodResult>& results, const Style
                              {of(survival.total.survived, survival.total.found)},
                              {format_percent(survival.total.share())},
                              {fmt::format("{} to {}", format_percent(survival.low), format_percent(survival.high))},
-                             {std::string(evaluation::fact_kind_name(survival.worst()->kind))}};
-    for (const auto& kind : survival.kinds) row.push_back({of(kind.survivors.survived, kind.survivors.found)});
+                             {survival.worst()->name}};
+    for (const auto& kind : survival.groups) row.push_back({of(kind.survivors.survived, kind.survivors.found)});
     table.add_row(std::move(row));
   }
   return empty ? "" : table.render(style, "");
@@ -83,16 +81,14 @@ Json score_json(const evaluation::Score& score) {
 
 Json survival_json(const evaluation::Survival& survival) {
   Json kinds = Json::object();
-  for (const auto& kind : survival.kinds) {
-    kinds[std::string(evaluation::fact_kind_name(kind.kind))] = {{"found", kind.survivors.found},
-                                                                 {"survived", kind.survivors.survived}};
+  for (const auto& kind : survival.groups) {
+    kinds[kind.name] = {{"found", kind.survivors.found}, {"survived", kind.survivors.survived}};
   }
   const auto worst = survival.worst();
-  return {
-      {"found", survival.total.found},   {"survived", survival.total.survived},
-      {"share", survival.total.share()}, {"low", survival.low},
-      {"high", survival.high},           {"worst_kind", worst ? Json(evaluation::fact_kind_name(worst->kind)) : Json()},
-      {"kinds", std::move(kinds)}};
+  return {{"found", survival.total.found},   {"survived", survival.total.survived},
+          {"share", survival.total.share()}, {"low", survival.low},
+          {"high", survival.high},           {"worst_kind", worst ? Json(worst->name) : Json()},
+          {"kinds", std::move(kinds)}};
 }
 
 }  // namespace
