@@ -9,6 +9,7 @@
 #include "core/check.h"
 #include "core/json.h"
 #include "evaluation/task_rows.h"
+#include "evaluation/task_scores.h"
 
 namespace tca::evaluation {
 namespace {
@@ -17,12 +18,15 @@ using nlohmann::json;
 
 constexpr std::int64_t kMostAnswerTokens = 65536;
 
-constexpr TaskMetric kMetrics[] = {TaskMetric::kAny, TaskMetric::kAll, TaskMetric::kF1, TaskMetric::kChoice};
+constexpr TaskMetric kMetrics[] = {TaskMetric::kAny, TaskMetric::kAll,    TaskMetric::kWords,
+                                   TaskMetric::kF1,  TaskMetric::kNumber, TaskMetric::kChoice};
 
 // What a benchmark's own scorer does with a task, by how the task's name begins. The last one is of any other name.
+// No metric: that scorer compares long texts (ROUGE, edit distances) or counts Chinese characters, which nothing here
+// stands for.
 struct Settings {
   std::string_view begins;
-  TaskMetric metric;
+  std::optional<TaskMetric> metric;
   std::int64_t max_tokens;
 };
 constexpr Settings kRuler[] = {{"qa", TaskMetric::kAny, 32},
@@ -30,12 +34,14 @@ constexpr Settings kRuler[] = {{"qa", TaskMetric::kAny, 32},
                                {"cwe", TaskMetric::kAll, 120},
                                {"fwe", TaskMetric::kAll, 50},
                                {"", TaskMetric::kAll, 128}};
-constexpr Settings kScbench[] = {{"scbench_vt", TaskMetric::kAll, 30},
-                                 {"scbench_kv", TaskMetric::kAny, 150},
-                                 {"scbench_hashhop", TaskMetric::kAny, 150},
-                                 {"scbench_prefix_suffix", TaskMetric::kAny, 150},
-                                 {"", TaskMetric::kAny, 64}};
-constexpr Settings kOwn[] = {{"", TaskMetric::kAny, 64}};
+constexpr Settings kScbench[] = {
+    {"scbench_vt", TaskMetric::kAll, 30},       {"scbench_kv", TaskMetric::kAny, 150},
+    {"scbench_hashhop", TaskMetric::kAny, 150}, {"scbench_prefix_suffix", TaskMetric::kAny, 150},
+    {"scbench_qa_eng", TaskMetric::kAny, 40},   {"scbench_many_shot", TaskMetric::kAny, 10},
+    {"scbench_mf", TaskMetric::kNumber, 5},     {"scbench_passkey", TaskMetric::kNumber, 15},
+    {"scbench_qa_chn", std::nullopt, 40},       {"scbench_summary", std::nullopt, 200},
+    {"scbench_repoqa", std::nullopt, 1024},     {"", TaskMetric::kAny, 64}};
+constexpr Settings kOwn[] = {{"", TaskMetric::kWords, 64}};
 
 // The file's name, or its folder's where the name says only which split of the data it is.
 std::string task_of(const std::string& file) {
@@ -101,36 +107,54 @@ std::vector<std::string> letters_of(const TaskQuestion& question, const json& va
   return letters;
 }
 
+std::optional<TaskMetric> get_metric(const json& object, const std::string& where) {
+  const auto name = get_optional_string(object, "metric", where);
+  if (!name) return std::nullopt;
+  const auto metric = std::find_if(std::begin(kMetrics), std::end(kMetrics),
+                                   [&](TaskMetric m) { return task_metric_name(m) == *name; });
+  if (metric == std::end(kMetrics)) {
+    fail_field(where, "metric", object["metric"], "any, all, words, f1, number or choice");
+  }
+  return *metric;
+}
+
 // The metric and length of an answer: what the object says, else what is usual for the task.
 TaskQuestion question_of(const json& object, std::string task, std::span<const Settings> usual,
                          const std::string& where) {
   const Settings& settings =
       *std::find_if(usual.begin(), usual.end(), [&](const Settings& s) { return task.starts_with(s.begins); });
-  TaskQuestion question{.task = std::move(task), .metric = settings.metric, .max_tokens = settings.max_tokens};
-  if (const auto name = get_optional_string(object, "metric", where)) {
-    const auto metric = std::find_if(std::begin(kMetrics), std::end(kMetrics),
-                                     [&](TaskMetric m) { return task_metric_name(m) == *name; });
-    if (metric == std::end(kMetrics)) fail_field(where, "metric", object["metric"], "any, all, f1 or choice");
-    question.metric = *metric;
+  const std::optional<TaskMetric> asked = get_metric(object, where), metric = asked ? asked : settings.metric;
+  if (!metric) {
+    fail_field(where, "task", task,
+               "one that is scored by answers in the text; this benchmark scores it otherwise, unless a field "
+               "\"metric\" beside the answer says how to");
   }
+  TaskQuestion question{.task = std::move(task), .metric = *metric, .max_tokens = settings.max_tokens};
   const auto most = get_optional_int(object, "max_tokens", where, 1, kMostAnswerTokens);
   question.max_tokens = most.value_or(question.max_tokens);
   return question;
 }
 
-// Answers, and the choices where there are any, of a question whose other fields are set.
+// Answers of a question whose other fields are set.
+void read_answers(const json& object, const char* field, const std::string& where, TaskQuestion& question) {
+  question.answers = get_answers(object, field, where);
+  if (question.metric != TaskMetric::kNumber) return;
+  for (const std::string& answer : question.answers) {
+    if (!parse_number(answer)) fail_field(where, field, answer, "a number, as the metric of this task has it");
+  }
+}
+
+// A list that is empty is none.
+bool has(const json& object, const char* field) { return object.contains(field) && !object[field].empty(); }
+
+// The same, and the choices where there are any.
 void read_answers(const json& object, const char* answers, const char* choices, const std::string& where,
                   TaskQuestion& question) {
-  question.answers = get_answers(object, answers, where);
-  const bool has_choices = object.contains(choices) && !object[choices].is_null();
-  if (has_choices && !object.contains("metric")) question.metric = TaskMetric::kChoice;
+  if (has(object, choices) && !has(object, "metric")) question.metric = TaskMetric::kChoice;
+  read_answers(object, answers, where, question);
   if (question.metric != TaskMetric::kChoice) return;
   question.choices = get_choices(object, choices, where);
   question.answers = letters_of(question, object[answers], answers, where);
-}
-
-void refuse_choice(const json& row, const TaskQuestion& question, const std::string& where) {
-  if (question.metric == TaskMetric::kChoice) fail_field(where, "metric", row["metric"], "any, all or f1");
 }
 
 void read_ruler(const json& row, const std::string& where, TaskDocument& document) {
@@ -138,9 +162,11 @@ void read_ruler(const json& row, const std::string& where, TaskDocument& documen
   document.context = get_text(row, "input", where);
   document.answer_prefix = get_optional_string(row, "answer_prefix", where).value_or("");
   TaskQuestion question = question_of(row, task_of(document.file), kRuler, where);
-  refuse_choice(row, question, where);
+  if (question.metric == TaskMetric::kChoice) {
+    fail_field(where, "metric", row["metric"], "any, all, words, f1 or number");
+  }
   get_array(row, "outputs", where);
-  question.answers = get_answers(row, "outputs", where);
+  read_answers(row, "outputs", where, question);
   document.questions.push_back(std::move(question));
 }
 
@@ -230,8 +256,12 @@ std::string_view task_metric_name(TaskMetric metric) {
       return "any";
     case TaskMetric::kAll:
       return "all";
+    case TaskMetric::kWords:
+      return "words";
     case TaskMetric::kF1:
       return "f1";
+    case TaskMetric::kNumber:
+      return "number";
     case TaskMetric::kChoice:
       return "choice";
   }

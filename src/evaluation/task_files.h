@@ -11,7 +11,7 @@
 namespace tca::evaluation {
 
 /// How an answer is scored, in [0, 1] (evaluation/task_scores.h).
-enum class TaskMetric { kAny, kAll, kF1, kChoice };
+enum class TaskMetric { kAny, kAll, kWords, kF1, kNumber, kChoice };
 
 std::string_view task_metric_name(TaskMetric metric);
 
@@ -21,7 +21,7 @@ inline constexpr std::int64_t kMostChoices = 26;
 struct TaskQuestion {
   std::string task = {};
   std::string text = {};                  // empty: the document ends in it
-  std::vector<std::string> answers = {};  // of a choice: letters of the right ones
+  std::vector<std::string> answers = {};  // of a choice: letters of the right ones; of a number: numbers
   std::vector<std::string> choices = {};  // A, B, C, ...; of kChoice alone
   TaskMetric metric = TaskMetric::kAny;
   std::int64_t max_tokens = 64;  // of the answer

@@ -57,7 +57,8 @@ std::int64_t most_tokens(const TaskPrompt& prompt, const runtime::ChatFrames& ch
   const std::int64_t turn_end = std::max(std::ssize(chat.turn_end(false)), std::ssize(chat.turn_end(true)));
   std::int64_t longest = 0, together = 0;
   for (std::size_t i = 0; i < prompt.questions.size(); ++i) {
-    const std::int64_t turn = std::ssize(prompt.questions[i]) + prompt.document.questions[i].max_tokens;
+    const std::int64_t answer = prompt.letters[i].empty() ? prompt.document.questions[i].max_tokens : 1;
+    const std::int64_t turn = std::ssize(prompt.questions[i]) + answer;
     longest = std::max(longest, turn);
     together += turn + turn_end;
   }

@@ -1,6 +1,8 @@
 #include "evaluation/task_scores.h"
 
 #include <algorithm>
+#include <charconv>
+#include <cmath>
 #include <map>
 #include <string>
 #include <vector>
@@ -17,6 +19,14 @@ bool is_punctuation(char c) {
 
 bool is_space(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
 
+char small_letter(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
+
+std::string small_letters(std::string_view text) {
+  std::string small(text);
+  std::transform(small.begin(), small.end(), small.begin(), small_letter);
+  return small;
+}
+
 // Punctuation is left out where it stands, as SQuAD does it: "it's" is one word.
 std::vector<std::string> squad_words(std::string_view text) {
   std::vector<std::string> words;
@@ -29,7 +39,7 @@ std::vector<std::string> squad_words(std::string_view text) {
     if (is_space(c)) {
       end_word();
     } else if (!is_punctuation(c)) {
-      word += c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+      word += small_letter(c);
     }
   }
   end_word();
@@ -37,11 +47,30 @@ std::vector<std::string> squad_words(std::string_view text) {
 }
 
 // An answer without words ("+") counts as it stands.
-bool stands_in(std::string_view said, const std::string& answer) {
+bool stands_as_words(std::string_view said, const std::string& answer) {
   const bool has_words =
       std::any_of(answer.begin(), answer.end(), [](char c) { return !is_space(c) && !is_punctuation(c); });
   return has_words ? words_found(said, answer) : said.find(answer) != std::string_view::npos;
 }
+
+// Digits, and a point with more of them: signs and exponents are words to those who score numbers in a text.
+std::optional<double> first_number(std::string_view text) {
+  constexpr std::string_view kDigits = "0123456789";
+  const std::size_t begin = std::min(text.find_first_of(kDigits), text.size());
+  std::size_t end = std::min(text.find_first_not_of(kDigits, begin), text.size());
+  if (end + 1 < text.size() && text[end] == '.' && kDigits.find(text[end + 1]) != std::string_view::npos) {
+    end = std::min(text.find_first_not_of(kDigits, end + 1), text.size());
+  }
+  return parse_number(text.substr(begin, end - begin));
+}
+
+bool is_number(std::string_view said, const std::string& answer) {
+  const std::optional<double> number = first_number(said), expected = parse_number(answer);
+  if (!number || !expected) return false;
+  return answer.find('.') == std::string::npos ? std::trunc(*number) == *expected : *number == *expected;
+}
+
+double share_of(std::int64_t part, std::size_t all) { return static_cast<double>(part) / static_cast<double>(all); }
 
 }  // namespace
 
@@ -60,18 +89,40 @@ double token_f1(std::string_view said, std::string_view answer) {
   return common == 0 ? 0 : 2.0 * static_cast<double>(common) / static_cast<double>(words.size() + expected.size());
 }
 
+std::optional<double> parse_number(std::string_view text) {
+  double number = 0;
+  const char* const end = text.data() + text.size();
+  const auto read = std::from_chars(text.data(), end, number);
+  const bool valid = read.ec == std::errc() && read.ptr == end && std::isfinite(number);
+  return valid ? std::optional(number) : std::nullopt;
+}
+
 double task_score(std::string_view said, const TaskQuestion& question) {
   const auto& answers = question.answers;
-  if (question.metric == TaskMetric::kChoice) return std::count(answers.begin(), answers.end(), said) > 0 ? 1 : 0;
-  if (question.metric == TaskMetric::kF1) {
-    double best = 0;
-    for (const std::string& answer : answers) best = std::max(best, token_f1(said, answer));
-    return best;
+  const auto count = [&answers](const auto& is_right) {
+    return std::count_if(answers.begin(), answers.end(), is_right);
+  };
+  const std::string small = small_letters(said);
+  const auto stands_in = [&small](const std::string& answer) {
+    return small.find(small_letters(answer)) != std::string::npos;
+  };
+  double best = 0;
+  switch (question.metric) {
+    case TaskMetric::kAny:
+      return count(stands_in) > 0 ? 1 : 0;
+    case TaskMetric::kAll:
+      return share_of(count(stands_in), answers.size());
+    case TaskMetric::kWords:
+      return count([said](const std::string& answer) { return stands_as_words(said, answer); }) > 0 ? 1 : 0;
+    case TaskMetric::kF1:
+      for (const std::string& answer : answers) best = std::max(best, token_f1(said, answer));
+      return best;
+    case TaskMetric::kNumber:
+      return count([said](const std::string& answer) { return is_number(said, answer); }) > 0 ? 1 : 0;
+    case TaskMetric::kChoice:
+      return count([said](const std::string& answer) { return answer == said; }) > 0 ? 1 : 0;
   }
-  const auto found =
-      std::count_if(answers.begin(), answers.end(), [said](const std::string& a) { return stands_in(said, a); });
-  if (question.metric == TaskMetric::kAny) return found > 0 ? 1 : 0;
-  return static_cast<double>(found) / static_cast<double>(answers.size());
+  return 0;
 }
 
 }  // namespace tca::evaluation

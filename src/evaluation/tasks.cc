@@ -82,6 +82,7 @@ void add_answer(TaskResult& result, TaskAnswer answer, const TaskQuestion& quest
   if (task == result.tasks.end()) task = result.tasks.insert(task, {question.task, {}});
   for (TaskMean* const mean : {&result.total, &task->score}) {
     ++mean->questions;
+    mean->right += answer.is_right() ? 1 : 0;
     mean->sum += answer.score;
   }
   result.answers.push_back(std::move(answer));
@@ -129,12 +130,12 @@ Survival task_survival(const TaskResult& reference, const TaskResult& other, std
                  " answers; expected the ", reference.answers.size(), " of '", reference.method, "'");
   std::vector<Outcome> outcomes;
   for (std::size_t i = 0; i < reference.answers.size(); ++i) {
-    if (reference.answers[i].score < kRightScore) continue;
+    if (!reference.answers[i].is_right()) continue;
     const TaskAnswer& answer = other.answers[i];
     const std::string& task = question_of(answer, prompts).task;
     const auto place = std::find_if(reference.tasks.begin(), reference.tasks.end(),
                                     [&task](const TaskResult::Task& t) { return t.name == task; });
-    outcomes.push_back({answer.document, place - reference.tasks.begin(), task, answer.score >= kRightScore});
+    outcomes.push_back({answer.document, place - reference.tasks.begin(), task, answer.is_right()});
   }
   return survival_of(outcomes, seed);
 }

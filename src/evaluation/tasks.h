@@ -41,10 +41,13 @@ struct TaskAnswer {
   std::int64_t document = 0, question = 0;  // places in prompts and in the document's questions
   std::string text = {};                    // of a choice its letter
   double score = 0;
+
+  bool is_right() const { return score >= kRightScore; }
 };
 
 struct TaskMean {
   std::int64_t questions = 0;
+  std::int64_t right = 0;
   double sum = 0;
 
   double mean() const { return questions > 0 ? sum / static_cast<double>(questions) : 0; }

@@ -58,10 +58,11 @@ TEST(TaskFiles, Scbench) {
       R"([{"id": 1, "context": "A text.", "multi_turns": [
             {"input": "one?", "answer": "first"}, {"input": "two?", "answer": ["x", 3.0]}, {"input": "three?", "answer": 2.5},
             {"input": "four?", "options": ["no", "yes"], "answer": "yes", "task": "other"},
-            {"input": "five?", "options": ["no", "yes"], "answer": ["no", "A"]}]}])",
+            {"input": "five?", "options": ["no", "yes"], "answer": ["no", "A"]},
+            {"input": "six?", "options": [], "answer": "x", "metric": null}]}])",
       "all.json");
   EXPECT_EQ(document.order, QuestionOrder::kTurns);
-  ASSERT_EQ(document.questions.size(), 5u);
+  ASSERT_EQ(document.questions.size(), 6u);
   EXPECT_EQ(document.questions[0].text, "one?");
   EXPECT_EQ(document.questions[0].answers, Texts{"first"});
   EXPECT_EQ(document.questions[0].metric, TaskMetric::kAny);
@@ -73,12 +74,36 @@ TEST(TaskFiles, Scbench) {
   EXPECT_EQ(document.questions[3].answers, Texts{"B"});
   EXPECT_EQ(document.questions[3].task, "other");
   EXPECT_EQ(document.questions[4].answers, (Texts{"A", "A"}));
+  EXPECT_EQ(document.questions[5].metric, TaskMetric::kAny);
 }
 
 TEST(TaskFiles, ScbenchsChainsCountEveryName) {
   const std::string row = R"({"context": "a", "multi_turns": [{"input": "b", "answer": ["c", "d"]}]})";
   EXPECT_EQ(only(row, "scbench_vt.jsonl").questions[0].metric, TaskMetric::kAll);
   EXPECT_EQ(only(row, "scbench_kv.jsonl").questions[0].max_tokens, 150);
+}
+
+TEST(TaskFiles, ScbenchsNumbersAreNumbers) {
+  const TaskQuestion question =
+      only(R"({"context": "a", "multi_turns": [{"input": "b", "answer": 3.5}]})", "scbench_mf.jsonl").questions[0];
+  EXPECT_EQ(question.metric, TaskMetric::kNumber);
+  EXPECT_EQ(question.max_tokens, 5);
+  expect_error(
+      ErrorCategory::kBadFile, "scbench_mf.jsonl:1: multi_turns[0].answer is \"three\"; expected a number",
+      [] { parse(R"({"context": "a", "multi_turns": [{"input": "b", "answer": "three"}]})", "scbench_mf.jsonl"); });
+}
+
+TEST(TaskFiles, WhatScbenchScoresOtherwiseNeedsAMetric) {
+  for (const char* const file : {"scbench_summary.jsonl", "scbench_repoqa.jsonl", "scbench_qa_chn.jsonl"}) {
+    expect_error(ErrorCategory::kBadFile, "multi_turns[0].task is \"scbench_",
+                 [&] { parse(R"({"context": "a", "multi_turns": [{"input": "b", "answer": "c"}]})", file); });
+    const TaskQuestion question =
+        only(R"({"context": "a", "multi_turns": [{"input": "b", "answer": "c", "metric": "f1"}]})", file).questions[0];
+    EXPECT_EQ(question.metric, TaskMetric::kF1);
+  }
+  const std::string mixed =
+      R"({"context": "a", "multi_turns": [{"input": "b", "answer": "7", "task": "scbench_passkey"}]})";
+  EXPECT_EQ(only(mixed, "scbench_summary_with_needles.jsonl").questions[0].metric, TaskMetric::kNumber);
 }
 
 TEST(TaskFiles, LongBench) {
@@ -102,7 +127,7 @@ TEST(TaskFiles, Own) {
       "own.json");
   ASSERT_EQ(document.questions.size(), 3u);
   EXPECT_EQ(document.questions[0].task, "own");
-  EXPECT_EQ(document.questions[0].metric, TaskMetric::kAny);
+  EXPECT_EQ(document.questions[0].metric, TaskMetric::kWords);
   EXPECT_EQ(document.questions[0].max_tokens, 64);
   EXPECT_EQ(document.questions[1].metric, TaskMetric::kAll);
   EXPECT_EQ(document.questions[1].max_tokens, 5);
@@ -161,8 +186,10 @@ TEST(TaskFiles, FieldsAreRefusedByName) {
       {R"({"input": "a", "outputs": ["b", null]})", "f:1: outputs[1] is null"},
       {R"({"input": "a", "outputs": [""]})", "f:1: outputs[0] is \"\""},
       {R"({"input": "a", "outputs": ["b"], "answer_prefix": 1})", "f:1: answer_prefix is 1; expected a string"},
-      {R"({"input": "a", "outputs": ["b"], "metric": "rouge"})", "f:1: metric is \"rouge\"; expected any, all, f1"},
-      {R"({"input": "a", "outputs": ["b"], "metric": "choice"})", "f:1: metric is \"choice\"; expected any, all or f1"},
+      {R"({"input": "a", "outputs": ["b"], "metric": "rouge"})",
+       "f:1: metric is \"rouge\"; expected any, all, words, f1, number or choice"},
+      {R"({"input": "a", "outputs": ["b"], "metric": "choice"})",
+       "f:1: metric is \"choice\"; expected any, all, words, f1 or number"},
       {R"({"input": "a", "outputs": ["b"], "max_tokens": 0})", "f:1: max_tokens is 0; expected an integer in [1, "},
       // SCBench
       {R"({"context": "a", "multi_turns": {}})", "f:1: multi_turns is an object of 0; expected an array"},
@@ -183,6 +210,8 @@ TEST(TaskFiles, FieldsAreRefusedByName) {
        "f:1: answer is \"E\"; expected A, B, C or D"},
       // our own
       {R"({"context": "a", "questions": [{"question": "q", "answers": "x"}]})", "questions[0].answers is \"x\""},
+      {R"({"context": "a", "questions": [{"question": "q", "answers": ["1", "x"], "metric": "number"}]})",
+       "questions[0].answers is \"x\"; expected a number"},
       {R"({"context": "a", "questions": [{"question": "q", "answers": ["x"], "metric": "choice"}]})",
        "questions[0].choices is missing"},
       {R"({"context": "a", "questions": [{"question": "q", "answers": ["x"], "choices": ["x", 2]}]})",
