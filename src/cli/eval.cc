@@ -2,23 +2,17 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <filesystem>
 
 #include "cli/commands.h"
+#include "cli/eval_args.h"
 #include "cli/eval_report.h"
-#include "cli/facts.h"
 #include "cli/format.h"
-#include "cli/keep.h"
 #include "cli/lengths.h"
-#include "cli/locate.h"
 #include "cli/options.h"
 #include "cli/output.h"
 #include "cli/progress.h"
 #include "cli/report.h"
-#include "cli/signals.h"
-#include "cli/target_file.h"
 #include "cli/wrap.h"
-#include "core/file.h"
 #include "evaluation/answers.h"
 #include "evaluation/quality.h"
 #include "tca/version.h"
@@ -30,27 +24,9 @@ constexpr std::int64_t kUsualContext = 32768;
 constexpr std::int64_t kLeastContext = 256;
 constexpr std::int32_t kUsualQuestions = 8;
 
-struct EvalArgs {
-  ModelArgs model;
-  AttentionArgs attention;
-  FactArgs facts;
-  std::string chat_template;
-  std::optional<std::int64_t> asked_context;
-  std::int64_t context = kUsualContext;
-  int documents = 4;
-  std::vector<std::string> methods = {"full", "tca:0.2", "tca:0.1", "paper:0.39", "window:0.39"};
-  std::uint64_t seed = 0;
-  std::string ask = "later";
-  std::string answers;
-  bool force = false;
-  bool no_distractors = false;
-  bool nll = false;
-  bool json = false;
-};
-
 void add_options(CLI::App& app, EvalArgs& args) {
   add_fact_options(app, args.facts, kUsualQuestions, "What the facts are planted in");
-  app.add_option("--ctx", args.asked_context, "Tokens of each document")
+  app.add_option("--ctx", args.context, "Tokens of each document")
       ->check(in_int_range(kLeastContext, std::numeric_limits<std::int32_t>::max()))
       ->type_name("N")
       ->default_str(std::to_string(kUsualContext));
@@ -69,9 +45,10 @@ void add_options(CLI::App& app, EvalArgs& args) {
       ->type_name("WHEN")
       ->capture_default_str();
   app.add_flag("--nll", args.nll, "Also the loss on plain text of the same length");
-  add_seed_option(app, args.seed, "Of the facts and their places");
+  add_seed_option(app, args.seed, "Of the facts and their places, and of intervals");
   app.add_option("--chat-template", args.chat_template, "Chat form of the questions (default: the model's)")
       ->type_name("FILE");
+  add_task_file_options(app, args.tasks);
   add_model_options(app, args.model);
   app.add_option("--profile", args.attention.profile, "Calibrated profile (default: profile.json of the model)")
       ->type_name("FILE")
@@ -89,55 +66,36 @@ struct Material {
   std::vector<std::int32_t> stop_ids;
 };
 
-// What a session can hold: a document and any one of its questions and answers must fit.
-std::int64_t most_tokens(const LoadedModel& loaded) {
-  const runtime::ModelConfig& config = loaded.model->config();
-  return std::min(config.max_position, config.sliding_window.value_or(config.max_position));
-}
-
-Material make_material(const EvalArgs& args, const LoadedModel& loaded) {
+// A document and any one of its questions and answers must fit into a session.
+Material make_material(const EvalArgs& args, std::int64_t context, const LoadedModel& loaded) {
   const runtime::ChatFrames chat(runtime::ChatTemplate::load(loaded.dir, loaded.tokenizer, args.chat_template));
-  const std::string text = fact_text(args.facts, args.context * (args.documents + 1), args.seed);
+  const std::string text = fact_text(args.facts, context * (args.documents + 1), args.seed);
   const evaluation::LookupGenerator generator(loaded.tokenizer, chat, text);
   Material material;
   material.stop_ids = stop_ids(loaded.model->config(), &chat.form());
   for (int i = 0; i < args.documents; ++i) {
     evaluation::LookupOptions options = lookup_options(args.facts);
     options.distractors = !args.no_distractors;
-    options.context_tokens = args.context;
-    options.most_tokens = most_tokens(loaded);
+    options.context_tokens = context;
+    options.most_tokens = most_session_tokens(loaded);
     options.random_start = true;
     options.seed = args.seed + static_cast<std::uint64_t>(i);
     material.documents.push_back(with_options("--ctx, --questions, --text", [&] { return generator.make(options); }));
     // Overlapping where the text is shorter than all of them together.
-    const std::int64_t starts = std::max<std::int64_t>(1, generator.text_tokens() - args.context);
+    const std::int64_t starts = std::max<std::int64_t>(1, generator.text_tokens() - context);
     if (!args.nll) continue;
     material.texts.push_back(
-        with_options("--ctx, --text", [&] { return generator.plain_text(i * args.context % starts, args.context); }));
+        with_options("--ctx, --text", [&] { return generator.plain_text(i * context % starts, context); }));
   }
   const auto shortest = std::min_element(material.documents.begin(), material.documents.end(),
                                          [](auto& a, auto& b) { return a.context.size() < b.context.size(); });
-  if (std::ssize(shortest->context) < args.context) {
+  if (std::ssize(shortest->context) < context) {
     warn(
         fmt::format("the shortest document has {} tokens, so that a question and its answer fit behind it into the {} "
                     "that the model can hold",
-                    shortest->context.size(), most_tokens(loaded)));
+                    shortest->context.size(), most_session_tokens(loaded)));
   }
   return material;
-}
-
-std::vector<evaluation::Method> make_methods(const EvalArgs& args, const LoadedModel& loaded) {
-  const runtime::SessionOptions base = session_options(args.attention, loaded);
-  std::vector<evaluation::Method> methods;
-  for (const std::string& form : args.methods) {
-    methods.push_back(evaluation::parse_method(form, base, loaded.model->fingerprint(), args.context));
-    const runtime::SessionOptions& options = methods.back().options;
-    if (options.profile == nullptr || options.profile != base.profile) continue;
-    const std::string text =
-        nearest_budget_note(*options.profile, options.keep, options.objective, "--methods " + form);
-    if (!text.empty()) note(text);
-  }
-  return methods;
 }
 
 std::vector<MethodResult> evaluate(const EvalArgs& args, const LoadedModel& loaded, const Material& material,
@@ -165,45 +123,15 @@ std::vector<MethodResult> evaluate(const EvalArgs& args, const LoadedModel& load
   return results;
 }
 
-void check_answers_file(const EvalArgs& args) {
-  if (args.answers.empty()) return;
-  std::error_code error;
-  if (std::filesystem::exists(args.answers, error) && !args.force) {
-    throw Error(ErrorCategory::kInvalidArgument,
-                fmt::format("--answers {} exists; --force replaces it, or choose another name", args.answers));
-  }
-  check_writable(args.answers, "--answers");
-}
-
-int run(const EvalArgs& given) {
-  check_answers_file(given);
-  const LoadedModel loaded = load_model(given.model);
-  EvalArgs args = given;
-  args.context =
-      choose_length("--ctx", given.asked_context, kUsualContext, kLeastContext, evaluation::kTokensPerQuestion, loaded);
-  const std::vector<evaluation::Method> methods = make_methods(args, loaded);
-  const Material material = make_material(args, loaded);
-  const std::vector<MethodResult> results = evaluate(args, loaded, material, methods);
-  if (!args.answers.empty()) {
-    const WritingGuard guard;
-    write_file_atomically(args.answers, answer_lines(results, material.documents));
-  }
-  if (!args.json) {
-    const Style style = style_of(STDOUT_FILENO);
-    const std::string what =
-        fmt::format("{} of {}, {} each, asked {}", counted(args.documents, "document"), counted(args.context, "token"),
-                    counted(args.facts.num_questions(), "question"),
-                    args.ask == "first" ? "with the document" : "after tokens were dropped");
-    write_output(fill(what, style.width(), 0) + "\n" + eval_tables(results, style));
-    return 0;
-  }
+void write_results(const EvalArgs& args, std::int64_t context, const LoadedModel& loaded,
+                   const std::vector<MethodResult>& results) {
   Json list = Json::array();
   for (const MethodResult& result : results) list.push_back(method_json(result));
   write_json({{"command", "eval"},
               {"version", TCA_VERSION},
               {"model", model_json(loaded)},
               {"text", args.facts.text_name() ? Json(*args.facts.text_name()) : Json()},
-              {"ctx", args.context},
+              {"ctx", context},
               {"documents", args.documents},
               {"facts", args.facts.facts},
               {"questions", args.facts.num_questions()},
@@ -211,7 +139,32 @@ int run(const EvalArgs& given) {
               {"ask", args.ask},
               {"methods", std::move(list)},
               {"threads", loaded.pool->num_threads()}});
+}
+
+int eval_facts(const EvalArgs& args) {
+  const LoadedModel loaded = load_model(args.model);
+  const std::int64_t context =
+      choose_length("--ctx", args.context, kUsualContext, kLeastContext, evaluation::kTokensPerQuestion, loaded);
+  std::vector<evaluation::Method> methods;
+  for (const evaluation::MethodFor& method : make_methods(args, loaded)) methods.push_back(method(context));
+  const Material material = make_material(args, context, loaded);
+  const std::vector<MethodResult> results = evaluate(args, loaded, material, methods);
+  write_answers(args, answer_lines(results, material.documents));
+  if (args.json) {
+    write_results(args, context, loaded, results);
+    return 0;
+  }
+  const Style style = style_of(STDOUT_FILENO);
+  const std::string what = fmt::format("{} of {}, {} each, asked {}", counted(args.documents, "document"),
+                                       counted(context, "token"), counted(args.facts.num_questions(), "question"),
+                                       args.ask == "first" ? "with the document" : "after tokens were dropped");
+  write_output(fill(what, style.width(), 0) + "\n" + eval_tables(results, style));
   return 0;
+}
+
+int run(const EvalArgs& args) {
+  check_answers_file(args);
+  return args.tasks.files.empty() ? eval_facts(args) : eval_tasks(args);
 }
 
 }  // namespace
@@ -222,7 +175,8 @@ void add_eval_command(CLI::App& app, Job& job) {
           "Methods: full; tca:R and paper:R, the profile's configurations for the share R; window:R, the last tokens "
           "alone.\n"
           "Example:\n  tca eval --ctx 8192 --documents 8 --methods full,tca:0.2,tca:0.1 --nll\n"
-          "  tca eval -m ~/models/SmolLM2-135M-Instruct --facts natural --ctx 4096 --questions 12 --answers a.jsonl");
+          "  tca eval -m ~/models/SmolLM2-135M-Instruct --facts natural --ctx 4096 --questions 12 --answers a.jsonl\n"
+          "  tca eval -m ~/models/Qwen3-4B --from niah_single_1/validation.jsonl scbench_kv.jsonl --skip-too-long");
 }
 
 }  // namespace tca::cli

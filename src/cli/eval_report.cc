@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "cli/format.h"
+#include "cli/survival_report.h"
 #include "cli/text_table.h"
 
 namespace tca::cli {
@@ -49,28 +50,6 @@ std::string kinds_table(const std::vector<MethodResult>& results, const Style& s
   return table.render(style, "");
 }
 
-// Full itself is no row; the kinds are those of full's answers, the same for all.
-std::string survival_table(const std::vector<MethodResult>& results, const Style& style) {
-  std::vector<Column> columns = {
-      {"of full's answers"}, {"survive", true}, {"share", true}, {"95 % interval", true}, {"worst kind"}};
-  for (const auto& kind : results.front().survival->groups) columns.push_back({kind.name, true});
-  TextTable table(columns);
-  bool empty = true;
-  for (const MethodResult& result : results) {
-    const evaluation::Survival& survival = *result.survival;
-    if (result.lookup.method == "full" || survival.total.found == 0) continue;
-    empty = false;
-    std::vector<Cell> row = {{result.lookup.method},
-                             {of(survival.total.survived, survival.total.found)},
-                             {format_percent(survival.total.share())},
-                             {fmt::format("{} to {}", format_percent(survival.low), format_percent(survival.high))},
-                             {survival.worst()->name}};
-    for (const auto& kind : survival.groups) row.push_back({of(kind.survivors.survived, kind.survivors.found)});
-    table.add_row(std::move(row));
-  }
-  return empty ? "" : table.render(style, "");
-}
-
 Json score_json(const evaluation::Score& score) {
   return {{"questions", score.questions},          {"found", score.found},
           {"found_share", score.found_share()},    {"exact", score.exact},
@@ -79,25 +58,17 @@ Json score_json(const evaluation::Score& score) {
           {"mean_log_prob", score.mean_log_prob()}};
 }
 
-Json survival_json(const evaluation::Survival& survival) {
-  Json kinds = Json::object();
-  for (const auto& kind : survival.groups) {
-    kinds[kind.name] = {{"found", kind.survivors.found}, {"survived", kind.survivors.survived}};
-  }
-  const auto worst = survival.worst();
-  return {{"found", survival.total.found},   {"survived", survival.total.survived},
-          {"share", survival.total.share()}, {"low", survival.low},
-          {"high", survival.high},           {"worst_kind", worst ? Json(worst->name) : Json()},
-          {"kinds", std::move(kinds)}};
-}
-
 }  // namespace
 
 std::string eval_tables(const std::vector<MethodResult>& results, const Style& style) {
   std::string tables = totals_table(results, style);
   tables += '\n';
   tables += kinds_table(results, style);
-  const std::string surviving = results.front().survival ? survival_table(results, style) : "";
+  std::vector<SurvivalRow> rows;
+  for (const MethodResult& result : results) {
+    if (result.survival) rows.push_back({result.lookup.method, *result.survival});
+  }
+  const std::string surviving = survival_table(rows, "kind", style);
   if (!surviving.empty()) tables += '\n';
   return tables + surviving;
 }
@@ -112,7 +83,7 @@ Json method_json(const MethodResult& result) {
       {"method", lookup.method},     {"kept_share", lookup.kept_share},     {"density", lookup.density},
       {"kv_bytes", lookup.kv_bytes}, {"read_seconds", lookup.read_seconds}, {"total", score_json(lookup.total)},
       {"kinds", std::move(kinds)}};
-  object["survival"] = result.survival ? survival_json(*result.survival) : Json();
+  object["survival"] = survival_json(result.survival, "kind");
   object["plain_text"] = Json();
   if (result.text) {
     object["plain_text"] = {{"tokens", result.text->tokens},
@@ -138,7 +109,7 @@ std::string answer_lines(const std::vector<MethodResult>& results,
                          {"expected", fact.answer},
                          {"generated", answer.text},
                          {"found", answer.found}};
-      lines += line.dump(-1, ' ', /*ensure_ascii=*/false, Json::error_handler_t::replace) + "\n";
+      lines += json_line(line);
     }
   }
   return lines;

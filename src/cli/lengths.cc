@@ -34,4 +34,9 @@ std::int64_t choose_length(const std::string& option, std::optional<std::int64_t
   return length;
 }
 
+std::int64_t most_session_tokens(const LoadedModel& loaded) {
+  const runtime::ModelConfig& config = loaded.model->config();
+  return std::min(config.max_position, config.sliding_window.value_or(config.max_position));
+}
+
 }  // namespace tca::cli

@@ -19,6 +19,10 @@ std::int64_t choose_length(const std::string& option, std::optional<std::int64_t
 /// Throws kInvalidArgument when value is more tokens than the model goes up to. what: "--ctx 4096".
 void check_length(const std::string& what, std::int64_t tokens, const LoadedModel& loaded);
 
+/// Most tokens of a session whose every token may see all others: less than the model goes up to where its window
+/// slides.
+std::int64_t most_session_tokens(const LoadedModel& loaded);
+
 /// Runs an action; what it refuses (kInvalidArgument) is refused with the options that decide about it in front.
 template <class Action>
 auto with_options(const std::string& options, const Action& action) {

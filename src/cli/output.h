@@ -25,6 +25,8 @@ class ReaderGone : public std::exception {};
 void write_output(std::string_view text);
 /// The one object of --json. Bytes that are not UTF-8 become U+FFFD.
 void write_json(const Json& object);
+/// An object of a file of them: on one line, which ends. Bytes that are not UTF-8 become U+FFFD, characters stay.
+std::string json_line(const Json& object);
 /// Notes, summaries and errors; what standard error does not take is lost.
 void write_note(std::string_view text);
 /// "tca: error: ..." on one line of standard error, and with json an error object on standard output.

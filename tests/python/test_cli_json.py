@@ -215,6 +215,20 @@ def test_eval(profile):
     assert result["methods"][0]["total"]["questions"] == 3
 
 
+def test_eval_from(tmp_path):
+    question = {"question": "Who is he?", "answers": ["Michael"]}
+    tasks = tmp_path / "tasks.jsonl"
+    tasks.write_text(json.dumps({"context": novel(1000), "questions": [question]}))
+    result = tca_json("eval", "--from", tasks, "--methods", "full,window:0.5")
+    fields = dict(TABLES["JSON of tasks from files"])
+    for named_after_tasks in ("methods[].tasks", "methods[].survival.tasks"):
+        del fields[named_after_tasks]
+    for method in result["methods"]:
+        assert method.pop("tasks") == {"tasks": method["total"]}
+        method["survival"].pop("tasks")
+    check(result, fields)
+
+
 def test_tables_fit_100_columns():
     for arguments in (["bench", "--ctx", "300", "--attention", "full", "--decode", "2"],
                       ["eval", "--ctx", "600", "--documents", "1", "--questions", "5", "--methods", "full"],
