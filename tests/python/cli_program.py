@@ -148,3 +148,17 @@ def on_terminal(arguments, seconds=60, env=None, send=(), columns=100):
 
 def novel(characters, begin=0):
     return NOVEL.read_text(encoding="utf-8")[begin : begin + characters]
+
+
+def model_copy(folder):
+    """The model by links, so that single files can be changed."""
+    folder.mkdir()
+    for file in MODEL.iterdir():
+        if file.is_file():
+            (folder / file.name).symlink_to(file)
+    return folder
+
+
+def replace(folder, name, text):
+    (folder / name).unlink()
+    (folder / name).write_text(text)

@@ -4,7 +4,6 @@ import json
 import pytest
 
 from cli_program import error_line, novel, tca, tca_json
-from test_cli_usage import short_model  # noqa: F401 (a fixture)
 
 NUMBERS = {"amber-falcon": "4815162", "quiet-harbour": "23421", "silver-lantern": "907731"}
 
@@ -101,7 +100,7 @@ def test_the_limit_is_of_each_file(tmp_path):
     assert result["methods"][0]["total"]["questions"] == 6 and result["methods"][0]["survival"] is None
 
 
-def test_what_is_too_long_is_refused_or_left_out(tmp_path, short_model):  # noqa: F811
+def test_what_is_too_long_is_refused_or_left_out(tmp_path, short_model):
     file = write(tmp_path / "own.jsonl", [own(), own(novel(9000))])
     line = error_line(tca("eval", "-m", short_model, "--from", file, "--methods", "full"), 1)
     assert f"{file}:2 has " in line and " the model goes up to 1,500: --skip-too-long " in line
@@ -111,7 +110,6 @@ def test_what_is_too_long_is_refused_or_left_out(tmp_path, short_model):  # noqa
     assert done.stderr.decode().splitlines() == [note]
     result = json.loads(done.stdout)
     assert result["files"] == [{"path": str(file), "documents": 1, "left_out": 1}] and result["documents"] == 1
-    assert "--limit" not in line
     only = write(tmp_path / "long.jsonl", [own(novel(9000))])
     line = error_line(tca("eval", "-m", short_model, "--from", only, "--skip-too-long"), 1)
     assert "none of the 1 document fits" in line

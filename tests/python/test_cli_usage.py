@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from cli_program import MODEL, PROGRAM, environment, error_line, novel, tca, tca_json
+from cli_program import MODEL, PROGRAM, environment, error_line, model_copy, novel, replace, tca, tca_json
 
 USAGE = [
     [],
@@ -249,20 +249,6 @@ def test_broken_profiles(content, tmp_path):
     assert str(path) in error_line(tca("run", "-p", "x", "--profile", path), 1)
 
 
-def model_copy(folder):
-    """The model by links, so that single files can be changed."""
-    folder.mkdir()
-    for file in MODEL.iterdir():
-        if file.is_file():
-            (folder / file.name).symlink_to(file)
-    return folder
-
-
-def replace(folder, name, text):
-    (folder / name).unlink()
-    (folder / name).write_text(text)
-
-
 def test_a_model_without_a_chat_form_says_what_to_give(tmp_path):
     model = model_copy(tmp_path / "model")
     config = json.loads((model / "tokenizer_config.json").read_text())
@@ -280,16 +266,6 @@ def test_a_form_of_another_tokenizer_is_refused_by_its_marker(tmp_path):
                                            "{{ m.content }}<|eot_id|>{% endfor %}")
     line = error_line(tca("run", "-p", "x", "-q", "y", "--chat-template", tmp_path / "llama3.jinja"), 1)
     assert "llama3.jinja" in line and "<|start_header_id|>" in line
-
-
-@pytest.fixture(scope="module")
-def short_model(tmp_path_factory):
-    """The model, said to go up to 1,500 tokens."""
-    model = model_copy(tmp_path_factory.mktemp("models") / "short")
-    config = json.loads((model / "config.json").read_text())
-    config["max_position_embeddings"] = 1500
-    replace(model, "config.json", json.dumps(config))
-    return model
 
 
 @pytest.mark.parametrize("arguments, note", [
