@@ -30,6 +30,8 @@ constexpr std::int64_t kUsualTokens = 16384;
 // Of documents that are asked about. Half as long ones foresaw less at this length.
 constexpr std::int64_t kUsualAnswerTokens = 4096;
 constexpr std::int64_t kBankTokens = 768;
+// Codes have no set of their own for calibration: other seeds than those of `tca eval` make them other values.
+constexpr std::uint64_t kCodesStream = std::uint64_t{1} << 63;
 
 struct CalibrateArgs {
   ModelArgs model;
@@ -39,6 +41,7 @@ struct CalibrateArgs {
   std::vector<std::string> objectives = {kAnswerRisk};
   calibration::CalibrationOptions options;
   calibration::AnswerOptions answers;
+  std::string facts = "natural";
   int documents = 16;
   bool no_measure = false;
   std::optional<std::int64_t> tokens;
@@ -68,6 +71,11 @@ void add_options(CLI::App& app, CalibrateArgs& args) {
       ->check(in_int_range(1, std::numeric_limits<std::int32_t>::max()))
       ->type_name("N")
       ->default_str(fmt::format("{} with answer-risk, else {}", kUsualAnswerTokens, kUsualTokens));
+  app.add_option("--facts", args.facts,
+                 "With answer-risk: what is planted and asked for: natural (for any chat model), codes (lookback-28m)")
+      ->check(one_of({"natural", "codes"}))
+      ->type_name("NAME")
+      ->capture_default_str();
   app.add_option("--documents", args.documents, "With answer-risk: how many documents are read and asked about")
       ->check(in_int_range(1, 10000))
       ->type_name("N")
@@ -130,14 +138,19 @@ bool has_objective(const CalibrateArgs& args, const std::string& name) {
 }
 
 /// Every other document has distractors: with them fewer questions are answered, without them all are easy.
-evaluation::LookupOptions document_options(std::int64_t tokens, std::int32_t facts, std::uint64_t seed) {
-  return {.context_tokens = tokens,
-          .num_facts = facts,
-          .kinds = evaluation::natural_kinds(evaluation::FactSet::kCalibration),
-          .fact_set = evaluation::FactSet::kCalibration,
-          .distractors = seed % 2 == 0,
-          .random_start = true,
-          .seed = seed};
+evaluation::LookupOptions document_options(bool natural, std::int64_t tokens, std::int32_t facts, std::uint64_t seed) {
+  evaluation::LookupOptions options{.context_tokens = tokens,
+                                    .num_facts = facts,
+                                    .fact_set = evaluation::FactSet::kCalibration,
+                                    .distractors = seed % 2 == 0,
+                                    .random_start = true,
+                                    .seed = seed};
+  if (natural) {
+    options.kinds = evaluation::natural_kinds(options.fact_set);
+  } else {
+    options.seed ^= kCodesStream;
+  }
+  return options;
 }
 
 calibration::AnswerMaterial make_material(const CalibrateArgs& args, const LoadedModel& loaded,
@@ -151,7 +164,7 @@ calibration::AnswerMaterial make_material(const CalibrateArgs& args, const Loade
     // So many that facts are not what most of the document is.
     const auto facts = static_cast<std::int32_t>(std::clamp<std::int64_t>(length / 128, 2, evaluation::kNaturalFacts));
     for (std::int32_t i = 0; i < count; ++i)
-      documents.push_back(generator.make(document_options(length, facts, seed++)));
+      documents.push_back(generator.make(document_options(args.facts == "natural", length, facts, seed++)));
   };
   add(material.bank, args.documents, std::min(kBankTokens, tokens));
   add(material.risk, args.documents, tokens);

@@ -15,6 +15,7 @@
 #include "cli/wrap.h"
 #include "evaluation/answers.h"
 #include "evaluation/quality.h"
+#include "evaluation/task_lines.h"
 #include "tca/version.h"
 
 namespace tca::cli {
@@ -44,11 +45,10 @@ void add_options(CLI::App& app, EvalArgs& args) {
       ->check(one_of({"later", "first"}))
       ->type_name("WHEN")
       ->capture_default_str();
-  app.add_flag("--nll", args.nll, "Also the loss on plain text of the same length");
+  app.add_flag("--nll", args.nll, "Also the loss on plain text of the same length, and on what follows it");
   add_seed_option(app, args.seed, "Of the facts and their places, and of intervals");
   app.add_option("--chat-template", args.chat_template, "Chat form of the questions (default: the model's)")
       ->type_name("FILE");
-  add_task_file_options(app, args.tasks);
   add_model_options(app, args.model);
   app.add_option("--profile", args.attention.profile, "Calibrated profile (default: profile.json of the model)")
       ->type_name("FILE")
@@ -56,14 +56,19 @@ void add_options(CLI::App& app, EvalArgs& args) {
   app.add_option("--answers", args.answers, "Also write every answer, one JSON object a line")
       ->type_name("FILE")
       ->group("Output");
-  app.add_flag("--force", args.force, "Replace a file of answers that is there")->group("Output");
+  app.add_option("--save-documents", args.saved_documents, "Also write documents and questions, as --from reads them")
+      ->type_name("FILE")
+      ->group("Output");
+  app.add_flag("--force", args.force, "Replace files of answers and documents that are there")->group("Output");
   app.add_flag("--json", args.json, "One JSON object on standard output (docs/cli.md)")->group("Output");
+  add_task_file_options(app, args.tasks);
 }
 
 struct Material {
   std::vector<evaluation::LookupDocument> documents;
   std::vector<std::vector<std::int32_t>> texts;  // with --nll: as many, plain
   std::vector<std::int32_t> stop_ids;
+  std::string task_lines;  // with --save-documents
 };
 
 // A document and any one of its questions and answers must fit into a session.
@@ -81,11 +86,15 @@ Material make_material(const EvalArgs& args, std::int64_t context, const LoadedM
     options.random_start = true;
     options.seed = args.seed + static_cast<std::uint64_t>(i);
     material.documents.push_back(with_options("--ctx, --questions, --text", [&] { return generator.make(options); }));
-    // Overlapping where the text is shorter than all of them together.
-    const std::int64_t starts = std::max<std::int64_t>(1, generator.text_tokens() - context);
+    if (!args.saved_documents.empty()) {
+      material.task_lines += evaluation::task_line(material.documents.back(), chat) + "\n";
+    }
     if (!args.nll) continue;
+    // What follows must fit into a session, too. Overlapping where the text is shorter than all of them together.
+    const std::int64_t length = std::min(context + evaluation::kContinuedTokens, most_session_tokens(loaded));
+    const std::int64_t starts = std::max<std::int64_t>(1, generator.text_tokens() - length);
     material.texts.push_back(
-        with_options("--ctx, --text", [&] { return generator.plain_text(i * context % starts, context); }));
+        with_options("--ctx, --text", [&] { return generator.plain_text(i * context % starts, length); }));
   }
   const auto shortest = std::min_element(material.documents.begin(), material.documents.end(),
                                          [](auto& a, auto& b) { return a.context.size() < b.context.size(); });
@@ -112,7 +121,7 @@ std::vector<MethodResult> evaluate(const EvalArgs& args, const LoadedModel& load
     }
     if (args.nll) {
       ProgressBar bar(label + ": plain text");
-      result.text = evaluate_text(setup, methods[i], material.texts, bar.callback());
+      result.text = evaluate_text(setup, methods[i], material.texts, evaluation::kContinuedTokens, bar.callback());
     }
     results.push_back(std::move(result));
   }
@@ -148,8 +157,9 @@ int eval_facts(const EvalArgs& args) {
   std::vector<evaluation::Method> methods;
   for (const evaluation::MethodFor& method : make_methods(args, loaded)) methods.push_back(method(context));
   const Material material = make_material(args, context, loaded);
+  write_lines(args.saved_documents, material.task_lines);
   const std::vector<MethodResult> results = evaluate(args, loaded, material, methods);
-  write_answers(args, answer_lines(results, material.documents));
+  write_lines(args.answers, answer_lines(results, material.documents));
   if (args.json) {
     write_results(args, context, loaded, results);
     return 0;
@@ -163,7 +173,7 @@ int eval_facts(const EvalArgs& args) {
 }
 
 int run(const EvalArgs& args) {
-  check_answers_file(args);
+  check_files_to_write(args);
   return args.tasks.files.empty() ? eval_facts(args) : eval_tasks(args);
 }
 

@@ -29,20 +29,23 @@ std::vector<evaluation::MethodFor> make_methods(const EvalArgs& args, const Load
   return methods;
 }
 
-void check_answers_file(const EvalArgs& args) {
-  if (args.answers.empty()) return;
-  std::error_code error;
-  if (std::filesystem::exists(args.answers, error) && !args.force) {
-    throw Error(ErrorCategory::kInvalidArgument,
-                fmt::format("--answers {} exists; --force replaces it, or choose another name", args.answers));
+void check_files_to_write(const EvalArgs& args) {
+  for (const auto& [option, path] :
+       {std::pair{"--answers", args.answers}, std::pair{"--save-documents", args.saved_documents}}) {
+    if (path.empty()) continue;
+    std::error_code error;
+    if (std::filesystem::exists(path, error) && !args.force) {
+      throw Error(ErrorCategory::kInvalidArgument,
+                  fmt::format("{} {} exists; --force replaces it, or choose another name", option, path));
+    }
+    check_writable(path, option);
   }
-  check_writable(args.answers, "--answers");
 }
 
-void write_answers(const EvalArgs& args, const std::string& lines) {
-  if (args.answers.empty()) return;
+void write_lines(const std::string& path, const std::string& lines) {
+  if (path.empty()) return;
   const WritingGuard guard;
-  write_file_atomically(args.answers, lines);
+  write_file_atomically(path, lines);
 }
 
 }  // namespace tca::cli

@@ -30,7 +30,7 @@ struct EvalArgs {
   std::vector<std::string> methods = {"full", "tca:0.2", "tca:0.1", "paper:0.39", "window:0.39"};
   std::uint64_t seed = 0;
   std::string ask = "later";
-  std::string answers;
+  std::string answers, saved_documents;  // files to write
   bool force = false;
   bool no_distractors = false;
   bool nll = false;
@@ -41,11 +41,11 @@ struct EvalArgs {
 /// Throws kInvalidArgument for what is no method, or needs a profile that is not there. loaded must outlive them.
 std::vector<evaluation::MethodFor> make_methods(const EvalArgs& args, const LoadedModel& loaded);
 
-/// Before the work: throws kInvalidArgument where the file of --answers is there and --force is not, kIo where it
-/// cannot be written.
-void check_answers_file(const EvalArgs& args);
-/// Nothing without --answers.
-void write_answers(const EvalArgs& args, const std::string& lines);
+/// Before the work: throws kInvalidArgument where a file of --answers or --save-documents is there and --force is not,
+/// kIo where it cannot be written.
+void check_files_to_write(const EvalArgs& args);
+/// Whole or not at all; nothing where no path was given.
+void write_lines(const std::string& path, const std::string& lines);
 
 /// --from and what goes with it; the options of facts, which must be there, exclude it.
 void add_task_file_options(CLI::App& app, TaskFileArgs& args);

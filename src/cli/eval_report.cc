@@ -15,7 +15,7 @@ std::string totals_table(const std::vector<MethodResult>& results, const Style& 
   std::vector<Column> columns = {
       {"method"},      {"kept", true},     {"KV cache", true}, {"answers found", true}, {"tokens right", true},
       {"exact", true}, {"log prob", true}, {"read", true}};
-  if (results.front().text) columns.push_back({"loss, plain text", true});
+  if (results.front().text) columns.insert(columns.end(), {{"loss, plain text", true}, {"loss after it", true}});
   TextTable table(columns);
   for (const MethodResult& result : results) {
     const evaluation::LookupResult& lookup = result.lookup;
@@ -27,7 +27,9 @@ std::string totals_table(const std::vector<MethodResult>& results, const Style& 
                              {fmt::format("{}", lookup.total.exact)},
                              {fmt::format("{:.3f}", lookup.total.mean_log_prob())},
                              {format_seconds(lookup.read_seconds)}};
-    if (result.text) row.push_back({fmt::format("{:.4f}", result.text->nll)});
+    if (result.text)
+      row.insert(row.end(), {{fmt::format("{:.4f}", result.text->prompt.nll)},
+                             {fmt::format("{:.4f}", result.text->continued.nll)}});
     table.add_row(std::move(row));
   }
   return table.render(style, "");
@@ -86,8 +88,10 @@ Json method_json(const MethodResult& result) {
   object["survival"] = survival_json(result.survival, "kind");
   object["plain_text"] = Json();
   if (result.text) {
-    object["plain_text"] = {{"tokens", result.text->tokens},
-                            {"nll", result.text->nll},
+    object["plain_text"] = {{"tokens", result.text->prompt.tokens},
+                            {"nll", result.text->prompt.nll},
+                            {"continued_tokens", result.text->continued.tokens},
+                            {"continued_nll", result.text->continued.nll},
                             {"kept_share", result.text->kept_share},
                             {"density", result.text->density},
                             {"read_seconds", result.text->read_seconds}};

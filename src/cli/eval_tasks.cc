@@ -164,8 +164,8 @@ void add_task_file_options(CLI::App& app, TaskFileArgs& args) {
   app.add_flag("--skip-too-long", args.skip_too_long, "Leave out documents that the model is too short for")
       ->needs(from)
       ->group(kGroup);
-  for (const char* const of_facts :
-       {"--facts", "--questions", "--text", "--ctx", "--documents", "--no-distractors", "--ask", "--nll"}) {
+  for (const char* const of_facts : {"--facts", "--questions", "--text", "--ctx", "--documents", "--no-distractors",
+                                     "--ask", "--nll", "--save-documents"}) {
     from->excludes(app.get_option(of_facts));
   }
 }
@@ -178,7 +178,7 @@ int eval_tasks(const EvalArgs& args) {
   const std::vector<TaskPrompt> prompts = make_prompts(files, chat, args.tasks.skip_too_long, loaded);
   note_left_out(files, loaded);
   const std::vector<TaskMethodResult> results = evaluate(args, loaded, chat, methods, prompts);
-  write_answers(args, task_answer_lines(results, prompts));
+  write_lines(args.answers, task_answer_lines(results, prompts));
   if (args.json) {
     write_results(args, loaded, files, prompts, results);
     return 0;

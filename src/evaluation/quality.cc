@@ -83,12 +83,13 @@ Asked ask_later(const Setup& setup, const Session& read, const Question& asked, 
 
 // The same with the question inside the prompt whose end chooses the tokens.
 Asked ask_first(const Setup& setup, Session& session, std::span<const std::int32_t> context, const Question& asked,
-                ReadCounter& counter) {
+                ReadCounter& counter, ReadMeans& means) {
   const std::span<const std::int32_t> answer = asked.answer;
   const auto prompt = joined(context, asked.question);
   Asked result;
   const std::span<const float> logits =
       session.read(prompt, {.num_logits = 1, .progress = counter.next(std::ssize(prompt))});
+  means.add(session);
   add_tokens(logits, answer.first(1), result.score);
   Session free = session.fork();
   result.said = says(setup, free, logits, most_tokens(asked), counter).text;
@@ -110,6 +111,28 @@ void add_question(LookupResult& result, Answer answer, const Fact& fact, Score s
   auto place = std::find_if(result.kinds.begin(), result.kinds.end(), [kind](const auto& k) { return k.kind >= kind; });
   if (place == result.kinds.end() || place->kind != kind) place = result.kinds.insert(place, {.kind = kind});
   place->score += score;
+}
+
+// Reads all of a text but its last token, and adds up the loss of what follows each token from `first_scored` on.
+void add_loss(const Setup& setup, Session& session, std::span<const std::int32_t> text, std::int64_t first_scored,
+              ReadCounter& counter, TextLoss& sum) {
+  const std::int64_t num_read = std::ssize(text) - 1;
+  const auto add_rows = [&](std::int64_t first, std::int64_t n, std::span<const float> logits) {
+    const std::int64_t skipped = std::max<std::int64_t>(0, first_scored - first);
+    if (skipped >= n) return;
+    const std::size_t vocab = logits.size() / static_cast<std::size_t>(n);
+    const auto rows = logits.subspan(static_cast<std::size_t>(skipped) * vocab);
+    const auto targets =
+        text.subspan(static_cast<std::size_t>(first + skipped + 1), static_cast<std::size_t>(n - skipped));
+    sum.nll -= sum_log_probs(rows, targets, setup.pool);
+  };
+  session.read(text.first(static_cast<std::size_t>(num_read)),
+               {.progress = counter.next(num_read), .all_logits = add_rows});
+  sum.tokens += num_read - first_scored;
+}
+
+void divide(TextLoss& sum) {
+  if (sum.tokens > 0) sum.nll /= static_cast<double>(sum.tokens);
 }
 
 std::int64_t tokens_to_read(std::span<const LookupDocument> documents, AskOrder order) {
@@ -165,8 +188,7 @@ LookupResult evaluate_lookup(const Setup& setup, const Method& method, std::span
         answer = ask_later(setup, session, asked, counter);
       } else {
         session = Session(setup.model, setup.backend, setup.pool, method.options);
-        answer = ask_first(setup, session, document.context, asked, counter);
-        means.add(session);
+        answer = ask_first(setup, session, document.context, asked, counter, means);
       }
       add_question(result,
                    {.document = static_cast<std::int32_t>(d),
@@ -182,32 +204,31 @@ LookupResult evaluate_lookup(const Setup& setup, const Method& method, std::span
 }
 
 TextResult evaluate_text(const Setup& setup, const Method& method, std::span<const std::vector<std::int32_t>> texts,
-                         const runtime::Progress& progress) {
+                         std::int64_t continued_tokens, const runtime::Progress& progress) {
+  check_argument(continued_tokens >= 0, "continued_tokens is ", continued_tokens, "; expected 0 or more");
+  check_argument(!texts.empty(), "there are no texts to evaluate");
   std::int64_t total = 0;
-  for (const auto& text : texts) total += std::ssize(text) - 1;
-  check_argument(total >= std::ssize(texts) && !texts.empty(), "there are no texts of two or more tokens to evaluate");
+  for (const auto& text : texts) {
+    check_argument(std::ssize(text) >= continued_tokens + 2, "a text has ", text.size(), " tokens; expected ",
+                   continued_tokens + 2, " or more: two that are read, and ", continued_tokens, " behind them");
+    total += std::ssize(text) - 1;
+  }
   TextResult result{.method = method.name};
   ReadCounter counter(progress, total);
   ReadMeans means;
-  double log_prob_sum = 0;
   for (const auto& text : texts) {
     Session session(setup.model, setup.backend, setup.pool, method.options);
-    const std::int64_t num_read = std::ssize(text) - 1;
-    const auto add_rows = [&](std::int64_t first, std::int64_t n, std::span<const float> logits) {
-      const std::int64_t skipped = std::max<std::int64_t>(0, num_read / 2 - first);
-      if (skipped >= n) return;
-      const std::size_t vocab = logits.size() / static_cast<std::size_t>(n);
-      const auto rows = logits.subspan(static_cast<std::size_t>(skipped) * vocab);
-      const auto targets =
-          std::span(text).subspan(static_cast<std::size_t>(first + skipped + 1), static_cast<std::size_t>(n - skipped));
-      log_prob_sum += sum_log_probs(rows, targets, setup.pool);
-    };
-    session.read(std::span(text).first(static_cast<std::size_t>(num_read)),
-                 {.progress = counter.next(num_read), .all_logits = add_rows});
-    result.tokens += num_read - num_read / 2;
+    const std::int64_t num_read = std::ssize(text) - 1 - continued_tokens;
+    add_loss(setup, session, std::span(text).first(static_cast<std::size_t>(num_read) + 1), num_read / 2, counter,
+             result.prompt);
     means.add(session);
+    if (continued_tokens > 0) {
+      add_loss(setup, session, std::span(text).subspan(static_cast<std::size_t>(num_read)), 0, counter,
+               result.continued);
+    }
   }
-  result.nll = -log_prob_sum / static_cast<double>(result.tokens);
+  divide(result.prompt);
+  divide(result.continued);
   means.write_to(result);
   counter.finish();
   return result;

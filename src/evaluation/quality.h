@@ -80,15 +80,25 @@ struct LookupResult {
 LookupResult evaluate_lookup(const Setup& setup, const Method& method, std::span<const LookupDocument> documents,
                              AskOrder order = AskOrder::kLater, const runtime::Progress& progress = {});
 
-struct TextResult {
-  std::string method = {};
+/// Loss on plain text.
+struct TextLoss {
   std::int64_t tokens = 0;  // scored
   double nll = 0;           // nats a token
+};
+
+struct TextResult {
+  std::string method = {};
+  TextLoss prompt = {};     // while it is read: what prefill over fewer pairs costs
+  TextLoss continued = {};  // after it was read: what was dropped is not there
   double kept_share = 1, density = 1, read_seconds = 0;
 };
 
-/// Loss on the second half of each text, the text read at once.
+/// How many tokens behind a text tell what its dropped tokens cost.
+inline constexpr std::int64_t kContinuedTokens = 128;
+
+/// Each text is read at once but for its last continued_tokens, of which the second half is scored; then those are
+/// read, all of them scored.
 TextResult evaluate_text(const Setup& setup, const Method& method, std::span<const std::vector<std::int32_t>> texts,
-                         const runtime::Progress& progress = {});
+                         std::int64_t continued_tokens = kContinuedTokens, const runtime::Progress& progress = {});
 
 }  // namespace tca::evaluation

@@ -213,7 +213,8 @@ void read_own(const json& row, const std::string& where, TaskDocument& document)
   document.context = get_text(row, "context", where);
   const std::string task = get_optional_string(row, "task", where).value_or(task_of(document.file));
   for_each_object(row, "questions", where, [&](const json& asked, const std::string& at) {
-    TaskQuestion question = question_of(asked, task, kOwn, at);
+    const std::string kind = get_optional_string(asked, "task", at).value_or(task);
+    TaskQuestion question = question_of(asked, kind, kOwn, at);
     question.text = get_text(asked, "question", at);
     get_array(asked, "answers", at);
     read_answers(asked, "answers", "choices", at, question);

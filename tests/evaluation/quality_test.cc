@@ -191,8 +191,9 @@ TEST_F(Quality, KeepingEverythingThroughSelectionCostsNothing) {
 TEST_F(Quality, PlainTextLoss) {
   const std::vector<std::vector<std::int32_t>> texts = {generator().plain_text(0, 701),
                                                         generator().plain_text(5000, 900)};
-  const TextResult full = evaluate_text(setup(), method("full"), texts);
-  EXPECT_EQ(full.tokens, 350 + 450);
+  const TextResult full = evaluate_text(setup(), method("full"), texts, /*continued_tokens=*/0);
+  EXPECT_EQ(full.prompt.tokens, 350 + 450);
+  EXPECT_EQ(full.continued.tokens, 0);
   EXPECT_EQ(full.kept_share, 1.0);
   double sum = 0;
   for (const auto& text : texts) {
@@ -209,9 +210,38 @@ TEST_F(Quality, PlainTextLoss) {
       sum -= row[static_cast<std::size_t>(text[half + i + 1])] - std::log(total);
     }
   }
-  EXPECT_NEAR(full.nll, sum / 800, 0.01);
-  EXPECT_GT(full.nll, 2.0);  // nats: prose the model has not learnt by heart
-  EXPECT_LT(full.nll, 4.5);
+  EXPECT_NEAR(full.prompt.nll, sum / 800, 0.01);
+  EXPECT_GT(full.prompt.nll, 2.0);  // nats: prose the model has not learnt by heart
+  EXPECT_LT(full.prompt.nll, 4.5);
+}
+
+// The same tokens are scored whether they are read with the text or after it; only what was dropped differs.
+TEST_F(Quality, LossAfterATextIsOfWhatIsKept) {
+  const std::vector<std::vector<std::int32_t>> texts = {generator().plain_text(3000, 801)};
+  const TextResult whole = evaluate_text(setup(), method("full"), texts, /*continued_tokens=*/0);
+  const TextResult full = evaluate_text(setup(), method("full"), texts, /*continued_tokens=*/400);
+  EXPECT_EQ(full.continued.tokens, 400);
+  EXPECT_EQ(full.prompt.tokens, 200);
+  EXPECT_NEAR(full.continued.nll, whole.prompt.nll, 0.01);  // bf16: another order of sums
+  const TextResult window = evaluate_text(setup(), method("window:0.05"), texts, /*continued_tokens=*/400);
+  EXPECT_LT(window.kept_share, 0.15);
+  EXPECT_GT(window.continued.nll, full.continued.nll + 0.005);
+}
+
+TEST_F(Quality, AskedFirstMeansAreOfThePrompt) {
+  const auto documents = Quality::documents(1);
+  const LookupResult result = evaluate_lookup(setup(), method("window:0.2"), documents, AskOrder::kFirst);
+  double density = 0, kv_bytes = 0;
+  for (const auto& question : documents[0].questions) {
+    Session session(setup().model, setup().backend, setup().pool, method("window:0.2").options);
+    std::vector<std::int32_t> prompt = documents[0].context;
+    prompt.insert(prompt.end(), question.begin(), question.end());
+    session.read(prompt);
+    density += session.last_read().density / static_cast<double>(documents[0].questions.size());
+    kv_bytes += static_cast<double>(session.kv_bytes()) / static_cast<double>(documents[0].questions.size());
+  }
+  EXPECT_NEAR(result.density, density, 1e-9);
+  EXPECT_NEAR(result.kv_bytes, kv_bytes, 1);
 }
 
 TEST_F(Quality, TheLossIsTheSameForAnyNumberOfThreads) {
@@ -221,7 +251,7 @@ TEST_F(Quality, TheLossIsTheSameForAnyNumberOfThreads) {
     ThreadPool threads_of_one_run(threads);
     const evaluation::Setup run{setup().model, setup().backend, threads_of_one_run, setup().tokenizer,
                                 setup().stop_ids};
-    losses.insert(evaluate_text(run, method("full"), texts).nll);
+    losses.insert(evaluate_text(run, method("full"), texts, 100).continued.nll);
   }
   EXPECT_EQ(losses.size(), 1u);
 }

@@ -157,7 +157,7 @@ def test_files_that_are_not_there(tmp_path):
 
 @pytest.mark.parametrize("options", [
     ["--facts", "codes"], ["--questions", "2"], ["--text", "x"], ["--ctx", "512"], ["--documents", "2"],
-    ["--no-distractors"], ["--ask", "later"], ["--nll"]], ids=" ".join)
+    ["--no-distractors"], ["--ask", "later"], ["--nll"], ["--save-documents", "d.jsonl"]], ids=" ".join)
 def test_options_of_facts_do_not_go_with_files(options):
     line = error_line(tca("eval", "--from", "x.jsonl", *options), 2)
     assert options[0] in line and "--from" in line
@@ -167,3 +167,23 @@ def test_options_of_facts_do_not_go_with_files(options):
 def test_options_of_files_need_one(options):
     line = error_line(tca("eval", *options), 2)
     assert options[0] in line and "--from" in line
+
+
+@pytest.mark.parametrize("facts", ["codes", "natural"])
+def test_saved_documents_are_the_same_tasks(facts, tmp_path):
+    saved, answers, again = tmp_path / "saved.jsonl", tmp_path / "answers.jsonl", tmp_path / "again.jsonl"
+    asked_for = ["--facts", facts, "--questions", "5"]
+    facts_run = tca_json("eval", "--ctx", "1024", "--documents", "2", *asked_for, "--methods", "full", "--save-documents", saved,
+                         "--answers", answers)
+    from_file = tca_json("eval", "--from", saved, "--methods", "full", "--answers", again)
+    assert from_file["documents"] == 2
+    # Texts become tokens again, not always the same ones where sentences were planted between two tokens.
+    assert abs(from_file["longest_document"] - 1024) <= 24
+    first, second = lines_of(answers), lines_of(again)
+    assert [a["question"] for a in first] == [a["question"] for a in second]
+    assert [a["kind"] for a in first] == [a["task"] for a in second]
+    if facts == "codes":  # which the model knows
+        right = from_file["methods"][0]["total"]["right"]
+        assert right >= 8 and abs(right - facts_run["methods"][0]["total"]["found"]) <= 1
+    error = error_line(tca("eval", "--ctx", "1024", "--documents", "1", "--save-documents", saved), 1)
+    assert "--save-documents" in error and "--force" in error
