@@ -2,9 +2,10 @@
 
 usage: kvpress_answers.py MODEL DOCUMENTS.jsonl METHOD:SHARE... [--device cuda] [--limit N] > RESULT.json
 
-METHOD is full, kvzip, adakv-ea, snapkv, compactor, streaming or expected-attention; SHARE is what is kept. Needs a Python of its
-own (kvpress 0.5.5 does not know Transformers 5.3 and later): pip install "transformers<5.3" kvpress==0.5.5. kvpress masks what
-KVzip and AdaKV drop and frees nothing of it, so that kv_bytes are what is allocated and kept_share is what was asked for.
+METHOD is full (full:1, first, where its answers are to be compared with), kvzip, adakv-ea, snapkv, compactor, streaming or
+expected-attention; SHARE is what is kept. Needs a Python of its own (kvpress 0.5.5 does not know Transformers 5.3 and later):
+pip install "transformers<5.3" kvpress==0.5.5. kvpress masks what KVzip and AdaKV drop and frees nothing of it, so that kv_bytes
+are what is allocated and kept_share is what was asked for.
 """
 import argparse
 import json
@@ -30,7 +31,7 @@ PRESSES = {
 
 
 class SameTokens(KVPressTextGenerationPipeline):
-    """Takes ids where the pipeline would make its own."""
+    """Takes ids where the pipeline would make its own: a tuple, since a list would be a batch to it."""
 
     def preprocess(self, context, questions, **_):
         rows = [torch.tensor([ids]) for ids in [context, *questions]]
@@ -49,7 +50,7 @@ def found(text, question):
 
 def answers_of(pipe, press, document, max_new_tokens):
     cache = DynamicCache()
-    out = pipe(document["context_ids"], questions=[question["ids"] for question in document["questions"]], press=press,
+    out = pipe(tuple(document["context_ids"]), questions=[question["ids"] for question in document["questions"]], press=press,
                cache=cache, max_new_tokens=max_new_tokens)
     return out["answers"], sum(layer.keys.nbytes + layer.values.nbytes for layer in cache.layers)
 
@@ -58,7 +59,7 @@ def evaluate(pipe, name, share, documents):
     right, seconds, kv_bytes = [], [], []
     for document in documents:
         start = time.perf_counter()
-        pipe(document["context_ids"], questions=[document["questions"][0]["ids"]], press=PRESSES[name](1 - share), max_new_tokens=1)
+        pipe(tuple(document["context_ids"]), questions=[document["questions"][0]["ids"]], press=PRESSES[name](1 - share), max_new_tokens=1)
         if pipe.device.type == "cuda":
             torch.cuda.synchronize()
         seconds.append(time.perf_counter() - start)
@@ -86,21 +87,20 @@ def main():
         documents = [json.loads(line) for line in lines][: args.limit]
 
     results = []
-    for method in ["full:1"] + [method for method in args.methods if not method.startswith("full")]:
+    for method in args.methods:
         name, share = method.split(":")
         try:
             result = evaluate(pipe, name, float(share), documents)
         except Exception as error:  # a method that fails says so in the table, the others go on
             print(f"{method}: {type(error).__name__}: {error}", file=sys.stderr)
             continue
-        pairs = [pair for full, other in zip(results[0]["right"] if results else result["right"], result["right"])
-                 for pair in zip(full, other)]
-        result["found"] = sum(other for _, other in pairs)
-        result["survived"] = sum(full and other for full, other in pairs)
-        result["of"] = sum(full for full, _ in pairs)
+        result["found"] = sum(map(sum, result["right"]))
         results.append(result)
-        print(f"{method}: found {result['found']}, survive {result['survived']} of {result['of']}, "
-              f"{result['read_seconds']:.3f} s, {result['kv_bytes'] / 2**20:.2f} MiB", file=sys.stderr)
+        full = next((other["right"] for other in results if other["method"] == "full:1"), None)
+        if full:
+            pairs = [pair for whole, part in zip(full, result["right"]) for pair in zip(whole, part)]
+            result["of"], result["survived"] = sum(whole for whole, _ in pairs), sum(whole and part for whole, part in pairs)
+        print(f"{method}: {json.dumps({name: value for name, value in result.items() if name != 'right'})}", file=sys.stderr)
     json.dump({"model": args.model, "documents": len(documents), "device": args.device, "kvpress": "0.5.5", "methods": results},
               sys.stdout, indent=1)
 
