@@ -24,6 +24,7 @@ class Chromium:
             os.dup2(read, 3)
             os.dup2(write, 4)
 
+        # Containers, and root, have no sandbox to give; what is shown is made by the tests themselves.
         self.browser = subprocess.Popen(
             [PROGRAM, "--headless=new", "--remote-debugging-pipe", "--no-sandbox", "--disable-gpu",
              "--disable-dev-shm-usage", "--no-first-run", "--disable-background-networking", "--hide-scrollbars",
