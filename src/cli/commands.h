@@ -14,6 +14,7 @@ void add_chat_command(CLI::App& app, Job& job);
 void add_calibrate_command(CLI::App& app, Job& job);
 void add_inspect_command(CLI::App& app, Job& job);
 void add_eval_command(CLI::App& app, Job& job);
+void add_report_command(CLI::App& app, Job& job);
 void add_demo_command(CLI::App& app, Job& job);
 void add_tokenize_command(CLI::App& app, Job& job);
 void add_bench_command(CLI::App& app, Job& job);

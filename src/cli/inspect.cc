@@ -152,27 +152,9 @@ Json model_facts_json(const std::string& dir, const ModelFacts& facts) {
 
 // ---- a profile
 
-// Without --keep all configurations of the objective, else the one that is picked.
 std::vector<HeatMap> maps_of(const Profile& profile, const InspectArgs& args) {
-  std::vector<HeatMap> maps;
-  const std::string objective = args.objective.empty() ? profile.usual_objective() : args.objective;
-  if (objective == kAnswerRisk && profile.answer_risk) {
-    const double usual = profile.usual_keep(kAnswerRisk);
-    for (const double keep : args.keep ? std::vector<double>{*args.keep} : std::vector<double>{0.1, 0.2, usual}) {
-      maps.push_back(answer_risk_map(*profile.answer_risk, keep, args.tokens));
-    }
-    return maps;
-  }
-  if (args.keep) {
-    return {
-        budget_map(*pick_keep(profile, *args.keep, objective, fmt::format("--keep {:g}", *args.keep)).configuration)};
-  }
-  for (const ProfileBudget& budget : profile.budgets) {
-    if (budget.objective == objective) maps.push_back(budget_map(budget));
-  }
-  // Lists the objectives there are.
-  if (maps.empty()) (void)profile.pick(kUnmeasuredKeep, objective);
-  return maps;
+  const std::vector<double> keep = args.keep ? std::vector<double>{*args.keep} : std::vector<double>{};
+  return profile_maps(profile, keep, args.objective.empty() ? profile.usual_objective() : args.objective, args.tokens);
 }
 
 void note_nearest(const Profile& profile, const InspectArgs& args) {

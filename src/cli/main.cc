@@ -46,6 +46,7 @@ void add_commands(CLI::App& app, Job& job) {
   add_calibrate_command(app, job);
   add_inspect_command(app, job);
   add_eval_command(app, job);
+  add_report_command(app, job);
   add_demo_command(app, job);
   add_bench_command(app, job);
   add_tokenize_command(app, job);

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "cli/format.h"
+#include "cli/keep.h"
 #include "cli/text_table.h"
 #include "cli/wrap.h"
 
@@ -132,6 +133,30 @@ HeatMap budget_map(const ProfileBudget& budget) {
     map.shares.push_back(std::move(shares));
   }
   return map;
+}
+
+std::vector<HeatMap> profile_maps(const Profile& profile, const std::vector<double>& shares,
+                                  const std::string& objective, std::int64_t tokens) {
+  std::vector<HeatMap> maps;
+  if (objective == kAnswerRisk && profile.answer_risk) {
+    const std::vector<double> usual = {0.1, 0.2, profile.usual_keep(kAnswerRisk)};
+    for (const double keep : shares.empty() ? usual : shares) {
+      maps.push_back(answer_risk_map(*profile.answer_risk, keep, tokens));
+    }
+    return maps;
+  }
+  std::vector<const ProfileBudget*> budgets;
+  for (const double keep : shares) {
+    const auto* const budget = pick_keep(profile, keep, objective, fmt::format("--keep {:g}", keep)).configuration;
+    if (std::find(budgets.begin(), budgets.end(), budget) == budgets.end()) budgets.push_back(budget);
+  }
+  for (const ProfileBudget& budget : profile.budgets) {
+    if (shares.empty() && budget.objective == objective) budgets.push_back(&budget);
+  }
+  // Lists the objectives there are.
+  if (budgets.empty()) (void)profile.pick(kUnmeasuredKeep, objective);
+  for (const ProfileBudget* const budget : budgets) maps.push_back(budget_map(*budget));
+  return maps;
 }
 
 std::vector<double> kept_by_layer(const ProfileBudget& budget) {

@@ -1,8 +1,10 @@
 // What a profile holds, as tables, maps and JSON.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "cli/heat_map.h"
 #include "cli/output.h"
@@ -19,6 +21,11 @@ HeatMap answer_risk_map(const AnswerRisk& answers, double keep, std::int64_t num
 std::string budgets_table(const Profile& profile, const Style& style);
 /// Kept share by layer and head of one budget.
 HeatMap budget_map(const ProfileBudget& budget);
+/// A map for each share, those of budgets once each; without shares: of curves 0.1, 0.2 and the usual one, else all
+/// configurations of the objective. tokens: the length whose shares curves are drawn for. Throws kInvalidArgument where
+/// the profile lacks the objective, or keeps more than a share.
+std::vector<HeatMap> profile_maps(const Profile& profile, const std::vector<double>& shares,
+                                  const std::string& objective, std::int64_t tokens);
 /// Mean kept share of each layer's heads.
 std::vector<double> kept_by_layer(const ProfileBudget& budget);
 

@@ -246,6 +246,16 @@ def test_headings_count_one_and_several():
     assert two.startswith("1 document of 300 tokens, 2 questions each, asked "), two
 
 
+def test_report(profile, tmp_path):
+    answers, result, page = tmp_path / "answers.jsonl", tmp_path / "result.json", tmp_path / "report.html"
+    result.write_text(json.dumps(tca_json("eval", "--ctx", "600", "--documents", "1", "--questions", "2", "--methods",
+                                          "full,window:0.1", "--answers", answers)))
+    report = tca_json("report", result, "--answers", answers, "--profile", profile, "-o", page)
+    check(report, TABLES["tca report"])
+    assert report["output"] == str(page) and report["bytes"] == page.stat().st_size
+    assert report["results"][0]["longest_document"] == 600 and report["answers"][0]["questions"] == 2
+
+
 def test_demo(profile):
     result = tca_json("demo", "--ctx", "2048", "--questions", "3", "--profile", profile)
     check(result, TABLES["tca demo"])

@@ -9,7 +9,7 @@ import pytest
 
 from cli_program import MODEL, PROGRAM, environment, error_line, novel, on_terminal, tca
 
-COMMANDS = ["run", "chat", "calibrate", "inspect", "eval", "demo", "bench", "help", "completion"]
+COMMANDS = ["run", "chat", "calibrate", "inspect", "eval", "report", "demo", "bench", "help", "completion"]
 
 
 def lines_of(text):

@@ -43,6 +43,10 @@ USAGE = [
     ["bench", "--ctx", "0"],
     ["bench", "--ctx", "1024,x"],
     ["eval", "--documents", "0"],
+    ["report", "-o", "x.html"],
+    ["report", "x.json"],
+    ["report", "x.json", "-o", "x.html", "--differences", "-1"],
+    ["report", "x.json", "-o", "x.html", "--keep", "2"],
     ["demo", "--questions", "0"],
 ]
 
@@ -78,7 +82,7 @@ def test_usage_errors_are_json_too():
 
 def test_help_and_version():
     for arguments in (["--help"], ["--version"], *([c, "--help"] for c in
-                      ("run", "chat", "calibrate", "inspect", "eval", "demo", "bench"))):
+                      ("run", "chat", "calibrate", "inspect", "eval", "report", "demo", "bench"))):
         done = tca(*arguments)
         assert done.returncode == 0 and done.stderr == b"" and done.stdout, arguments
         assert max(map(len, done.stdout.decode().splitlines())) <= 100, arguments
