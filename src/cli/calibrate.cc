@@ -3,8 +3,6 @@
 
 #include <fmt/format.h>
 
-#include <filesystem>
-
 #include "calibration/calibrate_answers.h"
 #include "cli/commands.h"
 #include "cli/format.h"
@@ -99,12 +97,7 @@ void add_options(CLI::App& app, CalibrateArgs& args) {
 
 // Minutes of work are not begun for a file that cannot be written.
 void check_output(const CalibrateArgs& args) {
-  namespace fs = std::filesystem;
-  std::error_code error;
-  if (fs::exists(args.output, error) && !args.force) {
-    throw Error(ErrorCategory::kInvalidArgument,
-                fmt::format("--output {} exists; --force replaces it, or choose another name", args.output));
-  }
+  check_not_there(args.output, "--output", args.force);
   check_target(args.output, FileKind::kProfile, "--output", args.force);
 }
 

@@ -87,7 +87,7 @@ Material make_material(const EvalArgs& args, std::int64_t context, const LoadedM
     options.seed = args.seed + static_cast<std::uint64_t>(i);
     material.documents.push_back(with_options("--ctx, --questions, --text", [&] { return generator.make(options); }));
     if (!args.saved_documents.empty()) {
-      material.task_lines += evaluation::task_line(material.documents.back(), chat) + "\n";
+      material.task_lines += json_line(evaluation::task_row(material.documents.back(), chat));
     }
     if (!args.nll) continue;
     // What follows must fit into a session, too. Overlapping where the text is shorter than all of them together.

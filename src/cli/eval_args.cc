@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include <filesystem>
+#include <utility>
 
 #include "cli/keep.h"
 #include "cli/output.h"
@@ -33,11 +33,7 @@ void check_files_to_write(const EvalArgs& args) {
   for (const auto& [option, path] :
        {std::pair{"--answers", args.answers}, std::pair{"--save-documents", args.saved_documents}}) {
     if (path.empty()) continue;
-    std::error_code error;
-    if (std::filesystem::exists(path, error) && !args.force) {
-      throw Error(ErrorCategory::kInvalidArgument,
-                  fmt::format("{} {} exists; --force replaces it, or choose another name", option, path));
-    }
+    check_not_there(path, option, args.force);
     check_writable(path, option);
   }
 }

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <charconv>
-#include <filesystem>
 
 #include "cli/commands.h"
 #include "cli/format.h"
@@ -49,15 +48,6 @@ void add_options(CLI::App& app, ReportArgs& args) {
       ->type_name("RATIO,...");
   app.add_flag("--force", args.force, "Replace a page that is there");
   app.add_flag("--json", args.json, "One JSON object on standard output (docs/cli.md)");
-}
-
-void check_output(const ReportArgs& args) {
-  std::error_code error;
-  if (std::filesystem::exists(args.output, error) && !args.force) {
-    throw Error(ErrorCategory::kInvalidArgument,
-                fmt::format("--output {} exists; --force replaces it, or choose another name", args.output));
-  }
-  check_writable(args.output, "--output");
 }
 
 std::vector<html::Result> read_results(const ReportArgs& args) {
@@ -146,7 +136,8 @@ void write_summary(const ReportArgs& args, const html::Report& report, std::size
 }
 
 int run(const ReportArgs& args) {
-  check_output(args);
+  check_not_there(args.output, "--output", args.force);
+  check_writable(args.output, "--output");
   html::Report report;
   report.results = read_results(args);
   report.profile = read_profile(args, report.results);

@@ -43,6 +43,13 @@ void check_writable(const std::string& path, const std::string& asked_as) {
   }
 }
 
+void check_not_there(const std::string& path, const std::string& asked_as, bool force) {
+  std::error_code error;
+  if (force || !fs::exists(path, error)) return;
+  throw Error(ErrorCategory::kInvalidArgument,
+              fmt::format("{} {} exists; --force replaces it, or choose another name", asked_as, path));
+}
+
 void check_target(const std::string& path, FileKind kind, const std::string& asked_as, bool replace_others) {
   check_writable(path, asked_as);
   std::error_code error;

@@ -62,20 +62,27 @@ bool words_found(std::string_view text, std::string_view answer) {
   return !words.empty() && has_word(words_alone(text), words);
 }
 
+std::vector<std::string> answer_values(std::string_view answer) {
+  constexpr std::string_view kBetween = ", ";
+  std::vector<std::string> values;
+  for (std::size_t begin = 0; begin < answer.size();) {
+    const std::size_t end = std::min(answer.find(kBetween, begin), answer.size());
+    values.emplace_back(answer.substr(begin, end - begin));
+    begin = end + kBetween.size();
+  }
+  return values;
+}
+
 bool answer_found(std::string_view text, const Fact& fact) {
   if (!fact.accepted.empty()) {
     return std::any_of(fact.accepted.begin(), fact.accepted.end(),
                        [text](const std::string& spelling) { return words_found(text, spelling); });
   }
   const std::string said = plain(text), numbers = without_commas_in_numbers(said);
-  const std::string values = plain(fact.answer);
-  for (std::size_t begin = 0; begin < values.size();) {
-    const std::size_t end = std::min(values.find(", ", begin), values.size());
-    const std::string value = values.substr(begin, end - begin);
-    if (!has_word(said, value) && !has_word(numbers, value)) return false;
-    begin = end + 2;
-  }
-  return !values.empty();
+  const std::vector<std::string> values = answer_values(plain(fact.answer));
+  return !values.empty() && std::all_of(values.begin(), values.end(), [&](const std::string& value) {
+    return has_word(said, value) || has_word(numbers, value);
+  });
 }
 
 }  // namespace tca::evaluation

@@ -1,7 +1,9 @@
 // When a generated text counts as an answer.
 #pragma once
 
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "evaluation/lookup_tasks.h"
 
@@ -16,6 +18,9 @@ inline constexpr std::int64_t kTokensPerQuestion = 96 + kSpareAnswerTokens;
 
 /// Most tokens to generate for a fact whose answer has so many.
 std::int64_t max_answer_tokens(const Fact& fact, std::int64_t answer_tokens);
+
+/// The values of a fact's answer, which has ", " between them.
+std::vector<std::string> answer_values(std::string_view answer);
 
 /// Whether every value of a fact's answer stands in the text as a word of its own: in any order, capitals, spaces and
 /// commas inside numbers aside. Of a natural fact, whether one of the accepted spellings does, punctuation aside, too.

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "core/json.h"
+#include "evaluation/tasks.h"
 #include "tca/error.h"
 
 namespace tca::cli::html {
@@ -13,7 +14,6 @@ namespace {
 using nlohmann::json;
 
 constexpr std::int64_t kMostCount = std::int64_t{1} << 53;
-constexpr double kRight = 0.5;  // the least score of a right answer
 
 struct AnswerLine {
   std::string method = {};
@@ -45,7 +45,7 @@ AnswerLine parse_line(std::string_view text, const std::string& where) {
         fmt::format("{}:{}, question {}", get_string(object, "file", where),
                     get_int(object, "line", where, 1, kMostCount), get_int(object, "place", where, 1, kMostCount));
     line.asked.expected = joined_texts(object, where);
-    line.given.right = get_number(object, "score", where, 0, 1) >= kRight;
+    line.given.right = get_number(object, "score", where, 0, 1) >= evaluation::kRightScore;
   } else {
     line.asked.group = get_string(object, "kind", where);
     line.asked.place = fmt::format("document {}", get_int(object, "document", where, 0, kMostCount));
