@@ -183,7 +183,8 @@ void add_eval_command(CLI::App& app, Job& job) {
   add_command<EvalArgs>(app, job, "eval", "Compare the answers of different ways to keep less", add_options, run)
       .footer(
           "Methods: full; tca:R and paper:R, the profile's configurations for the share R; window:R, the last tokens "
-          "alone.\n"
+          "alone; snapkv:R, pyramidkv:R, adakv:R, expected-attention:R, adakv-ea:R and duo:R, what "
+          "others would keep, on the CPU.\n"
           "Example:\n  tca eval --ctx 8192 --documents 8 --methods full,tca:0.2,tca:0.1 --nll\n"
           "  tca eval -m ~/models/SmolLM2-135M-Instruct --facts natural --ctx 4096 --questions 12 --answers a.jsonl\n"
           "  tca eval -m ~/models/Qwen3-4B --from niah_single_1/validation.jsonl scbench_kv.jsonl --skip-too-long");

@@ -21,6 +21,8 @@ std::vector<evaluation::MethodFor> make_methods(const EvalArgs& args, const Load
     });
     // A form that is none is refused here, whatever the length; what is noted does not depend on it.
     const runtime::SessionOptions options = methods.back()(/*context_tokens=*/1).options;
+    // So is what its sessions do not do on this device, before others have read for hours.
+    const runtime::Session session(loaded.model, *loaded.backend, *loaded.pool, options);
     if (options.profile == nullptr || options.profile != base.profile) continue;
     const std::string text =
         nearest_budget_note(*options.profile, options.keep, options.objective, fmt::format("--methods {}", form));

@@ -38,7 +38,8 @@ struct EvalArgs {
 };
 
 /// One for each of --methods. Says on standard error where the profile has another share than one that was asked for.
-/// Throws kInvalidArgument for what is no method, or needs a profile that is not there. loaded must outlive them.
+/// Throws kInvalidArgument for what is no method, or needs a profile that is not there, kUnsupported for what does not
+/// run on the model's device. loaded must outlive them.
 std::vector<evaluation::MethodFor> make_methods(const EvalArgs& args, const LoadedModel& loaded);
 
 /// Before the work: throws kInvalidArgument where a file of --answers or --save-documents is there and --force is not,

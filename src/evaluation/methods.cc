@@ -1,8 +1,9 @@
-// Methods by name: how a profile, or the lack of one, becomes session options.
+// Methods by name: how a profile, another selector, or the lack of both becomes session options.
 #include <charconv>
 #include <cmath>
 
 #include "core/check.h"
+#include "evaluation/methods/published.h"
 #include "evaluation/quality.h"
 
 namespace tca::evaluation {
@@ -29,6 +30,30 @@ std::shared_ptr<const Profile> window_profile(const ModelFingerprint& model, std
   return profile;
 }
 
+const Profile& profile_of(const runtime::SessionOptions& base, const std::string& form) {
+  check_argument(base.profile != nullptr, "the method '", form, "' needs a profile");
+  return *base.profile;
+}
+
+/// Null for a kind that is none of them.
+std::shared_ptr<const runtime::Selector> published(const std::string& kind, const std::string& form, double share,
+                                                   const runtime::SessionOptions& base, const ModelFingerprint& model) {
+  const auto made = [&](TokenScores scores, TokenBudgets budgets) {
+    return std::make_shared<const ScoredTokens>(kind, model, std::move(scores), std::move(budgets));
+  };
+  if (kind == "snapkv") return made(snapkv_scores(), uniform_budgets(share));
+  if (kind == "pyramidkv") return made(snapkv_scores(), pyramidkv_budgets(share));
+  if (kind == "adakv") return made(snapkv_scores(), adakv_budgets(share));
+  if (kind == "expected-attention") return made(expected_attention_scores(), uniform_budgets(share));
+  if (kind == "adakv-ea") return made(expected_attention_scores(), adakv_budgets(share));
+  if (kind == "duo") {
+    const Profile& profile = profile_of(base, form);
+    profile.validate(model);
+    return made(duo_scores(share), duo_budgets(share, head_richness(profile)));
+  }
+  return nullptr;
+}
+
 }  // namespace
 
 Method parse_method(const std::string& form, const runtime::SessionOptions& base, const ModelFingerprint& model,
@@ -45,21 +70,26 @@ Method parse_method(const std::string& form, const runtime::SessionOptions& base
   const std::size_t slash = after.find('/');
   const double share = parse_share(after.substr(0, slash));
   const double attend = slash == std::string_view::npos ? 0 : parse_share(after.substr(slash + 1));
-  const bool known = kind == "tca" || kind == "paper" || kind == "window";
-  check_argument(
-      known && share > 0 && (slash == std::string_view::npos || (kind == "tca" && attend > 0)), "the method is '", form,
-      "'; expected full, tca:SHARE, tca:SHARE/ATTENDED, paper:SHARE or window:SHARE with shares of tokens in "
-      "(0, 1]");
+  const bool plain = slash == std::string_view::npos;
   method.options.attention = AttentionMode::kTca;
+  method.options.keep = share;
+  if (share > 0 && plain) method.options.selector = published(kind, form, share, base, model);
+  if (method.options.selector != nullptr) {
+    method.options.profile = nullptr;
+    return method;
+  }
+  const bool known = kind == "tca" || kind == "paper" || kind == "window";
+  check_argument(known && share > 0 && (plain || (kind == "tca" && attend > 0)), "the method is '", form,
+                 "'; expected full, tca:SHARE, tca:SHARE/ATTENDED, or paper, window, snapkv, pyramidkv, adakv, "
+                 "expected-attention, adakv-ea or duo with :SHARE, shares of tokens in (0, 1]");
   if (kind == "window") {
     method.options.profile = window_profile(model, std::llround(share * static_cast<double>(context_tokens)));
     method.options.objective = "window";
     method.options.keep = 1;  // the only budget there is
     return method;
   }
-  check_argument(base.profile != nullptr, "the method '", form, "' needs a profile");
-  method.options.objective = kind == "paper" ? "paper" : base.profile->usual_objective();
-  method.options.keep = share;
+  const Profile& profile = profile_of(base, form);
+  method.options.objective = kind == "paper" ? "paper" : profile.usual_objective();
   if (attend > 0) method.options.attend = attend;
   return method;
 }

@@ -29,8 +29,10 @@ struct Method {
 
 /// From a short text: "full"; "tca:0.2" (the profile's usual objective); "tca:0.2/0.1" (prefill over a tenth);
 /// "paper:0.39" (its paper budgets);
-/// "window:0.39" (sinks and the last tokens only, as StreamingLLM keeps them, at that share of context_tokens).
-/// base gives everything else (profile, pool, context). Throws kInvalidArgument listing the forms.
+/// "window:0.39" (sinks and the last tokens only, as StreamingLLM keeps them, at that share of context_tokens);
+/// "snapkv:0.39", "pyramidkv:0.39", "adakv:0.39", "expected-attention:0.39", "adakv-ea:0.39", "duo:0.39"
+/// (methods/published.h; duo by base's profile). base gives everything else (profile, pool, context). Throws
+/// kInvalidArgument listing the forms.
 Method parse_method(const std::string& form, const runtime::SessionOptions& base, const ModelFingerprint& model,
                     std::int64_t context_tokens);
 

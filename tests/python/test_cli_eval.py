@@ -47,6 +47,22 @@ def test_without_full_nothing_is_said_of_its_answers():
     assert result["methods"][0]["survival"] is None
 
 
+def test_other_works_methods_free_the_same_bytes():
+    names = ["snapkv:0.3", "pyramidkv:0.3", "adakv:0.3", "expected-attention:0.3", "adakv-ea:0.3", "duo:0.3"]
+    methods = tca_json("eval", "--ctx", "1024", "--documents", "1", "--questions", "2", "--methods",
+                       ",".join(["full", *names]))["methods"]
+    full, *others = methods
+    assert [method["method"] for method in others] == names
+    for method in others:
+        assert abs(method["kept_share"] - 0.3) < 1e-3 and method["density"] == 1
+        assert 0.3 <= method["kv_bytes"] / full["kv_bytes"] < 0.4, "whole pages of 64 tokens"
+
+
+def test_forms_of_methods_are_listed():
+    line = error_line(tca("eval", "--methods", "full,kvzap:0.3"), 1)
+    assert "'kvzap:0.3'" in line and "snapkv, pyramidkv, adakv, expected-attention, adakv-ea or duo with :SHARE" in line
+
+
 def test_tables_name_what_survives():
     done = tca("eval", "--ctx", "1024", "--documents", "1", "--questions", "5", "--methods", "full,window:0.2")
     assert done.returncode == 0

@@ -79,37 +79,33 @@ SegmentAttention::Choice SegmentAttention::choose(std::int32_t layer, const Tens
   const Stopwatch watch(stats_.select_seconds);
   const auto at = static_cast<std::size_t>(layer);
   HeadShares& shares = read_.state.shares;
-  Choice choice{.keep = {}, .attend = {}, .attends_all = read_.selection.attends_all()};
+  Choice choice{.keep = {}, .attend = {}, .attends_all = read_.selector->attends_all()};
   const bool same = !choice.attends_all && shares.windows.empty() && shares.keep[at] == shares.attend[at];
   const std::span<const std::int32_t> windows =
       shares.windows.empty() ? std::span<const std::int32_t>() : std::span<const std::int32_t>(shares.windows[at]);
-  choice.keep = select(layer, q, k, v,
-                       {.shares = shares.keep[at],
-                        .windows = windows,
-                        .by_bank = read_.bank != nullptr,
-                        .record = same || choice.attends_all});
+  choice.keep = select(
+      layer, q, k, v,
+      {.shares = shares.keep[at], .windows = windows, .for_attention = false, .record = same || choice.attends_all});
   if (same) {
     shares.attend[at] = shares.keep[at];
   } else if (!choice.attends_all) {
     choice.attend =
-        select(layer, q, k, v, {.shares = shares.attend[at], .windows = {}, .by_bank = false, .record = true});
+        select(layer, q, k, v, {.shares = shares.attend[at], .windows = {}, .for_attention = true, .record = true});
   }
   return choice;
 }
 
 KeptSet SegmentAttention::select(std::int32_t layer, const TensorView& q, const TensorView& k, const TensorView& v,
                                  const Request& request) {
-  const std::int64_t probes = std::min<std::int64_t>(rule().probe_queries, k.num_tokens);
   for (;;) {
-    KeptSet kept = read_.backend.select(
-        {.q = request.by_bank ? read_.bank->queries(layer) : q.tokens(q.num_tokens - probes, probes),
-         .k = k,
-         .past = past(layer),
-         .shares = request.shares,
-         .rule = rule(),
-         .probes_follow = request.by_bank,
-         .reduce = request.by_bank ? read_.bank->reduce() : ProbeReduce::kMean,
-         .windows = request.windows});
+    KeptSet kept = read_.chooser->choose({.layer = layer,
+                                          .q = q,
+                                          .k = k,
+                                          .v = v,
+                                          .past = past(layer),
+                                          .shares = request.shares,
+                                          .windows = request.windows,
+                                          .for_attention = request.for_attention});
     read_.monitor.check();
     if (!read_.options.tolerance && !(read_.options.certify && request.record)) return kept;
     std::vector<HeadCertificate> heads = certify(layer, q, k, v, kept);
@@ -134,8 +130,8 @@ std::vector<HeadCertificate> SegmentAttention::certify(std::int32_t layer, const
                                 .v = v,
                                 .past = past(layer),
                                 .kept = &kept,
-                                .window = rule().window,
-                                .sinks = rule().sinks});
+                                .window = rule_.window,
+                                .sinks = rule_.sinks});
 }
 
 /// Gives heads that lose too much their next richer configuration. False when there is none left to give.
@@ -145,7 +141,7 @@ bool SegmentAttention::raise(std::int32_t layer, const std::vector<HeadCertifica
   bool changed = false;
   for (std::size_t h = 0; h < heads.size(); ++h) {
     if (heads[h].p95_delta <= *read_.options.tolerance) continue;
-    BlockShares richer = read_.selection.richer(shares[h], layer, static_cast<std::int32_t>(h));
+    BlockShares richer = read_.selector->richer(shares[h], layer, static_cast<std::int32_t>(h));
     if (richer == shares[h]) continue;
     shares[h] = std::move(richer);
     raised_[static_cast<std::size_t>(layer)][h] = true;
@@ -156,7 +152,7 @@ bool SegmentAttention::raise(std::int32_t layer, const std::vector<HeadCertifica
 
 void SegmentAttention::record_certificate(std::int32_t layer, std::vector<HeadCertificate> heads, const KeptSet& kept) {
   if (!certificate_) certificate_.emplace();
-  const std::int64_t window = std::min<std::int64_t>(rule().window, kept.num_tokens());
+  const std::int64_t window = std::min<std::int64_t>(rule_.window, kept.num_tokens());
   std::vector<double> shares;
   for (std::int32_t h = 0; h < kept.num_kv_heads(); ++h) {
     const auto head = kept.head(h);
@@ -181,8 +177,8 @@ void SegmentAttention::attend_prompt(std::int32_t layer, const MutableTensorView
                              .out = q,
                              .past = past(layer),
                              .kept = kept,
-                             .window = rule().window,
-                             .sinks = rule().sinks,
+                             .window = rule_.window,
+                             .sinks = rule_.sinks,
                              .lse = lse_,
                              .cancel = read_.monitor.cancel()};
   try {
@@ -213,14 +209,14 @@ void SegmentAttention::store(std::int32_t layer, const TensorView& k, const Tens
   if (read_.plan.thin) thin(layer, false);
 }
 
-std::int32_t SegmentAttention::stored_window() const { return read_.state.shares.windows.empty() ? rule().window : 0; }
+std::int32_t SegmentAttention::stored_window() const { return read_.state.shares.windows.empty() ? rule_.window : 0; }
 
 void SegmentAttention::thin(std::int32_t layer, bool whole_tail) {
   const auto at = static_cast<std::size_t>(layer);
   const ThinParams params{.cache = &read_.state.cache,
                           .layer = layer,
                           .shares = read_.state.shares.keep[at],
-                          .rule = rule(),
+                          .rule = rule_,
                           .probes = &read_.state.probes,
                           .whole_tail = whole_tail};
   thin_tails(read_.backend, std::span(&params, 1));
@@ -247,7 +243,7 @@ void SegmentAttention::add_density(std::int32_t layer, std::int64_t n, const Kep
   const auto rows = static_cast<double>(n);
   const double causal = 0.5 * rows * (rows + 1) + rows * static_cast<double>(cache.num_tokens(layer));
   for (std::int32_t h = 0; h < cache.shape().num_kv_heads; ++h) {
-    const double own = kept == nullptr ? 0.5 * rows * (rows + 1) : visible_pairs(n, kept->head(h), rule().window);
+    const double own = kept == nullptr ? 0.5 * rows * (rows + 1) : visible_pairs(n, kept->head(h), rule_.window);
     density_sum_ += (own + rows * static_cast<double>(cache.length(layer, h))) / causal;
     ++density_count_;
   }

@@ -8,9 +8,8 @@
 #include <vector>
 
 #include "core/memory.h"
-#include "runtime/engine/bank_probes.h"
 #include "runtime/engine/read_monitor.h"
-#include "runtime/engine/selection.h"
+#include "runtime/engine/selector.h"
 #include "runtime/engine/session.h"
 #include "runtime/engine/session_state.h"
 #include "runtime/model/forward.h"
@@ -27,19 +26,22 @@ struct ReadPlan {
 struct ReadContext {
   const Backend& backend;
   const SessionOptions& options;
-  const Selection& selection;
+  const Selector* selector;  // null: everything is kept
   ReadPlan plan;
   SessionState& state;  // its rings have room for the read's queries
   Memory& memory;       // where the forward pass computes
   ReadMonitor& monitor;
   LayerObserver* observer = nullptr;
-  const BankProbes* bank = nullptr;  // what is stored is chosen by them; null: by the last queries
-  std::int64_t attention_units = 0;  // of progress, a layer
+  const SegmentChooser* chooser = nullptr;  // where the plan is sparse
+  std::int64_t attention_units = 0;         // of progress, a layer
 };
 
 class SegmentAttention : public LayerAttention {
  public:
-  explicit SegmentAttention(const ReadContext& context) : read_(context), lse_block_(context.memory) {}
+  explicit SegmentAttention(const ReadContext& context)
+      : read_(context),
+        rule_(context.selector == nullptr ? SelectionRule{} : context.selector->rule()),
+        lse_block_(context.memory) {}
 
   void attend(std::int32_t layer, const MutableTensorView& q, const TensorView& k, const TensorView& v) override;
   void advanced(std::int64_t rows) override;
@@ -66,14 +68,13 @@ class SegmentAttention : public LayerAttention {
   struct Request {
     std::vector<BlockShares>& shares;
     std::span<const std::int32_t> windows;
-    bool by_bank = false;
+    bool for_attention = false;
     bool record = false;
   };
   KeptSet select(std::int32_t layer, const TensorView& q, const TensorView& k, const TensorView& v,
                  const Request& request);
   /// How many of a segment's last tokens store() adds to those that were chosen.
   std::int32_t stored_window() const;
-  const SelectionRule& rule() const { return read_.selection.rule(); }
   std::vector<HeadCertificate> certify(std::int32_t layer, const TensorView& q, const TensorView& k,
                                        const TensorView& v, const KeptSet& kept) const;
   bool raise(std::int32_t layer, const std::vector<HeadCertificate>& heads, std::vector<BlockShares>& shares);
@@ -89,6 +90,7 @@ class SegmentAttention : public LayerAttention {
   Past past(std::int32_t layer) const;
 
   ReadContext read_;
+  SelectionRule rule_;
   ReadStats stats_;
   std::optional<SessionCertificate> certificate_;
   std::vector<std::vector<bool>> raised_;  // [num_layers][num_kv_heads]

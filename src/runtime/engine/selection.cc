@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/check.h"
+#include "runtime/engine/bank_probes.h"
 
 namespace tca::runtime {
 namespace {
@@ -31,13 +32,41 @@ double mean_share(const LayerShares& layers) {
   return sum / count;
 }
 
+class ProbedTokens : public SegmentChooser {
+ public:
+  ProbedTokens(const SegmentStart& start, const SelectionRule& rule, const QueryBank* bank)
+      : backend_(start.backend), rule_(rule) {
+    if (bank == nullptr) return;
+    bank_.emplace(*bank, start.model, start.first_position + start.num_tokens - 1 + bank->distance, start.dtype,
+                  start.memory, start.pool);
+  }
+
+  KeptSet choose(const SegmentLayer& layer) const override {
+    const bool by_bank = bank_ && !layer.for_attention;
+    const std::int64_t probes = std::min<std::int64_t>(rule_.probe_queries, layer.k.num_tokens);
+    return backend_.select(
+        {.q = by_bank ? bank_->queries(layer.layer) : layer.q.tokens(layer.q.num_tokens - probes, probes),
+         .k = layer.k,
+         .past = layer.past,
+         .shares = layer.shares,
+         .rule = rule_,
+         .probes_follow = by_bank,
+         .reduce = by_bank ? bank_->reduce() : ProbeReduce::kMean,
+         .windows = layer.windows});
+  }
+
+ private:
+  const Backend& backend_;
+  SelectionRule rule_;
+  std::optional<BankProbes> bank_;
+};
+
 }  // namespace
 
 Selection::Selection(const Profile& profile, double keep, const std::optional<double>& attend,
                      const std::string& objective)
-    : keep_(keep) {
+    : profile_(&profile), keep_(keep) {
   const std::string name = objective.empty() ? profile.usual_objective() : objective;
-  profile_ = &profile;
   if (name == kAnswerRisk && profile.answer_risk) {
     answers_ = &*profile.answer_risk;
     rule_ = answers_->rule;
@@ -56,7 +85,6 @@ Selection::Selection(const Profile& profile, double keep, const std::optional<do
 
 HeadShares Selection::shares(std::int64_t num_tokens) const {
   if (budget_ != nullptr) return shares_of(*budget_);
-  if (answers_ == nullptr) return {};
   const std::int64_t tokens = std::max<std::int64_t>(1, num_tokens);
   SegmentAllocation keep = allocate(answers_->keep, rule_, keep_, tokens);
   HeadShares shares{.keep = std::move(keep.shares), .attend = {}, .windows = std::move(keep.windows)};
@@ -70,6 +98,10 @@ BlockShares Selection::richer(const BlockShares& current, std::int32_t layer, st
   next.share.back() = std::min(1.0, std::max(2 * current.kept_share(), 1.0 / 64));
   next.share.front() = 1 - next.share.back();
   return next;
+}
+
+std::unique_ptr<SegmentChooser> Selection::begin(const SegmentStart& start) const {
+  return std::make_unique<ProbedTokens>(start, rule_, answers_ == nullptr ? nullptr : &answers_->bank);
 }
 
 }  // namespace tca::runtime

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "core/check.h"
+#include "runtime/engine/selection.h"
 #include "runtime/engine/session_impl.h"
 
 namespace tca::runtime {
@@ -23,6 +24,13 @@ std::int64_t full_pages(const KvShape& shape, std::int64_t tokens) {
   return std::int64_t{shape.num_layers} * shape.num_kv_heads * pages_for(tokens);
 }
 
+void check_selector(const SessionOptions& options, const Model& model) {
+  const std::string name = options.selector->name();
+  check_argument(options.profile == nullptr, "a profile and the selector ", name,
+                 " are both given; give the one that is to choose");
+  check_supported(&model.device_memory() == &host_memory(), name, " runs on the CPU: --device cpu");
+}
+
 SessionOptions checked(SessionOptions options, const Model& model, const Backend& backend) {
   const ModelConfig& config = model.config();
   check_argument(&model.device_memory() == &host_memory() || backend.name() == kGpuBackend,
@@ -34,8 +42,9 @@ SessionOptions checked(SessionOptions options, const Model& model, const Backend
                  ", but the backend is on GPU ", stream.value_or(Stream{}).device, "; use one of them for both");
   check_argument(options.kv_pool == nullptr || options.kv_pool->stream() == stream,
                  "kv_pool is bound to another stream than the backend; make it with create_kv_pool() of this backend");
-  check_argument(options.attention != AttentionMode::kTca || options.profile != nullptr,
+  check_argument(options.attention != AttentionMode::kTca || options.profile != nullptr || options.selector != nullptr,
                  "attention is tca, which needs a profile of the model; make one with tca calibrate");
+  if (options.selector != nullptr) check_selector(options, model);
   check_argument(std::isfinite(options.keep) && options.keep > 0 && options.keep <= 1, "keep is ", options.keep,
                  "; expected a share in (0, 1]");
   check_argument(!options.attend || (std::isfinite(*options.attend) && *options.attend > 0 && *options.attend <= 1),
@@ -48,6 +57,11 @@ SessionOptions checked(SessionOptions options, const Model& model, const Backend
   check_argument(options.chunk_tokens >= 1, "chunk_tokens is ", options.chunk_tokens, "; expected 1 or more");
   if (options.profile != nullptr) options.profile->validate(model.fingerprint());
   return options;
+}
+
+std::shared_ptr<const Selector> selector_of(const SessionOptions& options) {
+  if (options.profile == nullptr) return options.selector;
+  return std::make_shared<const Selection>(*options.profile, options.keep, options.attend, options.objective);
 }
 
 std::shared_ptr<const Model> not_null(std::shared_ptr<const Model> model) {
@@ -68,9 +82,7 @@ Session::Impl::Impl(std::shared_ptr<const Model> session_model, const Backend& s
       backend(&session_backend),
       pool(&session_pool),
       options(checked(std::move(session_options), *model, *backend)),
-      selection(options.profile == nullptr
-                    ? Selection()
-                    : Selection(*options.profile, options.keep, options.attend, options.objective)),
+      selector(selector_of(options)),
       forward(create_forward(*model, session_pool, options.chunk_tokens, backend->stream())),
       state(initial_state()) {}
 
@@ -79,7 +91,7 @@ Session::Impl::Impl(const Impl& other)
       backend(other.backend),
       pool(other.pool),
       options(other.options),
-      selection(other.selection),
+      selector(other.selector),
       forward(create_forward(*model, *pool, options.chunk_tokens, backend->stream())),
       state(other.state.fork()),
       last_read(other.last_read),
@@ -89,11 +101,11 @@ Session::Impl::Impl(const Impl& other)
 
 SessionState Session::Impl::initial_state() const {
   SessionState initial{.cache = KvCache(kv_pool(), kv_shape()), .tokens = {}, .probes = {}, .shares = {}};
-  if (selection.empty()) return initial;
+  if (selector == nullptr) return initial;
   const ModelConfig& config = model->config();
-  initial.probes = ProbeRings(forward->memory(), config.num_layers, selection.rule().probe_queries, config.num_heads,
+  initial.probes = ProbeRings(forward->memory(), config.num_layers, selector->rule().probe_queries, config.num_heads,
                               config.head_dim, kv_shape().dtype);
-  initial.shares = selection.shares(kAssumedTokens);
+  initial.shares = selector->shares(kAssumedTokens);
   return initial;
 }
 
@@ -141,17 +153,17 @@ void Session::Impl::check_read(std::span<const std::int32_t> ids, const ReadOpti
                   " tokens in config.json, and sliding-window attention is not supported; stay within the window");
   check_argument(read_options.num_logits >= 0 && read_options.num_logits <= n, "num_logits is ",
                  read_options.num_logits, ", but ", n, " tokens are read");
-  check_argument(read_options.attention.value_or(options.attention) != AttentionMode::kTca || !selection.empty(),
+  check_argument(read_options.attention.value_or(options.attention) != AttentionMode::kTca || selector != nullptr,
                  "attention is tca, which needs a profile of the model; make one with tca calibrate");
 }
 
 ReadPlan Session::Impl::plan(std::int64_t n, const ReadOptions& read_options) const {
   const AttentionMode mode = read_options.attention.value_or(options.attention);
-  if (selection.empty() || mode == AttentionMode::kFull) return {};
-  const bool long_enough = n > std::int64_t{selection.rule().window} + selection.rule().block_size;
+  if (selector == nullptr || mode == AttentionMode::kFull) return {};
+  const bool long_enough = n > std::int64_t{selector->rule().window} + selector->rule().block_size;
   if (mode == AttentionMode::kTca) return {.sparse = long_enough, .thin = true};
   // Where prefill computes over everything, it is memory that is to be had, and decoding that is to be faster.
-  const double share = selection.attends_all() ? options.keep : selection.attended_share();
+  const double share = selector->attends_all() ? options.keep : selector->attended_share();
   const std::int64_t break_even = backend->break_even_tokens(share, model->config().head_dim);
   return {.sparse = long_enough && n >= break_even,
           .thin = static_cast<std::int64_t>(state.tokens.size()) + n >= break_even};
@@ -166,7 +178,7 @@ std::int64_t Session::Impl::attention_units(std::int64_t n, const ReadPlan& read
   const double layer = 2 * hidden * (q_width + kv_width) + 3 * hidden * config.intermediate_size;
   const auto rows = static_cast<double>(n);
   const double keys =
-      (read_plan.sparse ? selection.attended_share() : 1.0) * rows / 2 + static_cast<double>(state.cache.length(0, 0));
+      (read_plan.sparse ? selector->attended_share() : 1.0) * rows / 2 + static_cast<double>(state.cache.length(0, 0));
   return std::llround(2 * rows * (2 * q_width * keys) / layer);
 }
 
@@ -191,21 +203,26 @@ std::span<const float> Session::Impl::read(std::span<const std::int32_t> ids, co
 
   SessionState forked = state.fork();
   forked.probes.advance(n);
-  std::optional<BankProbes> bank;
-  if (read_plan.sparse && selection.bank() != nullptr) {
-    const std::int64_t position = segment.first_position + n - 1 + selection.bank()->distance;
-    bank.emplace(*selection.bank(), model->config(), position, kv_shape().dtype, forward->memory(), *pool);
-    forked.shares = selection.shares(segment.first_position + n);
+  std::unique_ptr<SegmentChooser> chooser;
+  if (read_plan.sparse) {
+    chooser = selector->begin({.backend = *backend,
+                               .model = model->config(),
+                               .dtype = kv_shape().dtype,
+                               .memory = forward->memory(),
+                               .pool = *pool,
+                               .first_position = segment.first_position,
+                               .num_tokens = n});
+    if (selector->shares_by_length()) forked.shares = selector->shares(segment.first_position + n);
   }
   SegmentAttention attention({.backend = *backend,
                               .options = options,
-                              .selection = selection,
+                              .selector = selector.get(),
                               .plan = read_plan,
                               .state = forked,
                               .memory = forward->memory(),
                               .monitor = monitor,
                               .observer = read_options.observer,
-                              .bank = bank ? &*bank : nullptr,
+                              .chooser = chooser.get(),
                               .attention_units = units});
   state.tokens.insert(state.tokens.end(), ids.begin(), ids.end());
   try {
@@ -238,7 +255,7 @@ std::span<const float> Session::Impl::read(std::span<const std::int32_t> ids, co
 /// Queries of the last layer that somebody looks at: all of them, or the probes.
 std::int64_t Session::Impl::min_queries(std::int64_t n, const ReadOptions& read_options) const {
   if (read_options.observer != nullptr || options.certify || options.tolerance) return n;
-  return selection.empty() ? 1 : selection.rule().probe_queries;
+  return selector == nullptr ? 1 : selector->queries(n);
 }
 
 void Session::Impl::give_logits(std::int64_t rows, const ReadOptions& read_options, ReadMonitor& monitor) {
@@ -265,7 +282,7 @@ void Session::Impl::truncate(std::int64_t num_tokens) {
   ProbeRings probes = state.probes.without_newest(std::ssize(state.tokens) - num_tokens);
   // What --tolerance made of them belongs to tokens that leave.
   HeadShares shares;
-  if (num_tokens == 0) shares = selection.shares(kAssumedTokens);
+  if (num_tokens == 0 && selector != nullptr) shares = selector->shares(kAssumedTokens);
   state.cache.truncate(num_tokens);
   // Nothing throws from here on.
   state.tokens.resize(static_cast<std::size_t>(num_tokens));

@@ -14,10 +14,12 @@
 
 namespace tca::runtime {
 
+class Selector;
+
 enum class AttentionMode {
-  kAuto,  // tca from the backend's break-even length on, dense below it; needs a profile, full without one
+  kAuto,  // tca from the backend's break-even length on, dense below it; full without a profile or a selector
   kFull,  // dense attention, everything kept
-  kTca,   // sparse prefill and a thinned cache whatever the length; needs a profile
+  kTca,   // sparse prefill and a thinned cache whatever the length; needs a profile or a selector
 };
 
 struct SessionOptions {
@@ -34,6 +36,8 @@ struct SessionOptions {
   bool certify = false;                  // measure dropped mass on sampled rows
   std::int32_t certify_rows = 64;
   std::int64_t chunk_tokens = 8192;  // activations of projections and MLP held at once
+  /// Chooses in place of a profile, with a model in host memory. Such sessions cannot be saved.
+  std::shared_ptr<const Selector> selector = {};
 };
 
 /// Called with (done, total) work units while a prompt is read: about every 50 ms on a helper thread, never twice at

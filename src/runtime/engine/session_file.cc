@@ -6,6 +6,7 @@
 
 #include "core/check.h"
 #include "core/json.h"
+#include "runtime/engine/selection.h"
 #include "runtime/engine/session_impl.h"
 
 namespace tca::runtime {
@@ -92,11 +93,12 @@ void check_model(const json& object, const Model& model, const std::string& wher
 
 // ---- Profile: which configuration the cache was made with, and what --tolerance made of it ----
 
-void write_profile(json& out, const SessionOptions& options, const Selection& selection) {
+void write_profile(json& out, const SessionOptions& options) {
+  const Selection selection(*options.profile, options.keep, options.attend, options.objective);
   const SelectionRule& rule = selection.rule();
   const ProfileBudget* const budget = selection.budget();
   out = json::object();
-  out["objective"] = budget == nullptr ? kAnswerRisk : budget->objective;
+  out["objective"] = selection.name();
   out["budget"] = budget == nullptr ? options.keep : budget->budget;
   out["kept_share"] = budget == nullptr ? options.keep : budget->kept_share;
   out["text_sha256"] = options.profile->text_sha256;
@@ -211,6 +213,8 @@ void check_shape(const KvShape& stored, const KvShape& expected) {
 
 void Session::save(const std::string& path, const std::string& user_text) const {
   const Impl& impl = *impl_;
+  check_supported(impl.options.selector == nullptr,
+                  "a session with a selector of its own cannot be saved; only one of a profile or of full attention");
   JsonDocument document;
   json& object = *document;
   object["format"] = kFormat;
@@ -218,11 +222,11 @@ void Session::save(const std::string& path, const std::string& user_text) const 
   write_numbers(object["tokens"], impl.state.tokens);
   object["user_text"] = user_text;
   json& profile = object["profile"];  // null without one
-  if (!impl.selection.empty()) {
-    write_profile(profile, impl.options, impl.selection);
+  if (impl.options.profile != nullptr) {
+    write_profile(profile, impl.options);
     write_shares(object["keep"], impl.state.shares.keep);
     write_shares(object["attend"], impl.state.shares.attend);
-    write_probes(object["probes"], impl.state.probes, impl.selection.rule().probe_queries);
+    write_probes(object["probes"], impl.state.probes, impl.selector->rule().probe_queries);
   }
   std::string metadata;
   try {
@@ -253,11 +257,11 @@ Session Session::load(const std::string& path, std::shared_ptr<const Model> mode
                    state.tokens.size(), " tokens, but the context is at most ", impl->most_tokens());
     saved_text = get_string(object, "user_text", where);
     const json* const saved_profile = get_optional_object(object, "profile", where);
-    if (impl->selection.empty() || saved_profile == nullptr) return;
-    restore_probes(get_object(object, "probes", where), where + ": probes.", impl->selection.rule(), state.probes);
+    if (impl->options.profile == nullptr || saved_profile == nullptr) return;
+    restore_probes(get_object(object, "probes", where), where + ": probes.", impl->selector->rule(), state.probes);
     // Another configuration than the one the cache was made with takes over from here on.
     JsonDocument own_profile;
-    write_profile(*own_profile, impl->options, impl->selection);
+    write_profile(*own_profile, impl->options);
     if (*saved_profile != *own_profile) return;
     state.shares.keep = shares_from(object, "keep", where, state.shares.keep);
     state.shares.attend = shares_from(object, "attend", where, state.shares.attend);

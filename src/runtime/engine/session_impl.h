@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "runtime/engine/segment_attention.h"
-#include "runtime/engine/selection.h"
+#include "runtime/engine/selector.h"
 #include "runtime/engine/session.h"
 #include "runtime/engine/session_state.h"
 #include "runtime/model/forward.h"
@@ -33,8 +33,8 @@ struct Session::Impl {
   const Backend* backend;
   ThreadPool* pool;
   SessionOptions options;
-  Selection selection;               // of options.profile; empty without one
-  std::unique_ptr<Forward> forward;  // before the state, part of which lies in its memory
+  std::shared_ptr<const Selector> selector;  // of the options, or of their profile; null: everything is kept
+  std::unique_ptr<Forward> forward;          // before the state, part of which lies in its memory
   SessionState state;
   std::vector<float> logits;
   ReadStats last_read;

@@ -160,7 +160,7 @@ ReadStats Session::Impl::run_token(std::int32_t id, std::span<float> out) {
   ReadMonitor monitor(no_progress, 0);
   SegmentAttention attention({.backend = *backend,
                               .options = options,
-                              .selection = selection,
+                              .selector = selector.get(),
                               .plan = {},
                               .state = state,
                               .memory = forward->memory(),
@@ -184,7 +184,7 @@ void Session::Impl::thin_sessions(std::span<const Token> tokens) {
         layers.push_back({.cache = &session.state.cache,
                           .layer = layer,
                           .shares = session.state.shares.keep[static_cast<std::size_t>(layer)],
-                          .rule = session.selection.rule(),
+                          .rule = session.selector->rule(),
                           .probes = &session.state.probes});
       }
     }
