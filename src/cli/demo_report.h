@@ -1,6 +1,7 @@
 // What `tca demo` shows: every question with both answers, the figures side by side, and a sentence that sums them up.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 

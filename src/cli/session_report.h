@@ -1,6 +1,7 @@
 // A saved session without its model: tokens, what every layer and head kept, bytes.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 

@@ -1,6 +1,7 @@
 // The part of a profile's text form that calibration by answers writes (docs/profile.md).
 #pragma once
 
+#include <cstdint>
 #include <nlohmann/json.hpp>
 #include <string>
 

@@ -1,6 +1,7 @@
 // When a generated text counts as an answer.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>

@@ -1,6 +1,7 @@
 // The facts that are planted: one maker a kind. lookback-28m was trained on exactly these sentences and questions.
 #pragma once
 
+#include <cstdint>
 #include <set>
 #include <string>
 #include <vector>

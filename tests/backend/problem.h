@@ -1,6 +1,7 @@
 // Inputs made from a Case: tensors, a past, a kept set, and the parameter structs over them.
 #pragma once
 
+#include <cstdint>
 #include <initializer_list>
 #include <memory>
 #include <optional>

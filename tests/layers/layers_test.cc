@@ -174,6 +174,23 @@ TEST(Layers, EveryLayerIsAFolder) {
   }
 }
 
+// Newer standard libraries bring <cstdint> along in fewer of their headers; nvcc's do. Parts of Highway's kernels are
+// included by files that have it.
+bool lacks_cstdint(const SourceFile& file) {
+  static const std::regex kHeader(R"(.*\.h)"), kPart(R"(.*-inl\.h)"), kInteger(R"(std::u?int\d+_t)");
+  return std::regex_match(file.path, kHeader) && !std::regex_match(file.path, kPart) &&
+         std::regex_search(file.text, kInteger) && file.text.find("#include <cstdint>") == std::string::npos;
+}
+
+TEST(Layers, HeadersWithFixedWidthIntegersIncludeThem) {
+  for (const char* folder : {"src", "include", "tests", "bench"}) {
+    for (const SourceFile& file : sources_under(folder)) {
+      EXPECT_FALSE(lacks_cstdint(file)) << folder << '/' << file.path << ": #include <cstdint>";
+    }
+  }
+  EXPECT_TRUE(lacks_cstdint({"a.h", "std::int32_t a;"}));
+}
+
 TEST(Layers, APlantedViolationIsFound) {
   EXPECT_EQ(violations_in_source("core/half.cc", "#include \"core/half.h\"\n#include \"tca/tensor.h\"\n").size(), 0u);
   EXPECT_EQ(violations_in_source("core/half.cc", "#include \"cpu/kernel.h\"\n").size(), 1u);

@@ -1,6 +1,7 @@
 // Tables of a page, which scroll inside where the page is too narrow for them.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 

@@ -1,6 +1,7 @@
 // The decode loop: sample, stream, read the token, until a stop.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <string>
 #include <vector>

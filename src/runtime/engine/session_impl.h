@@ -1,6 +1,7 @@
 // What a Session holds. Kept apart for the session file, which reads and fills it.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>

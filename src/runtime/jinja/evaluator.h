@@ -1,6 +1,7 @@
 // Runs a program.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <unordered_map>
 #include <vector>

@@ -1,6 +1,7 @@
 // Objects of the language itself: namespaces, functions, loops.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>

@@ -1,6 +1,8 @@
 // + - * / // % ** and signs, as Python computes them.
 #pragma once
 
+#include <cstdint>
+
 #include "runtime/jinja/ast.h"
 #include "runtime/jinja/object.h"
 

@@ -1,6 +1,7 @@
 // Added tokens that stand beside tokenizer.json: "added_tokens_decoder" of tokenizer_config.json, added_tokens.json.
 #pragma once
 
+#include <cstdint>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <unordered_map>

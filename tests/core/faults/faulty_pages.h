@@ -1,6 +1,7 @@
 // Pages like a device's: what is written or moved takes memory of its own first, and any of that may be missing.
 #pragma once
 
+#include <cstdint>
 #include <cstring>
 #include <memory>
 #include <vector>

@@ -2,6 +2,8 @@
 
 #include <cuda_runtime.h>
 
+#include <cstdint>
+
 #include "cuda/params.h"
 #include "cuda/smxx/kv/pages.h"
 
