@@ -1,6 +1,7 @@
 // What calibration found for one model: how much each KV head keeps. File format tca-profile/2 (docs/profile.md).
 #pragma once
 
+#include <cmath>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -104,10 +105,11 @@ struct SegmentAllocation {
   double held_share = 0;                           // mean over heads, sinks and windows included
   double risk = 0;                                 // sum over heads of the curves
 };
-/// The least risk for a mean of at most `keep` of num_tokens tokens a head. When sinks and the smallest windows alone
-/// are more than that, they are what is kept. Throws kInvalidArgument for a keep outside [0, 1].
+/// The least risk for a mean of at most `keep` of num_tokens tokens a head; more than `keep` where that leaves more
+/// risk than max_risk, until it no longer does. When sinks and the smallest windows alone are more than that, they are
+/// what is kept. Throws kInvalidArgument for a keep outside [0, 1] and a max_risk below 0.
 TCA_API SegmentAllocation allocate(const RiskCurves& curves, const SelectionRule& rule, double keep,
-                                   std::int64_t num_tokens);
+                                   std::int64_t num_tokens, double max_risk = INFINITY);
 
 /// A share to keep that was tried on the model: what it keeps where nobody asks for another.
 struct MeasuredKeep {

@@ -281,10 +281,10 @@ typedef struct tca_allocation {
   tca_selection_rule rule; /* to be used with it: order TCA_TOKENS */
 } tca_allocation;
 
-/* The least risk for a mean of at most keep, in [0, 1], of num_tokens tokens a head: shares of the tokens that are
- * neither sinks nor in the window, to kept_shares [num_layers, num_kv_heads], and windows [num_layers, num_kv_heads].
- */
-TCA_API tca_status tca_profile_allocate(const tca_profile* profile, double keep, int64_t num_tokens,
+/* The least risk for a mean of at most keep, in [0, 1], of num_tokens tokens a head; more where that leaves more risk
+ * than max_risk (INFINITY: never). Shares of the tokens that are neither sinks nor in the window go to kept_shares
+ * [num_layers, num_kv_heads], windows to windows [num_layers, num_kv_heads]. */
+TCA_API tca_status tca_profile_allocate(const tca_profile* profile, double keep, int64_t num_tokens, double max_risk,
                                         double* kept_shares, int32_t* windows, tca_allocation* out);
 
 /* Probes for tca_select with probes_follow, before RoPE: rotate them to `distance` tokens behind the segment's last. */

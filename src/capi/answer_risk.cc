@@ -25,14 +25,14 @@ tca_status tca_profile_usual_objective(const tca_profile* profile, const char** 
   });
 }
 
-tca_status tca_profile_allocate(const tca_profile* profile, double keep, int64_t num_tokens, double* kept_shares,
-                                int32_t* windows, tca_allocation* out) {
+tca_status tca_profile_allocate(const tca_profile* profile, double keep, int64_t num_tokens, double max_risk,
+                                double* kept_shares, int32_t* windows, tca_allocation* out) {
   return guarded([&] {
     const tca::AnswerRisk& answers = answers_of(required(profile, "profile").profile);
     required(kept_shares, "kept_shares");
     required(windows, "windows");
     tca_allocation& summary = required(out, "out");
-    const tca::SegmentAllocation allocation = tca::allocate(answers.keep, answers.rule, keep, num_tokens);
+    const tca::SegmentAllocation allocation = tca::allocate(answers.keep, answers.rule, keep, num_tokens, max_risk);
     for (std::size_t l = 0; l < allocation.shares.size(); ++l) {
       for (const tca::BlockShares& head : allocation.shares[l]) *kept_shares++ = head.kept_share();
       windows = std::copy(allocation.windows[l].begin(), allocation.windows[l].end(), windows);

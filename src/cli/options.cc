@@ -135,8 +135,11 @@ void add_attention_options(CLI::App& app, AttentionArgs& args) {
       ->capture_default_str()
       ->group("Attention");
   add_profile_options(app, args);
-  app.add_option("--tolerance", args.tolerance, "Heads that would lose more attention mass than this keep more")
-      ->check(in_range(0, 1))
+  app.add_option(
+         "--tolerance", args.tolerance,
+         "Keep more than --keep where more would be lost than this: nats of an answer's margin, by the profile's "
+         "curves; with other objectives attention mass, by head")
+      ->check(in_range(0, 1000))
       ->type_name("EPS")
       ->group("Attention");
   app.add_option("--ctx", args.max_context, "Longest context in tokens (default: the model's)")

@@ -20,9 +20,11 @@ bool in_int8(const LoadedModel& loaded) { return loaded.model->weight_type() == 
 /// The bound as a share of a typical output's norm; 0 where nothing was dropped.
 double bound_share(const HeadCertificate& head) { return head.output_norm > 0 ? head.bound / head.output_norm : 0; }
 
-/// What to do about heads whose worst p95 is this: a tolerance of half of it, to one digit.
-std::string certificate_advice(double worst_p95) {
+/// What to do about heads whose worst p95 is this: a tolerance of half of it, to one digit, where it bounds mass.
+std::string certificate_advice(double worst_p95, bool predicts_loss) {
   if (worst_p95 <= 0) return "";
+  if (predicts_loss)
+    return "  To drop less, raise --keep, or give --tolerance what an answer's margin may lose, in nats.\n";
   return fmt::format(
       "  To drop less, raise --keep, or give --tolerance {:.1g}: heads whose p95 exceeds that then keep more.\n",
       worst_p95 / 2);
@@ -58,7 +60,8 @@ Json read_json(const runtime::ReadStats& read) {
           {"select_seconds", read.select_seconds},
           {"attention_seconds", read.attention_seconds},
           {"linear_seconds", read.linear_seconds},
-          {"density", read.density}};
+          {"density", read.density},
+          {"predicted_loss", read.predicted_loss ? Json(*read.predicted_loss) : Json()}};
 }
 
 Json memory_json(const LoadedModel& loaded) {
@@ -100,7 +103,7 @@ Json certificate_json(const runtime::SessionCertificate& certificate) {
   return {{"layers", std::move(layers)}, {"raised_heads", certificate.raised_heads}};
 }
 
-std::string certificate_table(const runtime::SessionCertificate& certificate, const Style& style) {
+std::string certificate_table(const runtime::SessionCertificate& certificate, bool predicts_loss, const Style& style) {
   TextTable table(
       {{"layer", true}, {"kept", true}, {"mean dropped", true}, {"p95", true}, {"max", true}, {"error at most", true}});
   double worst_p95 = 0;
@@ -128,7 +131,7 @@ std::string certificate_table(const runtime::SessionCertificate& certificate, co
              "bound on "
              "95 of 100 outputs of the worst head, as a share of their mean norm; beyond 100 % it says nothing.",
              style.width(), 2) +
-         table.render(style) + certificate_advice(worst_p95);
+         table.render(style) + certificate_advice(worst_p95, predicts_loss);
 }
 
 std::string kv_text(const runtime::Session& session, std::optional<std::int64_t> grown) {

@@ -26,7 +26,8 @@ class Stopwatch {
 Json model_json(const LoadedModel& loaded);
 /// {"bytes", "full_bytes", "kept_share", "tokens"}
 Json kv_json(const runtime::Session& session);
-/// {"tokens", "sparse", "seconds", "select_seconds", "attention_seconds", "linear_seconds", "density"}
+/// {"tokens", "sparse", "seconds", "select_seconds", "attention_seconds", "linear_seconds", "density",
+/// "predicted_loss"}
 Json read_json(const runtime::ReadStats& read);
 /// {"peak_bytes", "gpu_peak_bytes", "weight_bytes"}
 Json memory_json(const LoadedModel& loaded);
@@ -37,7 +38,7 @@ Json attention_json(const runtime::Session& session, const std::string& profile)
 /// "raised_heads"}
 Json certificate_json(const runtime::SessionCertificate& certificate);
 /// One row a layer: worst head each; then what to do about it.
-std::string certificate_table(const runtime::SessionCertificate& certificate, const Style& style);
+std::string certificate_table(const runtime::SessionCertificate& certificate, bool predicts_loss, const Style& style);
 /// "12.4 MiB (+0.2 MiB), 19 % of full attention's 64.0 MiB"; grown: bytes since some moment.
 std::string kv_text(const runtime::Session& session, std::optional<std::int64_t> grown = {});
 /// "498.0 MiB at the peak, 53.0 MiB of it weights", of which int8 ones are called so

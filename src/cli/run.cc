@@ -154,6 +154,10 @@ std::string summary(const RunArgs& args, const LoadedModel& loaded, const runtim
                                 ? fmt::format("tca, {} of the tokens kept, {} of the pairs computed",
                                               format_percent(session.kept_share()), format_percent(result.read.density))
                                 : "full");
+  if (result.read.predicted_loss && args.attention.tolerance) {
+    text += line("--tolerance",
+                 fmt::format("an answer's margin is expected to lose {:.2g} nats", *result.read.predicted_loss));
+  }
   if (result.read.sparse && !args.attention.keep) text += line("--keep", default_keep_text(session.options()));
   text += line("KV cache", kv_text(session));
   text += line("memory", memory_text(loaded));
@@ -177,7 +181,8 @@ int run(const RunArgs& args) {
   const Style style = style_of(STDERR_FILENO);
   if (!args.quiet) write_note("\n" + summary(args, loaded, session, result, style));
   // Asked for by name, so shown even with --quiet.
-  if (session.certificate()) write_note("\n" + certificate_table(*session.certificate(), style));
+  if (session.certificate())
+    write_note("\n" + certificate_table(*session.certificate(), result.read.predicted_loss.has_value(), style));
   return 0;
 }
 

@@ -77,15 +77,18 @@ std::vector<Option> hull(const RiskCurves& curves, const std::vector<double>& ri
   return vertices;
 }
 
-/// The way along the hulls, steepest step first, as far as the budget goes; the first step that it does not pay for is
-/// gone in part, as far as the wider window leaves anything of it.
-std::vector<Option> walk(const std::vector<std::vector<Option>>& hulls, const Costs& costs, double left) {
+/// The way along the hulls, steepest step first, as far as the budget `left` goes and then until at most max_risk is
+/// left; the first step that is not wanted whole is gone in part, as far as the wider window leaves anything of it.
+std::vector<Option> walk(const std::vector<std::vector<Option>>& hulls, const Costs& costs, double left,
+                         double max_risk) {
   std::vector<Option> choice;
   std::vector<Step> steps;
+  double risk = 0;
   for (std::size_t head = 0; head < hulls.size(); ++head) {
     const std::vector<Option>& vertices = hulls[head];
     choice.push_back(vertices.front());
     left -= vertices.front().cost;
+    risk += vertices.front().risk;
     for (std::size_t i = 1; i < vertices.size(); ++i) {
       const double more = vertices[i].cost - vertices[i - 1].cost;
       steps.push_back({head, vertices[i], more, (vertices[i - 1].risk - vertices[i].risk) / more});
@@ -96,18 +99,21 @@ std::vector<Option> walk(const std::vector<std::vector<Option>>& hulls, const Co
   std::vector<bool> stopped(hulls.size(), false);
   for (const Step& step : steps) {
     Option& at = choice[step.head];
-    if (left <= 0 || stopped[step.head]) continue;
-    if (step.cost <= left + kBudgetSlack) {
+    const double wanted = std::max(left, (risk - max_risk) / step.gain);
+    if (wanted <= 0 || stopped[step.head]) continue;
+    // Between two vertices risk lies on their line: with the window of the richer one, if that is paid for.
+    const double share = costs.share_at(step.to.window, at.cost + wanted);
+    if (step.cost <= wanted + kBudgetSlack || (share < 0 && risk > max_risk)) {
       left -= step.cost;
+      risk -= step.cost * step.gain;
       at = step.to;
       continue;
     }
-    // Between two vertices risk lies on their line: with the window of the richer one, if that is paid for.
-    const double share = costs.share_at(step.to.window, at.cost + left);
     stopped[step.head] = true;
     if (share < 0) continue;
-    at = {step.to.window, share, at.cost + left, at.risk - step.gain * left};
-    left = 0;
+    at = {step.to.window, share, at.cost + wanted, at.risk - step.gain * wanted};
+    left -= wanted;
+    risk -= wanted * step.gain;
   }
   return choice;
 }
@@ -121,15 +127,17 @@ BlockShares shares_of(double kept_share, std::int32_t block_size) {
 
 }  // namespace
 
-SegmentAllocation allocate(const RiskCurves& curves, const SelectionRule& rule, double keep, std::int64_t num_tokens) {
+SegmentAllocation allocate(const RiskCurves& curves, const SelectionRule& rule, double keep, std::int64_t num_tokens,
+                           double max_risk) {
   check_argument(keep >= 0 && keep <= 1, "keep is ", keep, "; expected a share in [0, 1]");
   check_argument(num_tokens >= 1, "num_tokens is ", num_tokens, "; expected 1 or more");
+  check_argument(max_risk >= 0, "max_risk is ", max_risk, "; expected nats, 0 or more");
   const Costs costs(rule, num_tokens);
   std::vector<std::vector<Option>> hulls;
   for (const auto& layer : curves.heads) {
     for (const std::vector<double>& risk : layer) hulls.push_back(hull(curves, risk, costs));
   }
-  const std::vector<Option> choice = walk(hulls, costs, keep * static_cast<double>(hulls.size()));
+  const std::vector<Option> choice = walk(hulls, costs, keep * static_cast<double>(hulls.size()), max_risk);
   SegmentAllocation allocation;
   std::size_t next = 0;
   for (const auto& layer : curves.heads) {

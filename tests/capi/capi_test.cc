@@ -1,6 +1,7 @@
 // The C API gives what the C++ API gives.
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <string>
 #include <vector>
 
@@ -296,7 +297,8 @@ TEST(CApiProfile, CurvesAndBank) {
   int32_t windows[2] = {};
   tca_allocation allocation = {};
   // Of 104 tokens 4 are held anyway; half of the others of the second layer is worth most.
-  ASSERT_EQ(tca_profile_allocate(profile, (4 + 4 + 50) / 104.0 / 2, 104, shares, windows, &allocation), TCA_OK);
+  ASSERT_EQ(tca_profile_allocate(profile, (4 + 4 + 50) / 104.0 / 2, 104, INFINITY, shares, windows, &allocation),
+            TCA_OK);
   EXPECT_EQ(shares[0], 0);
   EXPECT_EQ(shares[1], .5);
   EXPECT_EQ(windows[1], 2);
@@ -308,7 +310,9 @@ TEST(CApiProfile, CurvesAndBank) {
   EXPECT_EQ(bank.distance, 20);
   EXPECT_EQ(tca_profile_bank(profile, 2, &bank), TCA_INVALID_ARGUMENT);
   EXPECT_NE(std::string(tca_last_error()).find("layer is 2"), std::string::npos);
-  EXPECT_EQ(tca_profile_allocate(profile, 2, 104, shares, windows, &allocation), TCA_INVALID_ARGUMENT);
+  EXPECT_EQ(tca_profile_allocate(profile, 2, 104, INFINITY, shares, windows, &allocation), TCA_INVALID_ARGUMENT);
+  ASSERT_EQ(tca_profile_allocate(profile, 0, 104, 5, shares, windows, &allocation), TCA_OK);
+  EXPECT_EQ(allocation.risk, 5);
   tca_profile_destroy(profile);
 }
 

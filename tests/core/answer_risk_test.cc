@@ -82,6 +82,20 @@ TEST(Allocate, MoreIsNeverWorse) {
   }
 }
 
+TEST(Allocate, GoesOnUntilTheRiskIsAtMostWhatIsAllowed) {
+  const RiskCurves curves = example_curves();
+  for (const double most : {24.0, 20.0, 17.0, 12.5, 11.0, 3.0, 0.5}) {
+    const SegmentAllocation allocation = allocate(curves, kRule, 0, 102, most);
+    EXPECT_LE(allocation.risk, most + 1e-9);
+    // Not a token more than that: the same share without a bound has the same risk.
+    const SegmentAllocation share = allocate(curves, kRule, allocation.held_share, 102);
+    EXPECT_NEAR(share.risk, allocation.risk, 1e-9) << most;
+    EXPECT_EQ(allocate(curves, kRule, .9, 102, most).risk, allocate(curves, kRule, .9, 102).risk) << "keep is enough";
+  }
+  EXPECT_EQ(allocate(curves, kRule, 0, 102, 0).risk, 0);
+  expect_error(ErrorCategory::kInvalidArgument, "max_risk is -1", [&] { allocate(curves, kRule, .5, 3, -1); });
+}
+
 TEST(Allocate, AShortSegmentIsItsWindow) {
   const SegmentAllocation allocation = allocate(example_curves(), kRule, .5, 3);
   EXPECT_EQ(allocation.held_share, 1);

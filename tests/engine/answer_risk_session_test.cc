@@ -65,6 +65,22 @@ TEST(AnswerRiskSession, HoldsTheShareThatWasAskedForAtEveryLength) {
   }
 }
 
+TEST(AnswerRiskSession, ToleranceIsTheLossThatCurvesForesee) {
+  const Engine engine;
+  SessionOptions options = options_of(engine, .1);
+  Session loose = engine.session(options);
+  read(loose, engine.prompt(300));
+  const double loss = loose.last_read().predicted_loss.value();
+  const Profile& profile = *options.profile;
+  EXPECT_EQ(loss, allocate(profile.answer_risk->keep, token_rule(), .1, 300).risk);
+  options.tolerance = loss / 2;
+  Session strict = engine.session(options);
+  read(strict, engine.prompt(300));
+  EXPECT_NEAR(strict.last_read().predicted_loss.value(), loss / 2, 1e-9 * loss);
+  EXPECT_GT(strict.kept_share(), loose.kept_share());
+  EXPECT_FALSE(strict.certificate()) << "nothing had to be measured";
+}
+
 TEST(AnswerRiskSession, KeepsWhatTheBankLooksAt) {
   const Engine engine;
   const auto profile = curves_profile(engine);

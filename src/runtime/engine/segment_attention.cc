@@ -107,9 +107,9 @@ KeptSet SegmentAttention::select(std::int32_t layer, const TensorView& q, const 
                                           .windows = request.windows,
                                           .for_attention = request.for_attention});
     read_.monitor.check();
-    if (!read_.options.tolerance && !(read_.options.certify && request.record)) return kept;
+    if (!read_.mass_tolerance && !(read_.options.certify && request.record)) return kept;
     std::vector<HeadCertificate> heads = certify(layer, q, k, v, kept);
-    if (read_.options.tolerance && raise(layer, heads, request.shares)) continue;
+    if (read_.mass_tolerance && raise(layer, heads, request.shares)) continue;
     if (request.record) record_certificate(layer, std::move(heads), kept);
     return kept;
   }
@@ -140,7 +140,7 @@ bool SegmentAttention::raise(std::int32_t layer, const std::vector<HeadCertifica
   raised_.resize(read_.state.shares.keep.size(), std::vector<bool>(heads.size()));
   bool changed = false;
   for (std::size_t h = 0; h < heads.size(); ++h) {
-    if (heads[h].p95_delta <= *read_.options.tolerance) continue;
+    if (heads[h].p95_delta <= *read_.mass_tolerance) continue;
     BlockShares richer = read_.selector->richer(shares[h], layer, static_cast<std::int32_t>(h));
     if (richer == shares[h]) continue;
     shares[h] = std::move(richer);

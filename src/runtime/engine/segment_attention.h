@@ -28,8 +28,9 @@ struct ReadContext {
   const SessionOptions& options;
   const Selector* selector;  // null: everything is kept
   ReadPlan plan;
-  SessionState& state;  // its rings have room for the read's queries
-  Memory& memory;       // where the forward pass computes
+  std::optional<double> mass_tolerance = {};  // heads whose p95 dropped mass exceeds it get richer configurations
+  SessionState& state;                        // its rings have room for the read's queries
+  Memory& memory;                             // where the forward pass computes
   ReadMonitor& monitor;
   LayerObserver* observer = nullptr;
   const SegmentChooser* chooser = nullptr;  // where the plan is sparse

@@ -64,7 +64,7 @@ class ProbedTokens : public SegmentChooser {
 }  // namespace
 
 Selection::Selection(const Profile& profile, double keep, const std::optional<double>& attend,
-                     const std::string& objective)
+                     const std::string& objective, const std::optional<double>& tolerance)
     : profile_(&profile), keep_(keep) {
   const std::string name = objective.empty() ? profile.usual_objective() : objective;
   if (name == kAnswerRisk && profile.answer_risk) {
@@ -74,8 +74,11 @@ Selection::Selection(const Profile& profile, double keep, const std::optional<do
                    ", but the profile has no curves for it; calibrate the model anew");
     attend_ = attend;
     attended_share_ = attend.value_or(1);
+    max_loss_ = tolerance.value_or(max_loss_);
     return;
   }
+  check_argument(tolerance.value_or(0) <= 1, "tolerance is ", tolerance.value_or(0), "; with the objective ", name,
+                 " it is a dropped attention mass, at most 1");
   check_argument(!attend, "attend is ", attend.value_or(0), "; only the objective ", kAnswerRisk, " takes one, not ",
                  name);
   budget_ = &profile.pick(keep, name);
@@ -86,18 +89,15 @@ Selection::Selection(const Profile& profile, double keep, const std::optional<do
 HeadShares Selection::shares(std::int64_t num_tokens) const {
   if (budget_ != nullptr) return shares_of(*budget_);
   const std::int64_t tokens = std::max<std::int64_t>(1, num_tokens);
-  SegmentAllocation keep = allocate(answers_->keep, rule_, keep_, tokens);
-  HeadShares shares{.keep = std::move(keep.shares), .attend = {}, .windows = std::move(keep.windows)};
+  SegmentAllocation keep = allocate(answers_->keep, rule_, keep_, tokens, max_loss_);
+  HeadShares shares{
+      .keep = std::move(keep.shares), .attend = {}, .windows = std::move(keep.windows), .predicted_loss = keep.risk};
   if (attend_) shares.attend = allocate(*answers_->attend, rule_, *attend_, tokens).shares;
   return shares;
 }
 
 BlockShares Selection::richer(const BlockShares& current, std::int32_t layer, std::int32_t kv_head) const {
-  if (budget_ != nullptr) return profile_->richer(current, layer, kv_head, budget_->objective);
-  BlockShares next = current;
-  next.share.back() = std::min(1.0, std::max(2 * current.kept_share(), 1.0 / 64));
-  next.share.front() = 1 - next.share.back();
-  return next;
+  return budget_ == nullptr ? current : profile_->richer(current, layer, kv_head, budget_->objective);
 }
 
 std::unique_ptr<SegmentChooser> Selection::begin(const SegmentStart& start) const {

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -24,6 +25,7 @@ struct HeadShares {
   /// [num_layers][num_kv_heads] as in SelectParams: kept sets hold their windows. Empty: the rule's is stored with
   /// them.
   std::vector<std::vector<std::int32_t>> windows;
+  std::optional<double> predicted_loss = {};  // by curves: nats of an answer's logit margin
 };
 
 /// A segment whose tokens are chosen. References outlive what chooses.
@@ -61,8 +63,8 @@ class Selector {
   virtual ~Selector() = default;
   virtual std::string name() const = 0;  // in messages
   virtual const SelectionRule& rule() const = 0;
-  /// What every head keeps of the next tokens of a sequence that has num_tokens with them, before --tolerance. Decoded
-  /// tails are thinned by it.
+  /// What every head keeps of the next tokens of a sequence that has num_tokens with them, before a tolerance
+  /// of dropped mass. Decoded tails are thinned by it.
   virtual HeadShares shares(std::int64_t num_tokens) const = 0;
   /// shares() depend on num_tokens: they are asked for anew at every segment.
   virtual bool shares_by_length() const { return false; }
@@ -72,7 +74,9 @@ class Selector {
   virtual double attended_share() const { return 1; }
   /// How many of a segment's last queries choosers look at.
   virtual std::int64_t queries(std::int64_t /*num_tokens*/) const { return rule().probe_queries; }
-  /// A head's next richer configuration for --tolerance, ending in full; `current` where there is none.
+  /// --tolerance bounds a loss that shares() know. Otherwise it bounds the attention mass that a head drops, measured.
+  virtual bool predicts_loss() const { return false; }
+  /// Of dropped mass: a head's next richer configuration, ending in full; `current` where there is none.
   virtual BlockShares richer(const BlockShares& current, std::int32_t /*layer*/, std::int32_t /*kv_head*/) const {
     return current;
   }

@@ -52,7 +52,8 @@ SessionOptions checked(SessionOptions options, const Model& model, const Backend
   check_argument(options.max_context >= 0 && options.max_context <= config.max_position, "max_context is ",
                  options.max_context, ", but the model has positions for ", config.max_position, " tokens");
   check_argument(!options.tolerance || (std::isfinite(*options.tolerance) && *options.tolerance >= 0), "tolerance is ",
-                 options.tolerance.value_or(0), "; expected a dropped attention mass, 0 or more");
+                 options.tolerance.value_or(0),
+                 "; expected 0 or more: nats of an answer's margin, or a dropped attention mass");
   check_argument(options.certify_rows >= 1, "certify_rows is ", options.certify_rows, "; expected 1 or more");
   check_argument(options.chunk_tokens >= 1, "chunk_tokens is ", options.chunk_tokens, "; expected 1 or more");
   if (options.profile != nullptr) options.profile->validate(model.fingerprint());
@@ -61,7 +62,8 @@ SessionOptions checked(SessionOptions options, const Model& model, const Backend
 
 std::shared_ptr<const Selector> selector_of(const SessionOptions& options) {
   if (options.profile == nullptr) return options.selector;
-  return std::make_shared<const Selection>(*options.profile, options.keep, options.attend, options.objective);
+  return std::make_shared<const Selection>(*options.profile, options.keep, options.attend, options.objective,
+                                           options.tolerance);
 }
 
 std::shared_ptr<const Model> not_null(std::shared_ptr<const Model> model) {
@@ -218,6 +220,7 @@ std::span<const float> Session::Impl::read(std::span<const std::int32_t> ids, co
                               .options = options,
                               .selector = selector.get(),
                               .plan = read_plan,
+                              .mass_tolerance = mass_tolerance(),
                               .state = forked,
                               .memory = forward->memory(),
                               .monitor = monitor,
@@ -242,6 +245,7 @@ std::span<const float> Session::Impl::read(std::span<const std::int32_t> ids, co
   last_read = attention.stats();
   last_read.tokens = n;
   last_read.sparse = read_plan.sparse;
+  if (read_plan.sparse) last_read.predicted_loss = state.shares.predicted_loss;
   if (n == 1) {
     last_read.density = kept_share();
     const Token token{this, ids[0], read_plan.thin};
@@ -252,9 +256,13 @@ std::span<const float> Session::Impl::read(std::span<const std::int32_t> ids, co
   return logits;
 }
 
+std::optional<double> Session::Impl::mass_tolerance() const {
+  return selector != nullptr && selector->predicts_loss() ? std::nullopt : options.tolerance;
+}
+
 /// Queries of the last layer that somebody looks at: all of them, or the probes.
 std::int64_t Session::Impl::min_queries(std::int64_t n, const ReadOptions& read_options) const {
-  if (read_options.observer != nullptr || options.certify || options.tolerance) return n;
+  if (read_options.observer != nullptr || options.certify || mass_tolerance()) return n;
   return selector == nullptr ? 1 : selector->queries(n);
 }
 

@@ -32,8 +32,10 @@ struct SessionOptions {
   std::int64_t max_context = 0;          // tokens; 0: the model's
   std::size_t kv_budget_bytes = 0;       // 0: twice what max_context needs in full, so that a read beside its past fits
   std::shared_ptr<KvPool> kv_pool = {};  // shared between sessions; null: one of its own
-  std::optional<double> tolerance = {};  // heads whose p95 dropped mass exceeds this get richer configurations
-  bool certify = false;                  // measure dropped mass on sampled rows
+  /// More than `keep` is kept where more would be lost than this: with curves, nats of an answer's logit margin, as
+  /// they foresee it; else heads whose p95 dropped attention mass exceeds it get richer configurations.
+  std::optional<double> tolerance = {};
+  bool certify = false;  // measure dropped mass on sampled rows
   std::int32_t certify_rows = 64;
   std::int64_t chunk_tokens = 8192;  // activations of projections and MLP held at once
   /// Chooses in place of a profile, with a model in host memory. Such sessions cannot be saved.
@@ -78,6 +80,8 @@ struct ReadStats {
   /// computed, the others say where the host spent or waited for it; a single token is one step, all of it linear.
   double seconds = 0, select_seconds = 0, attention_seconds = 0, linear_seconds = 0;
   double density = 1;  // query-key pairs computed / causal pairs, mean over heads and layers
+  /// Nats that an answer's logit margin is expected to lose by what was dropped, where curves said what is kept.
+  std::optional<double> predicted_loss = {};
 };
 
 /// One thread at a time; sessions that share a model, a backend and a pool may run on several threads.

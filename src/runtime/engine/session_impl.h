@@ -44,6 +44,7 @@ struct Session::Impl {
  private:
   void check_read(std::span<const std::int32_t> ids, const ReadOptions& read_options) const;
   ReadPlan plan(std::int64_t n, const ReadOptions& read_options) const;
+  std::optional<double> mass_tolerance() const;
   std::int64_t min_queries(std::int64_t n, const ReadOptions& read_options) const;
   std::int64_t attention_units(std::int64_t n, const ReadPlan& read_plan) const;
   void give_logits(std::int64_t rows, const ReadOptions& read_options, ReadMonitor& monitor);
