@@ -43,6 +43,7 @@ Json model_json(const LoadedModel& loaded) {
           {"block_products", on_gpu ? Json() : Json(runtime::block_products_name(precision.activations))},
           {"row_products", on_gpu ? Json() : Json(runtime::row_products_name())},
           {"weights", in_int8(loaded) ? "int8" : "stored"},
+          {"weights_sha256", loaded.model->fingerprint().weights_sha256},
           {"weight_bytes", loaded.model->weight_bytes()}};
 }
 

@@ -100,11 +100,13 @@ std::optional<html::ProfileMaps> read_profile(const ReportArgs& args, const std:
   }
   html::ProfileMaps shown{.file = args.profile, .profile = Profile::load(args.profile)};
   for (const html::Result& result : results) {
-    const std::string& architecture = shown.profile.model.architecture;
-    if (result.model.architecture == architecture) continue;
+    const ModelFingerprint& model = shown.profile.model;
+    if (result.model.weights_sha256 == model.weights_sha256) continue;
     throw Error(ErrorCategory::kInvalidArgument,
-                fmt::format("--profile {} is for {}, and {} is of {}: give the profile that the runs used",
-                            args.profile, architecture, result.file, result.model.architecture));
+                fmt::format("--profile {} is for {} with weights {:.12}, and {} is of {} with weights {:.12}: give the "
+                            "profile that the runs used",
+                            args.profile, model.architecture, model.weights_sha256, result.file,
+                            result.model.architecture, result.model.weights_sha256));
   }
   const std::int64_t tokens = results.back().longest;
   shown.maps = profile_maps(shown.profile, shares_to_draw(args, results), shown.profile.usual_objective(), tokens);

@@ -148,11 +148,11 @@ def test_answers_of_another_run_are_refused(runs, tmp_path):
     assert str(runs["long"][1]) in line and "belongs to none of the results" in line and "of 6" in line
 
 
-def test_a_profile_of_another_architecture_is_refused(runs, tmp_path):
+def test_a_profile_of_other_weights_is_refused(runs, tmp_path):
     other = write_changed(tmp_path / "profile.json", PROFILE,
-                          lambda root: root["model"].update(architecture="LlamaForCausalLM"))
+                          lambda root: root["model"].update(weights_sha256=64 * "a"))
     line = error_line(tca("report", runs["short"][0], "--profile", other, "-o", tmp_path / "r.html"), 1)
-    assert str(other) in line and "LlamaForCausalLM" in line
+    assert str(other) in line and "with weights aaaaaaaaaaaa" in line
 
 
 # ---- in a browser

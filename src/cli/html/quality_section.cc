@@ -125,21 +125,34 @@ Markup survival_chart(const std::string& label, const std::vector<Series>& serie
 
 // ---- tables of one run
 
-std::vector<TableColumn> run_columns(const Result& result, bool with_loss) {
+/// Losses of plain text that some method of a run has.
+struct LossColumns {
+  explicit LossColumns(const Result& result) {
+    for (const MethodFigures& method : result.methods) {
+      reading |= method.reading_loss.has_value();
+      continued |= method.continued_loss.has_value();
+    }
+  }
+  bool reading = false, continued = false;
+};
+
+Markup loss_cell(const std::optional<double>& loss) { return loss ? escaped(fmt::format("{:.4f}", *loss)) : none(); }
+
+std::vector<TableColumn> run_columns(const Result& result, const LossColumns& losses) {
   std::vector<TableColumn> columns = {
       {"method"}, {"kept", true}, {"KV cache", true}, {result.of_tasks() ? "answers right" : "answers found", true}};
   if (result.of_tasks()) columns.push_back({"mean score", true});
   for (const char* const name : {"survive", "share", "95 % interval"}) columns.push_back({name, true});
   columns.push_back({fmt::format("worst {}", result.group())});
-  if (with_loss) columns.push_back({"loss, plain text", true});
+  if (losses.reading) columns.push_back({"loss, text", true});
+  if (losses.continued) columns.push_back({"loss, what follows", true});
   columns.push_back({"read", true});
   return columns;
 }
 
 Markup run_table(const Result& result, const std::string& label) {
-  const bool with_loss = std::any_of(result.methods.begin(), result.methods.end(),
-                                     [](const MethodFigures& method) { return method.plain_text_loss.has_value(); });
-  HtmlTable table(run_columns(result, with_loss));
+  const LossColumns losses(result);
+  HtmlTable table(run_columns(result, losses));
   for (const MethodFigures& method : result.methods) {
     std::vector<Markup> row = {escaped(method.method), escaped(format_percent(method.kept_share)),
                                escaped(format_bytes(static_cast<std::uint64_t>(method.kv_bytes))),
@@ -154,8 +167,8 @@ Markup run_table(const Result& result, const std::string& label) {
     } else {
       row.insert(row.end(), 4, none());
     }
-    if (with_loss)
-      row.push_back(method.plain_text_loss ? escaped(fmt::format("{:.4f}", *method.plain_text_loss)) : none());
+    if (losses.reading) row.push_back(loss_cell(method.reading_loss));
+    if (losses.continued) row.push_back(loss_cell(method.continued_loss));
     row.push_back(escaped(format_seconds(method.read_seconds)));
     table.add_row(row);
   }

@@ -44,6 +44,7 @@ ModelFacts parse_model(const json& root, const std::string& file) {
           .compute = get_string(object, "compute", where),
           .kv = get_string(object, "kv", where),
           .weights = get_string(object, "weights", where),
+          .weights_sha256 = get_string(object, "weights_sha256", where),
           .weight_bytes = get_int(object, "weight_bytes", where, 0, std::numeric_limits<std::int64_t>::max())};
 }
 
@@ -101,7 +102,9 @@ MethodFigures parse_method(const json& object, bool of_tasks, const std::string&
   }
   const json* const plain_text = of_tasks ? nullptr : get_optional_object(object, "plain_text", where);
   if (plain_text != nullptr) {
-    method.plain_text_loss = get_optional_number(*plain_text, "nll", inside(where, "plain_text"), 0, kMostLoss);
+    const std::string at = inside(where, "plain_text");
+    method.reading_loss = get_optional_number(*plain_text, "nll", at, 0, kMostLoss);
+    method.continued_loss = get_optional_number(*plain_text, "continued_nll", at, 0, kMostLoss);
   }
   return method;
 }

@@ -40,13 +40,15 @@ struct MethodFigures {
   GroupScore total = {};
   std::vector<GroupScore> groups = {};
   std::optional<SurvivalFigures> survival = {};  // none where full is no method
-  std::optional<double> plain_text_loss = {};    // nats a token
+  // Nats a token, of plain text: while it was read, and of what follows it once tokens were dropped.
+  std::optional<double> reading_loss = {}, continued_loss = {};
 
   bool is_full() const { return method == "full"; }
 };
 
 struct ModelFacts {
   std::string name = {}, architecture = {}, compute = {}, kv = {}, weights = {};
+  std::string weights_sha256 = {};  // as in profiles
   std::int64_t weight_bytes = 0;
 };
 

@@ -41,6 +41,7 @@ json facts_json() {
             {"compute", "bf16"},
             {"kv", "bf16"},
             {"weights", "stored"},
+            {"weights_sha256", "ab12"},
             {"weight_bytes", 7}}},
           {"text", nullptr},
           {"ctx", 2048},
