@@ -187,7 +187,8 @@ class ConfigWriter {
       const double exponent = static_cast<double>(i) / static_cast<double>(factors.size());
       const double wavelength = 2 * std::numbers::pi * std::pow(theta, exponent);
       const double share = std::clamp((kOriginal / wavelength - kLow) / (kHigh - kLow), 0.0, 1.0);
-      if (std::abs(factors[i] * ((1 - share) / most + share) - 1) > kNear) return false;
+      const double error = std::abs(factors[i] * ((1 - share) / most + share) - 1);
+      if (!(error <= kNear)) return false;  // a NaN is not near
     }
     scaling["rope_type"] = "llama3";
     scaling["factor"] = most;
