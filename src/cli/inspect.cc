@@ -1,4 +1,4 @@
-// tca inspect: what a model directory, a profile or a saved session is, and what it keeps.
+// tca inspect: what a model, a profile or a saved session is, and what it keeps.
 #include <fmt/format.h>
 
 #include <filesystem>
@@ -17,8 +17,9 @@
 #include "cli/wrap.h"
 #include "core/file.h"
 #include "runtime/chat/chat_template.h"
+#include "runtime/gguf/gguf_file.h"
 #include "runtime/io/model_config.h"
-#include "runtime/io/safetensors.h"
+#include "runtime/io/tensor_source.h"
 #include "tca/version.h"
 
 namespace tca::cli {
@@ -57,7 +58,7 @@ std::string line(const Style& style, const char* label, const std::string& text)
 
 struct ModelFacts {
   runtime::ModelConfig config;
-  DType dtype = DType::kBF16;  // of most weights
+  std::vector<runtime::TensorSource::TypeCount> types;  // of the weights, that of most bytes first
   std::string fingerprint;
   std::string chat_template;  // its file, empty: none that can be used
   std::string chat_problem;   // why not
@@ -77,34 +78,46 @@ void find_chat_template(const std::string& dir, const runtime::Tokenizer& tokeni
 }
 
 ModelFacts read_model(const std::string& dir) {
-  const runtime::Checkpoint checkpoint = runtime::Checkpoint::open(dir);
+  const auto tensors = runtime::TensorSource::open(dir);
   ModelFacts facts;
   facts.config = runtime::ModelConfig::load(dir);
-  facts.dtype = checkpoint.main_dtype();
-  facts.fingerprint = checkpoint.fingerprint();
-  for (const auto& [name, tensor] : checkpoint.tensors()) facts.parameters += tensor.num_elements();
-  facts.file_bytes = checkpoint.total_bytes();
+  facts.types = tensors->types();
+  facts.fingerprint = tensors->fingerprint();
+  for (const auto& [name, tensor] : tensors->tensors()) facts.parameters += tensor.num_elements();
+  facts.file_bytes = tensors->total_bytes();
   facts.kv_bytes_per_token = std::uint64_t{4} * static_cast<std::uint64_t>(facts.config.num_layers) *
                              static_cast<std::uint64_t>(facts.config.num_kv_heads) *
                              static_cast<std::uint64_t>(facts.config.head_dim);  // K and V, two bytes each
   const runtime::Tokenizer tokenizer = runtime::Tokenizer::load(dir);
   facts.tokens = tokenizer.vocab_size();
   find_chat_template(dir, tokenizer, facts);
-  const std::string profile = (fs::path(dir) / "profile.json").string();
+  const std::string profile = usual_profile(dir);
   if (has_entry(profile)) facts.profile = profile;
-  for (const auto& warnings : {facts.config.warnings, checkpoint.warnings()}) {
+  for (const auto& warnings : {facts.config.warnings, tensors->warnings()}) {
     for (const std::string& warning : warnings) warn(warning);
   }
   return facts;
+}
+
+std::string main_type(const ModelFacts& facts) { return facts.types.empty() ? "none" : facts.types.front().type; }
+
+// "210 Q4_1 (57.0 MiB), 1 Q8_0 (28.7 MiB)"; of checkpoints with one type alone the line above says it all.
+std::string types_text(const ModelFacts& facts) {
+  std::string out;
+  for (const auto& count : facts.types) {
+    out += fmt::format("{}{} {} ({})", out.empty() ? "" : ", ", count.tensors, count.type, format_bytes(count.bytes));
+  }
+  return out;
 }
 
 std::string model_text(const std::string& dir, const ModelFacts& facts, const Style& style) {
   const runtime::ModelConfig& config = facts.config;
   std::string text = style.bold(dir) + ": a model\n";
   text += line(style, "architecture", config.architecture);
-  text += line(style, "parameters",
-               fmt::format("{}, {} in {}", format_count(facts.parameters), format_bytes(facts.file_bytes),
-                           dtype_name(facts.dtype)));
+  text += line(
+      style, "parameters",
+      fmt::format("{}, {} in {}", format_count(facts.parameters), format_bytes(facts.file_bytes), main_type(facts)));
+  if (facts.types.size() > 1) text += line(style, "tensors", types_text(facts));
   text += line(style, "layers",
                fmt::format("{}, hidden {}, MLP {}", config.num_layers, format_count(config.hidden_size),
                            format_count(config.intermediate_size)));
@@ -125,6 +138,10 @@ std::string model_text(const std::string& dir, const ModelFacts& facts, const St
 
 Json model_facts_json(const std::string& dir, const ModelFacts& facts) {
   const runtime::ModelConfig& config = facts.config;
+  Json types = Json::array();
+  for (const auto& count : facts.types) {
+    types.push_back({{"type", count.type}, {"tensors", count.tensors}, {"bytes", count.bytes}});
+  }
   return {{"command", "inspect"},
           {"version", TCA_VERSION},
           {"kind", "model"},
@@ -132,7 +149,8 @@ Json model_facts_json(const std::string& dir, const ModelFacts& facts) {
           {"architecture", config.architecture},
           {"parameters", facts.parameters},
           {"weight_bytes", facts.file_bytes},
-          {"dtype", dtype_name(facts.dtype)},
+          {"dtype", main_type(facts)},
+          {"tensor_types", std::move(types)},
           {"num_layers", config.num_layers},
           {"hidden_size", config.hidden_size},
           {"intermediate_size", config.intermediate_size},
@@ -206,7 +224,8 @@ bool looks_like_json(const std::string& path) {
 int run(const InspectArgs& args) {
   const Style style = style_of(STDOUT_FILENO);
   std::error_code error;
-  const bool file = fs::exists(args.path, error) && !fs::is_directory(args.path, error);
+  const bool file =
+      fs::exists(args.path, error) && !fs::is_directory(args.path, error) && !runtime::is_gguf_file(args.path);
   if (!file) {
     const std::string dir = locate_model(args.path);
     const ModelFacts facts = read_model(dir);

@@ -21,6 +21,8 @@ std::string LoadedModel::name() const {
 
 namespace {
 
+std::string file_name(const std::string& path) { return std::filesystem::path(path).filename().string(); }
+
 runtime::ModelOptions model_options(const ModelArgs& args) {
   runtime::ModelOptions options;
   if (args.compute != "auto") {
@@ -70,7 +72,7 @@ std::vector<std::int32_t> stop_ids(const runtime::ModelConfig& config, const run
 
 std::string profile_path(const AttentionArgs& args, const LoadedModel& loaded) {
   if (!args.profile.empty()) return args.profile;
-  const std::string beside = (std::filesystem::path(loaded.dir) / "profile.json").string();
+  const std::string beside = usual_profile(loaded.dir);
   return has_entry(beside) ? beside : "";
 }
 
@@ -108,9 +110,9 @@ runtime::SessionOptions session_options(const AttentionArgs& args, const LoadedM
     options.profile = std::move(profile);
   } else if (args.keep || args.tolerance || options.attention == runtime::AttentionMode::kTca) {
     throw Error(ErrorCategory::kInvalidArgument,
-                fmt::format("{} has no profile.json, which --keep, --tolerance and --attention tca need: make one with "
+                fmt::format("{} has no {}, which --keep, --tolerance and --attention tca need: make one with "
                             "`tca calibrate`, or name one with --profile",
-                            loaded.dir));
+                            loaded.dir, file_name(usual_profile(loaded.dir))));
   }
   return options;
 }
@@ -125,10 +127,8 @@ void note_options(const AttentionArgs& args, const runtime::SessionOptions& opti
     if (!lossy.empty()) warn(lossy);
   }
   if (options.profile == nullptr && options.attention == runtime::AttentionMode::kAuto && hints) {
-    note(
-        fmt::format("{0} has no profile.json, so all attention is full; `tca calibrate -m {0} -t TEXT -o "
-                    "{0}/profile.json` makes one",
-                    loaded.dir));
+    note(fmt::format("{0} has no {1}, so all attention is full; `tca calibrate -m {0} -t TEXT -o {2}` makes one",
+                     loaded.dir, file_name(usual_profile(loaded.dir)), usual_profile(loaded.dir)));
   }
 }
 

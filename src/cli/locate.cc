@@ -9,6 +9,7 @@
 #include <system_error>
 
 #include "core/file.h"
+#include "runtime/gguf/gguf_file.h"
 #include "runtime/io/model_folder.h"
 #include "tca/error.h"
 
@@ -33,6 +34,8 @@ bool is_file(const std::string& path) {
   std::error_code error;
   return fs::exists(path, error) && !fs::is_directory(path, error);
 }
+
+bool is_model(const std::string& path) { return is_folder(path) || runtime::is_gguf_file(path); }
 
 // The asked path itself, or a name in one of the folders of `kind`, which are listed in `looked`. Something with a
 // slash is a path and nothing else.
@@ -105,21 +108,21 @@ std::string hub_cache(const std::function<const char*(const char*)>& environment
   return (caches / "huggingface" / "hub").string();
 }
 
-std::string locate_model(const std::string& name_or_dir) {
+std::string locate_model(const std::string& asked) {
   std::vector<std::string> looked;
-  const std::string found = find(name_or_dir, "models", "TCA_MODELS", is_folder, looked);
+  const std::string found = find(asked, "models", "TCA_MODELS", is_model, looked);
   if (!found.empty()) return found;
-  if (is_file(name_or_dir)) runtime::fail_without(name_or_dir, runtime::ModelPart::kConfig);
+  if (is_file(asked)) runtime::fail_without(asked, runtime::ModelPart::kConfig);
   std::string hub;
-  if (is_hub_name(name_or_dir)) {
-    const std::string folder = hub_folder(name_or_dir);
-    const std::string snapshot = find_snapshot(name_or_dir, folder);
+  if (is_hub_name(asked)) {
+    const std::string folder = hub_folder(asked);
+    const std::string snapshot = find_snapshot(asked, folder);
     if (!snapshot.empty()) return snapshot;
-    hub = fmt::format("; nothing is downloaded: what `hf download {}` fetches would lie in {}", name_or_dir, folder);
+    hub = fmt::format("; nothing is downloaded: what `hf download {}` fetches would lie in {}", asked, folder);
   }
   throw Error(ErrorCategory::kIo,
-              fmt::format("model '{}': no such directory{}{} (give its directory, or set TCA_MODELS)", name_or_dir,
-                          also_looked_in(looked), hub));
+              fmt::format("model '{}': no such directory{}{} (give its directory or GGUF file, or set TCA_MODELS)",
+                          asked, also_looked_in(looked), hub));
 }
 
 std::string locate_text(const std::string& name_or_file) {
@@ -130,10 +133,16 @@ std::string locate_text(const std::string& name_or_file) {
                                               name_or_file, also_looked_in(looked)));
 }
 
-std::string model_name(const std::string& dir) {
-  const fs::path path = fs::path(dir).lexically_normal();
+std::string usual_profile(const std::string& model) {
+  const fs::path path(model);
+  return (is_folder(model) ? path / "profile.json" : fs::path(path).replace_extension(".profile.json")).string();
+}
+
+std::string model_name(const std::string& model) {
+  const fs::path path = fs::path(model).lexically_normal();
   const fs::path folder = path.has_filename() ? path : path.parent_path();
   const std::string top = folder.parent_path().parent_path().filename().string();
+  if (folder.extension() == ".gguf") return folder.stem().string();
   if (folder.parent_path().filename() != "snapshots" || !top.starts_with("models--")) return folder.filename().string();
   const std::string name = top.substr(std::string("models--").size());
   const auto dashes = name.find("--");

@@ -19,14 +19,19 @@ std::vector<std::string> search_folders(const std::string& kind, const char* env
 /// is getenv.
 std::string hub_cache(const std::function<const char*(const char*)>& environment);
 
-/// A directory, the name of a model in one of the folders ($TCA_MODELS first), or what the Hub calls a model
+/// A directory, a GGUF file, the name of either in one of the folders ($TCA_MODELS first), or what the Hub calls a
+/// model
 /// ("organisation/name") that the Hub's cache has: the snapshot that refs/main names. Nothing is downloaded. Throws kIo
 /// saying where it looked.
-std::string locate_model(const std::string& name_or_dir);
+std::string locate_model(const std::string& asked);
 /// A file, or the name of a text in one of the folders ($TCA_DATA first). Throws kIo saying where it looked.
 std::string locate_text(const std::string& name_or_file);
 
-/// What people call the model in a directory: the directory's name, or the Hub's for a snapshot in its cache.
-std::string model_name(const std::string& dir);
+/// The profile that is taken where none is named: profile.json in a model's directory, NAME.profile.json beside
+/// NAME.gguf. It need not be there.
+std::string usual_profile(const std::string& model);
+
+/// What people call a model: the name of its directory or file, or the Hub's for a snapshot in its cache.
+std::string model_name(const std::string& model);
 
 }  // namespace tca::cli

@@ -12,9 +12,7 @@ struct Kind {
 constexpr Kind kKinds[] = {
     {"version https://git-lfs.github.com/spec/",
      "a Git LFS pointer, not the file that it stands for; run `git lfs pull` in its folder, or download the file"},
-    {"GGUF",
-     "a GGUF file, which is not supported; expected a Hugging Face checkpoint: a folder with config.json, "
-     "tokenizer.json and .safetensors files"},
+    {"GGUF", "a GGUF file, which stands for a whole model; give its own path where a model is asked for"},
     {"PK\x03\x04", "a ZIP archive or a file of PyTorch's; expected .safetensors and .json files"},
     {"\x80\x02", "a Python pickle of PyTorch's; expected .safetensors and .json files"},
     {"\xff\xfe", "text in UTF-16; save it as UTF-8"},

@@ -40,7 +40,7 @@ TEST_F(ModelFolderTest, SaysWhatIsMissing) {
 
 TEST_F(ModelFolderTest, FilesInsteadOfFolders) {
   write("model.gguf", std::string_view("GGUF\x03\0\0\0", 8));
-  expect_said(ModelPart::kConfig, "model.gguf: is a GGUF file, which is not supported", "model.gguf");
+  expect_said(ModelPart::kConfig, "model.gguf: is a GGUF file, which stands for a whole model", "model.gguf");
   write("model.safetensors", std::string_view("\x02\0\0\0\0\0\0\0{}", 10));
   expect_said(ModelPart::kConfig, "model.safetensors: is a file; expected the folder of a model", "model.safetensors");
 }
@@ -62,7 +62,7 @@ TEST_F(ModelFolderTest, OtherWeights) {
   expect_said(ModelPart::kWeights, "its weights are PyTorch's (pytorch_model-00001-of-00002.bin); save them as");
   fs::remove(folder_.file("pytorch_model-00001-of-00002.bin"));
   write("Q4_K_M.gguf");
-  expect_said(ModelPart::kWeights, "Q4_K_M.gguf is a GGUF file, which is not supported");
+  expect_said(ModelPart::kWeights, "Q4_K_M.gguf is a GGUF file, which stands for a whole model");
   fs::remove(folder_.file("Q4_K_M.gguf"));
   write("model-00002-of-00002.safetensors");
   expect_said(ModelPart::kWeights, "of safetensors it holds model-00002-of-00002.safetensors");

@@ -72,9 +72,14 @@ TEST_F(SafetensorsTest, ReadsValuesShapesAndTypes) {
   EXPECT_FALSE(checkpoint.has("__metadata__"));
 }
 
-TEST_F(SafetensorsTest, TheMainTypeIsThatOfMostBytes) {
+TEST_F(SafetensorsTest, TypesAreCountedThatOfMostBytesFirst) {
   write_model(safetensors(kHeader, data_of_header()));
-  EXPECT_EQ(Checkpoint::open(dir()).main_dtype(), DType::kF32);
+  const auto types = Checkpoint::open(dir()).types();
+  ASSERT_EQ(types.size(), 2u);
+  EXPECT_EQ(types[0].type, "fp32");
+  EXPECT_EQ(types[0].tensors, 1);
+  EXPECT_EQ(types[0].bytes, 16u);
+  EXPECT_EQ(types[1].type, "bf16");
 }
 
 TEST_F(SafetensorsTest, OneStoredEmbeddingServesBothAndTwoAreUsedEach) {
@@ -143,7 +148,7 @@ TEST_F(SafetensorsTest, GetNamesWhatIsMissingOrOfAnotherShape) {
   const Checkpoint checkpoint = Checkpoint::open(dir());
   expect_error(ErrorCategory::kBadFile, R"("lm_head.weight" is missing)",
                [&] { checkpoint.get("lm_head.weight", {1}); });
-  expect_error(ErrorCategory::kBadFile, "has shape [2, 2]; the model's config.json needs [4]",
+  expect_error(ErrorCategory::kBadFile, "has shape [2, 2]; the model's configuration needs [4]",
                [&] { checkpoint.get("a", {4}); });
 }
 

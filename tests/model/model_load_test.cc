@@ -54,7 +54,7 @@ TEST(ModelLoad, WeightsThatProductsTakeAreNotCopied) {
     // Every matrix is in memory once: the checkpoint's tensors, norms in fp32.
     const std::size_t norms = 2 * (32 + 32 + 64 + 64) + 32;
     EXPECT_EQ(model->weight_bytes(),
-              model->weights().checkpoint->total_bytes() + norms * (sizeof(float) - dtype_size(dtype)));
+              model->weights().source->total_bytes() + norms * (sizeof(float) - dtype_size(dtype)));
   }
 }
 
@@ -70,7 +70,7 @@ TEST(ModelLoad, EmbeddingsAreWhatIsStoredWhateverTheTieFlagSays) {
       const TinyModel files(TinyModelOptions{
           .tied = tied, .store_embedding = stored.input, .store_lm_head = stored.output, .dtype = DType::kF32});
       const auto model = load(files, ComputeType::kF32);
-      const Checkpoint& checkpoint = *model->weights().checkpoint;
+      const TensorSource& checkpoint = *model->weights().source;
       EXPECT_EQ(model->weights().embedding.data, checkpoint.get(stored.embedding, {97, 32}).data) << tied;
       EXPECT_EQ(model->weights().lm_head.weight, checkpoint.get(stored.lm_head, {97, 32}).data) << tied;
       EXPECT_EQ(model->weight_bytes(), checkpoint.total_bytes());
@@ -117,7 +117,7 @@ TEST(ModelLoad, OtherTypesAreConvertedOnce) {
     EXPECT_EQ(model->precision().activations, wanted);
     EXPECT_EQ(gate.dtype, wanted);
     EXPECT_FALSE(model->weights().converted.empty());
-    const auto& stored = model->weights().checkpoint->get("model.layers.0.mlp.gate_proj.weight", {48, 32});
+    const auto& stored = model->weights().source->get("model.layers.0.mlp.gate_proj.weight", {48, 32});
     for (std::int64_t i = 0; i < stored.num_elements(); ++i) {
       const float value = load_element(stored.data, dtype, i);
       ASSERT_EQ(load_element(gate.weight, wanted, i),
@@ -144,7 +144,7 @@ TEST(ModelLoad, Int8KeepsABytePerWeightAndAScalePerChannel) {
     EXPECT_EQ(buffers, 2 * (512 * 32 + 64 * 256 + 128 * 32 + 64 * 48) + 128u * 32u);
 
     const Linear& gate = weights.layers[1].gate;
-    const auto& stored = weights.checkpoint->get("model.layers.1.mlp.gate_proj.weight", {48, 32});
+    const auto& stored = weights.source->get("model.layers.1.mlp.gate_proj.weight", {48, 32});
     for (std::int64_t c = 0; c < 48; ++c) {
       for (std::int64_t i = 0; i < 32; ++i) {
         const float w = load_element(stored.data, DType::kBF16, c * 32 + i),
@@ -160,8 +160,8 @@ TEST(ModelLoad, Int8KeepsABytePerWeightAndAScalePerChannel) {
 TEST(ModelLoad, Int8RefusesWeightsThatAreNotFiniteByName) {
   const TinyModel files(TinyModelOptions{.dtype = DType::kBF16});
   const std::size_t offset = [&] {
-    const Checkpoint checkpoint = Checkpoint::open(files.dir());
-    const auto& tensor = checkpoint.get("model.layers.1.mlp.down_proj.weight", {32, 48});
+    const auto source = TensorSource::open(files.dir());
+    const auto& tensor = source->get("model.layers.1.mlp.down_proj.weight", {32, 48});
     const std::string file = read_file(files.file("model.safetensors"), 1 << 24);
     return file.find(std::string_view(static_cast<const char*>(tensor.data), 32 * 48 * 2));
   }();

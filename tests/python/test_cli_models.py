@@ -64,8 +64,11 @@ def test_files_that_are_something_else_are_named(model, name):
 def test_what_is_no_checkpoint_is_named(model, tmp_path):
     gguf = tmp_path / "tiny.gguf"
     gguf.write_bytes(b"GGUF\3" + bytes(1024))
-    assert "tiny.gguf: is a GGUF file, which is not supported" in refusal(gguf)
-    assert "GGUF" in error_line(tca("inspect", gguf), 1)
+    assert "tiny.gguf: general.architecture is missing from the metadata" in refusal(gguf)
+    assert "tiny.gguf: general.architecture is missing" in error_line(tca("inspect", gguf), 1)
+    gguf.write_bytes(b"GGUF\3")
+    assert "tiny.gguf: the version at byte 4 takes 4 bytes, but the file has only 1 after it" in refusal(gguf)
+    gguf.unlink()
     for file in model.glob("model*.safetensors*"):
         file.unlink()
     (model / "pytorch_model.bin").write_text("x")

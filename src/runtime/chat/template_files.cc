@@ -7,6 +7,8 @@
 #include "core/check.h"
 #include "core/file.h"
 #include "core/json.h"
+#include "runtime/gguf/gguf_file.h"
+#include "runtime/gguf/gguf_tokenizer.h"
 
 namespace tca::runtime {
 namespace {
@@ -73,31 +75,45 @@ void add_special_tokens(const json& config, std::vector<std::pair<std::string, s
   }
 }
 
-}  // namespace
-
-TemplateFiles TemplateFiles::load(const std::string& dir, const std::string& file) {
+// templates: whether they are wanted, beside the special tokens.
+TemplateFiles in_folder(const std::string& dir, bool templates) {
   TemplateFiles result;
   const std::string config_path = dir + "/tokenizer_config.json";
   const JsonDocument document = is_there(config_path) ? read_object(config_path) : JsonDocument(json::object());
   const json& config = *document;
-  if (!file.empty()) {
-    check_argument(is_there(file), "--chat-template ", file, ": no such file; give a file with a Jinja template");
-    result.templates["default"] = {file, read_file(file, kMaxTemplateBytes)};
-  } else {
-    add_template_files(dir, result.templates);
-    if (result.templates.empty()) add_templates_of(config, config_path, result.templates);
-  }
-  if (result.templates.empty()) {
-    fail(ErrorCategory::kUnsupported,
-         dir +
-             ": holds no chat template (neither chat_template.jinja nor a chat_template in tokenizer_config.json); "
-             "give a file with one: --chat-template FILE");
-  }
+  if (templates) add_template_files(dir, result.templates);
+  if (templates && result.templates.empty()) add_templates_of(config, config_path, result.templates);
   add_special_tokens(config, result.special_tokens);
   // Transformers reads the older file only where the newer one does not list the added tokens.
   const std::string map_path = dir + "/special_tokens_map.json";
   if (!config.contains("added_tokens_decoder") && is_there(map_path)) {
     add_special_tokens(*read_object(map_path), result.special_tokens);
+  }
+  return result;
+}
+
+TemplateFiles in_gguf(const std::string& path, bool templates) {
+  TemplateFiles result;
+  const JsonDocument config = gguf_tokenizer_config(GgufFile::open(path).metadata());
+  if (templates) add_templates_of(*config, path, result.templates);
+  add_special_tokens(*config, result.special_tokens);
+  return result;
+}
+
+}  // namespace
+
+TemplateFiles TemplateFiles::load(const std::string& path, const std::string& file) {
+  const std::string gguf = find_gguf(path);
+  TemplateFiles result = gguf.empty() ? in_folder(path, file.empty()) : in_gguf(gguf, file.empty());
+  if (!file.empty()) {
+    check_argument(is_there(file), "--chat-template ", file, ": no such file; give a file with a Jinja template");
+    result.templates["default"] = {file, read_file(file, kMaxTemplateBytes)};
+  }
+  if (result.templates.empty()) {
+    const char* const sought = gguf.empty() ? "neither chat_template.jinja nor a chat_template in tokenizer_config.json"
+                                            : "its metadata lacks tokenizer.chat_template";
+    fail(ErrorCategory::kUnsupported,
+         text(path, ": holds no chat template (", sought, "); give a file with one: --chat-template FILE"));
   }
   return result;
 }

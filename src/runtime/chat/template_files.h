@@ -20,9 +20,10 @@ struct TemplateFiles {
   std::vector<std::pair<std::string, std::string>> special_tokens;
 
   /// file: the template to take instead of the model's; "": dir/chat_template.jinja and
-  /// dir/additional_chat_templates/*.jinja, else those of dir/tokenizer_config.json. Throws kUnsupported where there is
-  /// no template at all, kBadFile for files that are broken.
-  static TemplateFiles load(const std::string& dir, const std::string& file);
+  /// dir/additional_chat_templates/*.jinja, else those of dir/tokenizer_config.json; where path is a GGUF file or the
+  /// folder of one, those of its metadata. Throws kUnsupported where there is no template at all, kBadFile for files
+  /// that are broken.
+  static TemplateFiles load(const std::string& path, const std::string& file);
 };
 
 }  // namespace tca::runtime

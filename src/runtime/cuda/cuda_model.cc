@@ -8,7 +8,7 @@
 #include "cuda/device.h"
 #include "runtime/cuda/cuda_forward.h"
 #include "runtime/cuda/cuda_model_impl.h"
-#include "runtime/io/safetensors.h"
+#include "runtime/io/tensor_source.h"
 
 namespace tca::runtime {
 namespace gpu {
@@ -72,15 +72,15 @@ std::shared_ptr<cuda::Device> checked_device(const ModelConfig& config, const Cu
 
 }  // namespace
 
-std::shared_ptr<const Model> load_on_gpu(const std::string& dir, ThreadPool& pool, const CudaModelOptions& options) {
-  ModelConfig config = ModelConfig::load(dir);
+std::shared_ptr<const Model> load_on_gpu(const std::string& path, ThreadPool& pool, const CudaModelOptions& options) {
+  ModelConfig config = ModelConfig::load(path);
   const std::shared_ptr<cuda::Device> device = checked_device(config, options);
-  const Checkpoint checkpoint = Checkpoint::open(dir);
-  auto model = std::make_unique<gpu::CudaModel>(device, config, gpu::load_weights(*device, checkpoint, config, pool),
+  const std::unique_ptr<const TensorSource> tensors = TensorSource::open(path);
+  auto model = std::make_unique<gpu::CudaModel>(device, config, gpu::load_weights(*device, *tensors, config, pool),
                                                 options.skinny_rows);
-  const auto& warnings = checkpoint.warnings();
+  const auto& warnings = tensors->warnings();
   config.warnings.insert(config.warnings.end(), warnings.begin(), warnings.end());
-  return Model::create(std::move(config), checkpoint.fingerprint(), checkpoint.content_hash(), std::move(model));
+  return Model::create(std::move(config), tensors->fingerprint(), tensors->content_hash(), std::move(model));
 }
 
 std::shared_ptr<const Model> random_model(const ModelConfig& config, std::uint64_t seed,

@@ -18,7 +18,7 @@ struct CudaModelOptions {
 
 /// As Model::load(), into the GPU's memory. Throws kUnsupported when there is no GPU, or one that cannot compute this
 /// model, kOutOfBudget when its memory is too small.
-std::shared_ptr<const Model> load_on_gpu(const std::string& dir, ThreadPool& pool,
+std::shared_ptr<const Model> load_on_gpu(const std::string& path, ThreadPool& pool,
                                          const CudaModelOptions& options = {});
 
 /// A model of this shape with weights drawn on the GPU, for measurements; its fingerprint has no weights_sha256.

@@ -16,7 +16,7 @@ namespace {
 
 constexpr std::int64_t kConvertedAtOnce = std::int64_t{1} << 25;  // elements: 64 MiB of bf16 on the host
 
-/// Rows of a matrix that come from one tensor of a checkpoint.
+/// Rows of a matrix that come from one stored tensor.
 struct Part {
   std::string name;  // without ".weight" and ".bias"
   std::int64_t rows;
@@ -73,39 +73,39 @@ class Source {
   GpuWeights* weights_;
 };
 
-class CheckpointSource final : public Source {
+class StoredSource final : public Source {
  public:
-  CheckpointSource(cuda::Device& device, GpuWeights& weights, const Checkpoint& checkpoint, ThreadPool& pool)
-      : Source(device, weights), checkpoint_(checkpoint), pool_(pool) {}
+  StoredSource(cuda::Device& device, GpuWeights& weights, const TensorSource& tensors, ThreadPool& pool)
+      : Source(device, weights), tensors_(tensors), pool_(pool) {}
 
  private:
   void fill_matrix(const std::string& name, std::int64_t rows, std::int64_t in, std::uint16_t* to) override {
-    const StoredTensor& stored = checkpoint_.get(name, {rows, in});
+    const StoredTensor& stored = tensors_.get(name, {rows, in});
     Memory& memory = device_.memory();
-    if (stored.dtype == DType::kBF16) return memory.copy(to, stored.data, static_cast<std::size_t>(rows * in) * 2);
+    const bool as_is = stored.is_plain() && stored.dtype == DType::kBF16;
+    if (as_is) return memory.copy(to, stored.data, static_cast<std::size_t>(rows * in) * 2);
     const std::int64_t step = std::max<std::int64_t>(1, kConvertedAtOnce / in);
     std::vector<std::uint16_t> converted(static_cast<std::size_t>(std::min(step, rows) * in));
-    const auto* const bytes = static_cast<const std::byte*>(stored.data);
-    const std::int64_t row_bytes = in * static_cast<std::int64_t>(dtype_size(stored.dtype));
     for (std::int64_t begin = 0; begin < rows; begin += step) {
       const std::int64_t count = std::min(step, rows - begin);
       pool_.parallel_for(count, [&](std::int64_t row, int) {
         std::vector<float> values(static_cast<std::size_t>(in));
-        convert_row(bytes + (begin + row) * row_bytes, stored.dtype, values.data(), in);
+        read_rows(stored, begin + row, 1, values.data());
         convert_row(values.data(), converted.data() + row * in, DType::kBF16, in);
       });
       memory.copy(to + begin * in, converted.data(), static_cast<std::size_t>(count * in) * 2);
     }
+    tensors_.drop_pages(stored);
   }
 
   void fill_vector(const std::string& name, std::int64_t size, float* to) override {
-    const StoredTensor& stored = checkpoint_.get(name, {size});
+    const StoredTensor& stored = tensors_.get(name, {size});
     std::vector<float> values(static_cast<std::size_t>(size));
-    convert_row(stored.data, stored.dtype, values.data(), size);
+    read_vector(stored, values.data());
     device_.memory().copy(to, values.data(), values.size() * sizeof(float));
   }
 
-  const Checkpoint& checkpoint_;
+  const TensorSource& tensors_;
   ThreadPool& pool_;
 };
 
@@ -171,12 +171,12 @@ void check_config(const ModelConfig& config) {
   }
 }
 
-GpuWeights load_weights(cuda::Device& device, const Checkpoint& checkpoint, const ModelConfig& config,
+GpuWeights load_weights(cuda::Device& device, const TensorSource& tensors, const ModelConfig& config,
                         ThreadPool& pool) {
   const cuda::DeviceGuard guard(device.ordinal());
   GpuWeights weights;
-  CheckpointSource source(device, weights, checkpoint, pool);
-  read_weights(source, config, find_embeddings(checkpoint, config.tie_word_embeddings), weights);
+  StoredSource source(device, weights, tensors, pool);
+  read_weights(source, config, find_embeddings(tensors, config.tie_word_embeddings), weights);
   return weights;
 }
 

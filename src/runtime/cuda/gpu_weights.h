@@ -8,7 +8,7 @@
 #include "core/memory.h"
 #include "cuda/device.h"
 #include "runtime/io/model_config.h"
-#include "runtime/io/safetensors.h"
+#include "runtime/io/tensor_source.h"
 #include "tca/thread_pool.h"
 
 namespace tca::runtime::gpu {
@@ -43,10 +43,9 @@ struct GpuWeights {
 /// Throws kUnsupported naming the field of config.json whose value the GPU's kernels do not take.
 void check_config(const ModelConfig& config);
 
-/// Copies a checkpoint; fp32 and fp16 become bf16 on the way. Throws what Checkpoint::get() throws, and kOutOfBudget
-/// when the GPU's memory is too small.
-GpuWeights load_weights(cuda::Device& device, const Checkpoint& checkpoint, const ModelConfig& config,
-                        ThreadPool& pool);
+/// Copies stored weights; what is not bf16 becomes so on the way. Throws what TensorSource::get() throws, and
+/// kOutOfBudget when the GPU's memory is too small.
+GpuWeights load_weights(cuda::Device& device, const TensorSource& tensors, const ModelConfig& config, ThreadPool& pool);
 
 /// Matrices of mean 0 and deviation 1 / sqrt(in), norms of 1, no biases: drawn on the GPU, the same for a seed.
 GpuWeights random_weights(cuda::Device& device, const ModelConfig& config, std::uint64_t seed);

@@ -6,7 +6,9 @@
 #include "core/check.h"
 #include "core/file.h"
 #include "core/json.h"
+#include "runtime/gguf/gguf_config.h"
 #include "runtime/io/model_folder.h"
+#include "runtime/io/parse_config.h"
 #include "runtime/io/rope_config.h"
 
 namespace tca::runtime {
@@ -189,22 +191,33 @@ void read_generation_config(const std::string& path, ModelConfig& out) {
 
 }  // namespace
 
-ModelConfig ModelConfig::load(const std::string& dir) {
-  const std::string path = dir + "/config.json";
-  if (!has_entry(path)) fail_without(dir, ModelPart::kConfig);
-  const JsonDocument document = read_object(path);
-  const json& config = *document;
-  const Architecture& architecture = find_architecture(config, path);
+ModelConfig parse_config(const json& config, const std::string& where) {
+  const Architecture& architecture = find_architecture(config, where);
   ModelConfig result;
   result.architecture = architecture.name;
-  refuse_what_is_not_computed(config, path);
-  read_shape(config, architecture.family, path, result);
-  read_biases(config, architecture.family, path, result);
-  read_sliding_window(config, architecture.family, path, result);
-  result.rope = read_rope(config, result.max_position, path);
+  refuse_what_is_not_computed(config, where);
+  read_shape(config, architecture.family, where, result);
+  read_biases(config, architecture.family, where, result);
+  read_sliding_window(config, architecture.family, where, result);
+  result.rope = read_rope(config, result.max_position, where);
+  const auto frequencies = static_cast<std::size_t>(result.head_dim / 2);
+  if (result.rope.scaling == RopeScaling::kFactors && result.rope.factors.size() != frequencies) {
+    fail(ErrorCategory::kBadFile, text(where, ": the rope's scaling has ", result.rope.factors.size(),
+                                       " factors; head_dim ", result.head_dim, " needs ", frequencies));
+  }
   result.max_position = std::min(result.rope.reach().value_or(result.max_position), kMaxPositions);
-  add_eos_tokens(config, path, result);
-  read_generation_config(dir + "/generation_config.json", result);
+  add_eos_tokens(config, where, result);
+  return result;
+}
+
+ModelConfig ModelConfig::load(const std::string& path) {
+  if (const std::string gguf = find_gguf(path); !gguf.empty()) {
+    return parse_config(*gguf_config(GgufFile::open(gguf)), gguf);
+  }
+  const std::string file = path + "/config.json";
+  if (!has_entry(file)) fail_without(path, ModelPart::kConfig);
+  ModelConfig result = parse_config(*read_object(file), file);
+  read_generation_config(path + "/generation_config.json", result);
   return result;
 }
 

@@ -1,4 +1,4 @@
-// config.json of the supported architectures: Llama 2/3/3.1/3.2, Mistral, Qwen2/2.5, Qwen3.
+// The configuration of the supported architectures: Llama 2/3/3.1/3.2, Mistral, Qwen2/2.5, Qwen3.
 #pragma once
 
 #include <cstdint>
@@ -8,7 +8,7 @@
 
 namespace tca::runtime {
 
-enum class RopeScaling { kNone, kLinear, kLlama3, kYarn };
+enum class RopeScaling { kNone, kLinear, kLlama3, kYarn, kFactors };
 
 struct RopeConfig {
   RopeScaling scaling = RopeScaling::kNone;
@@ -22,6 +22,8 @@ struct RopeConfig {
   double beta_fast = 32, beta_slow = 1;
   std::optional<double> attention_factor = {}, mscale = {}, mscale_all_dim = {};
   bool truncate = true;
+  // factors: what each frequency is divided by, [head_dim / 2]
+  std::vector<double> factors = {};
   std::string describe() const;  // for fingerprints
   /// Tokens that yarn stretches the context to: the length it was trained with times the factor. Nothing for others.
   std::optional<std::int64_t> reach() const;
@@ -44,9 +46,9 @@ struct ModelConfig {
   /// What is odd about the model's files although it can be used, for whoever loads it to show to people.
   std::vector<std::string> warnings = {};
 
-  /// Reads dir/config.json (and generation_config.json) as Transformers does: fields that it does not use may be
-  /// anything. Throws tca::Error naming file, field, value and what is supported.
-  static ModelConfig load(const std::string& dir);
+  /// Reads the folder's config.json (and generation_config.json), or the metadata of a GGUF file or the folder of one.
+  /// Throws tca::Error naming file, field, value and what is supported.
+  static ModelConfig load(const std::string& path);
 };
 
 }  // namespace tca::runtime

@@ -81,7 +81,7 @@ std::string describe_weights(const std::vector<std::string>& names) {
                 ".save_pretrained(NEW_FOLDER)");
   }
   if (const auto gguf = first_ending(names, {".gguf"}); !gguf.empty()) {
-    return text(gguf, " is a GGUF file, which is not supported; get the model's safetensors");
+    return text(gguf, " is a GGUF file, which stands for a whole model: give its own path");
   }
   if (const auto own = first_ending({names}, {".safetensors"}); !own.empty()) {
     return text("of safetensors it holds ", own, ", which is another layout, or a part of a download");
@@ -130,7 +130,8 @@ void fail_without(const std::string& dir, ModelPart part) {
     head.resize(static_cast<std::size_t>(std::min<std::uint64_t>(head.size(), reader.size())));
     reader.read(head.data(), head.size());
     const std::string foreign = describe_foreign_content(head);
-    fail(ErrorCategory::kIo, text(dir, ": is ", foreign.empty() ? "a file; expected the folder of a model" : foreign));
+    fail(ErrorCategory::kIo,
+         text(dir, ": is ", foreign.empty() ? "a file; expected the folder of a model, or a GGUF file" : foreign));
   }
   if (!fs::is_directory(dir, error)) fail(ErrorCategory::kIo, dir + ": no such folder");
   const std::string found = describe_folder(dir, part);

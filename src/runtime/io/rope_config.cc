@@ -38,6 +38,17 @@ std::string number(double value) {
   return is_whole ? text(static_cast<std::int64_t>(value)) : text(value);
 }
 
+// 1*2,2.5,8*3: runs of equal ones are counted.
+std::string describe_factors(const std::vector<double>& factors) {
+  std::string out;
+  for (std::size_t begin = 0, end = 0; begin < factors.size(); begin = end) {
+    while (end < factors.size() && factors[end] == factors[begin]) ++end;
+    out += text(begin == 0 ? "" : ",", number(factors[begin]));
+    if (end - begin > 1) out += text("*", end - begin);
+  }
+  return out;
+}
+
 double get_above(const json& object, const char* field, const std::string& where, double low, double high) {
   const double value = get_number(object, field, where, low, high);
   if (value <= low) fail_field(where, field, value, text("a number above ", low));
@@ -73,6 +84,15 @@ void read_yarn(const json& rope, std::int64_t max_position, const std::string& w
   out.mscale = get_if_not_zero(rope, "mscale", where);
   out.mscale_all_dim = get_if_not_zero(rope, "mscale_all_dim", where);
   out.truncate = get_optional_bool(rope, "truncate", where).value_or(true);
+}
+
+// As GGUF files have llama3's scaling.
+void read_factors(const json& rope, const std::string& where, RopeConfig& out) {
+  for (const json& factor : get_array(rope, "factors", where)) {
+    const bool fits = factor.is_number() && factor.get<double>() > 0 && factor.get<double>() <= kMaxFactor;
+    if (!fits) fail_field(where, "factors[...]", factor, text("a number above 0, at most ", kMaxFactor));
+    out.factors.push_back(factor.get<double>());
+  }
 }
 
 // Of these architectures only those with scaling look at the field.
@@ -114,6 +134,9 @@ RopeConfig read_rope(const json& config, std::int64_t max_position, const std::s
   } else if (type == "yarn") {
     out.scaling = RopeScaling::kYarn;
     read_yarn(rope, max_position, where, out);
+  } else if (type == "factors") {
+    out.scaling = RopeScaling::kFactors;
+    read_factors(rope, where, out);
   } else {
     check_supported(type == "default", where, named ? "rope_type" : "type", " is \"", type.substr(0, 40),
                     "\"; supported: default, linear, llama3, yarn");
@@ -148,6 +171,9 @@ std::string RopeConfig::describe() const {
                field("beta_fast", beta_fast) + field("beta_slow", beta_slow) +
                optional("attention_factor", attention_factor) + optional("mscale", mscale) +
                optional("mscale_all_dim", mscale_all_dim) + (truncate ? "" : " truncate=false");
+      break;
+    case RopeScaling::kFactors:
+      scaled = text("factors=", describe_factors(factors));
       break;
   }
   return scaled + field("theta", theta);

@@ -6,6 +6,7 @@
 #include "core/check.h"
 #include "core/file_kind.h"
 #include "core/json.h"
+#include "core/quote.h"
 
 namespace tca::runtime {
 namespace {
@@ -121,19 +122,6 @@ void check_layout(const std::string& path, std::vector<SafetensorsEntry> entries
 }
 
 }  // namespace
-
-std::string quoted_name(const std::string& name) {
-  constexpr std::size_t kShown = 100;
-  const std::string shown = name.size() > kShown ? name.substr(0, kShown) + "..." : name;
-  return json(shown).dump(-1, ' ', true, json::error_handler_t::replace);
-}
-
-std::string shape_text(const std::vector<std::int64_t>& shape) {
-  constexpr std::size_t kShown = 8;
-  std::string out = "[";
-  for (std::size_t i = 0; i < std::min(shape.size(), kShown); ++i) out += text(i == 0 ? "" : ", ", shape[i]);
-  return out + (shape.size() > kShown ? ", ...]" : "]");
-}
 
 SafetensorsFile open_safetensors(const std::string& path) {
   auto map = std::make_shared<const MappedFile>(path);

@@ -32,8 +32,4 @@ SafetensorsFile open_safetensors(const std::string& path);
 /// The runtime's type for a name in a header; nothing when it does not compute with that.
 std::optional<DType> safetensors_dtype(const std::string& name);
 
-// For messages: names come from files, so they are shortened, and escaped to print on one line.
-std::string quoted_name(const std::string& name);
-std::string shape_text(const std::vector<std::int64_t>& shape);
-
 }  // namespace tca::runtime

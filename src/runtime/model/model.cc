@@ -7,28 +7,28 @@
 
 #include "core/check.h"
 #include "core/half.h"
-#include "runtime/io/safetensors.h"
+#include "runtime/io/tensor_source.h"
 #include "runtime/model/int8.h"
 #include "runtime/model/weights.h"
 
 namespace tca::runtime {
 namespace {
 
-/// Takes tensors out of a checkpoint, checked against the shapes that config.json promises.
+/// Takes tensors out of a source, checked against the shapes that the configuration promises.
 class WeightReader {
  public:
-  /// activations: the type that products with them have.
-  WeightReader(Weights& weights, DType activations, WeightType type, ThreadPool& pool)
-      : weights_(weights), activations_(activations), type_(type), pool_(pool) {}
+  /// activations: the type that products with them have. unpacked: that of weights that are stored in blocks.
+  WeightReader(Weights& weights, DType activations, DType unpacked, WeightType type, ThreadPool& pool)
+      : weights_(weights), activations_(activations), unpacked_(unpacked), type_(type), pool_(pool) {}
 
   const StoredTensor& tensor(const std::string& name, const std::vector<std::int64_t>& shape) const {
-    return weights_.checkpoint->get(name, shape);
+    return weights_.source->get(name, shape);
   }
 
   std::vector<float> vector(const std::string& name, std::int64_t size) {
     const StoredTensor& stored = tensor(name, {size});
     std::vector<float> values(static_cast<std::size_t>(size));
-    convert_row(stored.data, stored.dtype, values.data(), size);
+    read_vector(stored, values.data());
     weights_.bytes += values.size() * sizeof(float);
     return values;
   }
@@ -42,13 +42,12 @@ class WeightReader {
   }
 
   Linear from_stored(const std::string& name, const StoredTensor& stored) {
-    // bf16 products want bf16 weights; others widen them on the way.
-    const DType kept = stored.dtype == DType::kBF16 ? stored.dtype : activations_;
+    const DType kept = kept_type(stored);
     Linear result{.weight = stored.data, .dtype = kept, .in = stored.shape[1], .out = stored.shape[0]};
     const auto address = reinterpret_cast<std::uintptr_t>(stored.data);
     if (type_ == WeightType::kInt8) {
       quantise(name, stored, result);
-    } else if (stored.dtype != kept || address % dtype_size(kept) != 0) {
+    } else if (!stored.is_plain() || stored.dtype != kept || address % dtype_size(kept) != 0) {
       result.weight = convert(stored, kept);
     }
     return result;
@@ -60,42 +59,52 @@ class WeightReader {
   }
 
  private:
+  // bf16 products want bf16 weights; others widen them on the way.
+  DType kept_type(const StoredTensor& stored) const {
+    if (stored.blocks != nullptr) return unpacked_;
+    return stored.dtype == DType::kBF16 ? stored.dtype : activations_;
+  }
+
   const void* convert(const StoredTensor& stored, DType dtype) {
     const std::int64_t width = stored.shape[1];
-    const std::int64_t row_bytes = width * static_cast<std::int64_t>(dtype_size(stored.dtype));
     const std::int64_t out_bytes = width * static_cast<std::int64_t>(dtype_size(dtype));
     std::byte* out = weights_.converted.emplace_back().reserve(static_cast<std::size_t>(stored.shape[0] * out_bytes));
     pool_.parallel_for(stored.shape[0], [&](std::int64_t row, int) {
       std::vector<float> values(static_cast<std::size_t>(width));
-      convert_row(static_cast<const std::byte*>(stored.data) + row * row_bytes, stored.dtype, values.data(), width);
+      read_rows(stored, row, 1, values.data());
       convert_row(values.data(), out + row * out_bytes, dtype, width);
     });
-    weights_.checkpoint->drop_pages(stored);
+    weights_.source->drop_pages(stored);
     return out;
   }
 
   void quantise(const std::string& name, const StoredTensor& stored, Linear& linear) {
     const std::int64_t padded = int8::padded(linear.out);
-    const std::int64_t row_bytes = linear.in * static_cast<std::int64_t>(dtype_size(stored.dtype));
     std::byte* out = weights_.converted.emplace_back().reserve(static_cast<std::size_t>(padded * linear.in));
     linear.weight = out;
     linear.scales.resize(static_cast<std::size_t>(padded));
     std::atomic<bool> finite{true};
     pool_.parallel_for(padded / int8::kChannels, [&](std::int64_t group, int) {
       const std::int64_t first = group * int8::kChannels, count = std::min(int8::kChannels, linear.out - first);
-      if (!int8::quantise_group(static_cast<const std::byte*>(stored.data) + first * row_bytes, stored.dtype, count,
-                                linear.in, reinterpret_cast<std::int8_t*>(out) + first * linear.in,
-                                linear.scales.data() + first)) {
-        finite = false;
+      auto* const quantised = reinterpret_cast<std::int8_t*>(out) + first * linear.in;
+      float* const scales = linear.scales.data() + first;
+      bool fine = false;
+      if (stored.is_plain()) {
+        fine = int8::quantise_group(stored.row(first), stored.dtype, count, linear.in, quantised, scales);
+      } else {
+        std::vector<float> values(static_cast<std::size_t>(count * linear.in));
+        read_rows(stored, first, count, values.data());
+        fine = int8::quantise_group(values.data(), DType::kF32, count, linear.in, quantised, scales);
       }
+      if (!fine) finite = false;
     });
     check_supported(finite, "tensor \"", name,
                     "\" holds infinities or NaNs, which int8 has none of; use the stored weights");
-    weights_.checkpoint->drop_pages(stored);
+    weights_.source->drop_pages(stored);
   }
 
   Weights& weights_;
-  DType activations_;
+  DType activations_, unpacked_;
   WeightType type_;
   ThreadPool& pool_;
 };
@@ -125,7 +134,7 @@ LayerWeights read_layer(WeightReader& reader, const ModelConfig& config, std::in
 
 void read_embeddings(WeightReader& reader, const ModelConfig& config, Weights& weights) {
   const std::int64_t hidden = config.hidden_size, vocab = config.vocab_size;
-  const EmbeddingNames names = find_embeddings(*weights.checkpoint, config.tie_word_embeddings);
+  const EmbeddingNames names = find_embeddings(*weights.source, config.tie_word_embeddings);
   weights.embedding = reader.tensor(names.input + ".weight", {vocab, hidden});
   weights.bytes += weights.embedding.num_bytes();
   const std::string output = names.output + ".weight";
@@ -137,19 +146,20 @@ void read_embeddings(WeightReader& reader, const ModelConfig& config, Weights& w
 
 }  // namespace
 
-std::shared_ptr<const Model> Model::load(const std::string& dir, ThreadPool& pool, const ModelOptions& options) {
+std::shared_ptr<const Model> Model::load(const std::string& path, ThreadPool& pool, const ModelOptions& options) {
   const std::shared_ptr<Model> model(new Model);
-  model->config_ = ModelConfig::load(dir);
+  model->config_ = ModelConfig::load(path);
   model->precision_ = choose_precision(options.compute, has_bf16_products());
   model->weight_type_ = options.weights;
   model->weights_ = std::make_unique<Weights>();
   Weights& weights = *model->weights_;
-  weights.checkpoint = Checkpoint::open(dir);
-  model->weights_sha256_ = weights.checkpoint->fingerprint();
-  const auto& warnings = weights.checkpoint->warnings();
+  weights.source = TensorSource::open(path);
+  model->weights_sha256_ = weights.source->fingerprint();
+  const auto& warnings = weights.source->warnings();
   model->config_.warnings.insert(model->config_.warnings.end(), warnings.begin(), warnings.end());
 
-  WeightReader reader(weights, model->precision_.activations, options.weights, pool);
+  const DType unpacked = options.compute == ComputeType::kF32 ? DType::kF32 : DType::kBF16;
+  WeightReader reader(weights, model->precision_.activations, unpacked, options.weights, pool);
   read_embeddings(reader, model->config_, weights);
   for (std::int32_t layer = 0; layer < model->config_.num_layers; ++layer) {
     weights.layers.push_back(read_layer(reader, model->config_, layer));
@@ -184,7 +194,7 @@ ModelFingerprint Model::fingerprint() const {
 const std::string& Model::content_hash() const {
   // The CPU's weights are hashed when somebody asks: before they are used, their samples may have to come from a disk.
   std::call_once(hashed_, [this] {
-    if (weights_ != nullptr) content_hash_ = weights_->checkpoint->content_hash();
+    if (weights_ != nullptr) content_hash_ = weights_->source->content_hash();
   });
   return content_hash_;
 }

@@ -1,4 +1,4 @@
-// A checkpoint ready to run: configuration and weights. Immutable after load; shared by any number of sessions.
+// A model ready to run: configuration and weights. Immutable after load; shared by any number of sessions.
 #pragma once
 
 #include <cstddef>
@@ -17,7 +17,7 @@
 
 namespace tca::runtime {
 
-/// What the linear layers' weights are kept as. kStored: what the checkpoint has, as far as the products take it.
+/// What the linear layers' weights are kept as. kStored: what the files have, as far as the products take it.
 /// kInt8: eight bits and a scale an output channel (model/int8.h), on the CPU alone.
 enum class WeightType { kStored, kInt8 };
 
@@ -44,8 +44,8 @@ class DeviceModel {
 
 class Model {
  public:
-  /// dir as downloaded from Hugging Face: config.json, safetensors. Throws tca::Error.
-  static std::shared_ptr<const Model> load(const std::string& dir, ThreadPool& pool, const ModelOptions& options = {});
+  /// path: a folder as downloaded from Hugging Face (config.json, safetensors), or a GGUF file. Throws tca::Error.
+  static std::shared_ptr<const Model> load(const std::string& path, ThreadPool& pool, const ModelOptions& options = {});
   /// One whose weights another device has; computes in bf16. weights_sha256 as in ModelFingerprint.
   static std::shared_ptr<const Model> create(ModelConfig config, std::string weights_sha256, std::string content_hash,
                                              std::unique_ptr<const DeviceModel> device);
@@ -56,7 +56,7 @@ class Model {
   const DeviceModel* device() const { return device_.get(); }
   ModelFingerprint fingerprint() const;
   const Precision& precision() const { return precision_; }
-  /// Checkpoint::content_hash() of its weights, by which a saved session knows them again; empty for random ones.
+  /// TensorSource::content_hash() of its weights, by which a saved session knows them again; empty for random ones.
   const std::string& content_hash() const;
   WeightType weight_type() const { return weight_type_; }
   std::size_t weight_bytes() const;  // in memory, as used

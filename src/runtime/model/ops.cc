@@ -34,7 +34,7 @@ void embed(const StoredTensor& embedding, std::span<const std::int32_t> ids, flo
   for_row_blocks(static_cast<std::int64_t>(ids.size()), pool, [&](std::int64_t begin, std::int64_t rows) {
     for (std::int64_t row = begin; row < begin + rows; ++row) {
       const std::int64_t id = ids[static_cast<std::size_t>(row)];
-      convert_row(advance(embedding.data, embedding.dtype, id * width), embedding.dtype, out + row * width, width);
+      read_rows(embedding, id, 1, out + row * width);
     }
   });
 }

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <span>
 
-#include "runtime/io/safetensors.h"
+#include "runtime/io/tensor_source.h"
 #include "runtime/model/kernels.h"
 #include "tca/thread_pool.h"
 

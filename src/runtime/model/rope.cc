@@ -69,6 +69,9 @@ RopeFrequencies rope_frequencies(const RopeConfig& config, std::int32_t head_dim
       scale_yarn(config, head_dim, result.inverse);
       result.attention_scaling = yarn_attention_scaling(config);
       break;
+    case RopeScaling::kFactors:
+      for (std::size_t i = 0; i < result.inverse.size(); ++i) result.inverse[i] /= config.factors[i];
+      break;
   }
   return result;
 }

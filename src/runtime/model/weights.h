@@ -2,10 +2,10 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
+#include <memory>
 #include <vector>
 
-#include "runtime/io/safetensors.h"
+#include "runtime/io/tensor_source.h"
 #include "runtime/model/buffer.h"
 
 namespace tca::runtime {
@@ -46,8 +46,8 @@ struct Weights {
   Linear lm_head;                 // hidden -> vocab; the embedding when tied
   std::size_t bytes = 0;          // of everything above, counted once
 
-  std::optional<Checkpoint> checkpoint;  // owns the mapped memory
-  std::vector<Buffer> converted;         // weights that are stored otherwise than they are used
+  std::unique_ptr<const TensorSource> source;  // owns the mapped memory
+  std::vector<Buffer> converted;               // weights that are stored otherwise than they are used
 };
 
 }  // namespace tca::runtime

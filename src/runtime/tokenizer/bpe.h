@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -26,6 +27,10 @@ class Bpe {
  public:
   /// byte_level: pieces come as raw bytes, and the vocabulary spells every byte as a printable character.
   static Bpe parse(const nlohmann::json& model, bool byte_level, const std::string& where);
+
+  /// Instead of listed merges: of two neighbours that make a token the pair goes first that makes the one with the
+  /// highest score, the leftmost of equals. scores: by id, NaN for tokens that merging neither makes nor takes.
+  void merge_by_scores(std::span<const float> scores);
 
   /// Appends the ids of piece. Time n log n in its length, whatever it holds.
   void encode(std::string_view piece, WordCache& cache, std::vector<std::int32_t>& ids) const;

@@ -1,4 +1,6 @@
 #include <algorithm>
+#include <cmath>
+#include <functional>
 
 #include "core/check.h"
 #include "core/json.h"
@@ -115,6 +117,34 @@ void Bpe::parse_merges(const json& model, const std::string& where) {
     merges_[key] = {rank, id_of(joined, merge)};
     if (!byte_level_) note_inner_pairs(joined);
     ++rank;
+  }
+}
+
+void Bpe::merge_by_scores(std::span<const float> scores) {
+  std::unordered_map<std::string_view, std::int32_t> pieces;
+  std::vector<float> ranks;  // distinct scores, the best first
+  pieces.reserve(vocabulary_.size());
+  ranks.reserve(vocabulary_.size());
+  const auto score_of = [&](std::int32_t id) { return scores[static_cast<std::size_t>(id)]; };
+  for (const auto& [token, id] : vocabulary_) {
+    if (static_cast<std::size_t>(id) >= scores.size() || std::isnan(score_of(id)) || token.empty()) continue;
+    pieces.emplace(token, id);
+    ranks.push_back(score_of(id));
+  }
+  std::sort(ranks.begin(), ranks.end(), std::greater<>());
+  ranks.erase(std::unique(ranks.begin(), ranks.end()), ranks.end());
+  merges_.reserve(2 * pieces.size());  // about as many as real vocabularies have
+  for (const auto& [token, id] : pieces) {
+    const auto rank = std::lower_bound(ranks.begin(), ranks.end(), score_of(id), std::greater<>()) - ranks.begin();
+    for (std::size_t cut = 0; next_code_point(token, cut), cut < token.size();) {
+      const auto left = pieces.find(token.substr(0, cut));
+      if (left == pieces.end()) continue;
+      const auto right = pieces.find(token.substr(cut));
+      if (right == pieces.end()) continue;
+      const auto key = pair_key(static_cast<std::uint32_t>(left->second), static_cast<std::uint32_t>(right->second));
+      merges_[key] = {static_cast<std::int32_t>(rank), id};
+    }
+    note_inner_pairs(token);
   }
 }
 

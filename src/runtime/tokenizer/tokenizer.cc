@@ -8,6 +8,8 @@
 #include "core/check.h"
 #include "core/file.h"
 #include "core/json.h"
+#include "runtime/gguf/gguf_file.h"
+#include "runtime/gguf/gguf_tokenizer.h"
 #include "runtime/io/model_folder.h"
 #include "runtime/tokenizer/added_tokens.h"
 #include "runtime/tokenizer/bpe.h"
@@ -50,8 +52,9 @@ struct Tokenizer::Impl {
   mutable std::mutex cache_mutex;
   mutable WordCache shared_cache;
 
-  /// declared: added tokens from other files than this one.
-  Impl(const json& config, const std::string& file, const std::vector<AddedToken>& declared);
+  /// declared: added tokens from other files than this one. scores: by which pairs are merged (Bpe), or empty.
+  Impl(const json& config, const std::string& file, const std::vector<AddedToken>& declared,
+       std::span<const float> scores = {});
   void index_tokens(const std::string& file);
   std::vector<std::int32_t> encode(const MixedText& text, TextStart start) const;
   bool is_control(const AddedToken& token, const MixedText& text) const {
@@ -62,7 +65,8 @@ struct Tokenizer::Impl {
   void encode_stretch(std::string_view text, TextStart start, WordCache& cache, std::vector<std::int32_t>& ids) const;
 };
 
-Tokenizer::Impl::Impl(const json& config, const std::string& file, const std::vector<AddedToken>& declared) {
+Tokenizer::Impl::Impl(const json& config, const std::string& file, const std::vector<AddedToken>& declared,
+                      std::span<const float> scores) {
   if (!config.is_object()) fail(ErrorCategory::kBadFile, file + ": expected a JSON object");
   const std::string version = get_optional_string(config, "version", file).value_or("1.0");
   check_supported(version == "1.0", file, ": version is \"", version.substr(0, 40), "\"; supported: 1.0");
@@ -70,6 +74,7 @@ Tokenizer::Impl::Impl(const json& config, const std::string& file, const std::ve
   normalizer = Normalizer::parse(field_or_null(config, "normalizer"), field("normalizer"));
   pre_tokenizer = PreTokenizer::parse(field_or_null(config, "pre_tokenizer"), field("pre_tokenizer"));
   model = Bpe::parse(get_object(config, "model", file), pre_tokenizer.byte_level(), field("model"));
+  if (!scores.empty()) model.merge_by_scores(scores);
   std::vector<AddedToken> tokens_of_text = parse_added_tokens(field_or_null(config, "added_tokens"), file);
   add_declared_tokens(declared, model.vocabulary(), tokens_of_text);
   added = AddedTokens(std::move(tokens_of_text), normalizer);
@@ -191,11 +196,15 @@ Tokenizer::Tokenizer(Tokenizer&&) noexcept = default;
 Tokenizer& Tokenizer::operator=(Tokenizer&&) noexcept = default;
 Tokenizer::~Tokenizer() = default;
 
-Tokenizer Tokenizer::load(const std::string& dir) {
-  const std::string path = dir + "/tokenizer.json";
-  if (!has_entry(path)) fail_without(dir, ModelPart::kTokenizer);
-  const JsonDocument config(parse_json(read_file(path, kMaxFileBytes), path));
-  return Tokenizer(std::make_unique<Impl>(*config, path, read_declared_tokens(dir)));
+Tokenizer Tokenizer::load(const std::string& path) {
+  if (const std::string gguf = find_gguf(path); !gguf.empty()) {
+    const GgufTokenizer stored = gguf_tokenizer(GgufFile::open(gguf).metadata());
+    return Tokenizer(std::make_unique<Impl>(*stored.json, gguf, std::vector<AddedToken>(), stored.scores));
+  }
+  const std::string file = path + "/tokenizer.json";
+  if (!has_entry(file)) fail_without(path, ModelPart::kTokenizer);
+  const JsonDocument config(parse_json(read_file(file, kMaxFileBytes), file));
+  return Tokenizer(std::make_unique<Impl>(*config, file, read_declared_tokens(path)));
 }
 
 Tokenizer Tokenizer::parse(const std::string& content, const std::string& name_for_errors,

@@ -1,4 +1,4 @@
-// tokenizer.json of Hugging Face: byte-level BPE with Split regexes, and Metaspace BPE with byte fallback.
+// Tokenizers of Hugging Face and GGUF files: byte-level BPE with Split regexes, and Metaspace BPE with byte fallback.
 #pragma once
 
 #include <cstdint>
@@ -39,9 +39,9 @@ enum class TextStart {
 /// Immutable: any number of threads may encode and decode with one object.
 class Tokenizer {
  public:
-  /// Reads dir/tokenizer.json, and the added tokens of tokenizer_config.json. Throws tca::Error naming file, field and
-  /// value for what is broken or not supported.
-  static Tokenizer load(const std::string& dir);
+  /// Reads the folder's tokenizer.json, and the added tokens of tokenizer_config.json; or the metadata of a GGUF file
+  /// or the folder of one. Throws tca::Error naming file, field and value for what is broken or not supported.
+  static Tokenizer load(const std::string& path);
   /// From the texts of both files.
   static Tokenizer parse(const std::string& json, const std::string& name_for_errors,
                          const std::string& tokenizer_config = "{}");
