@@ -1,6 +1,7 @@
 // The metadata of a GGUF file as the config.json that the same model has as a Hugging Face checkpoint.
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 #include "core/json.h"
