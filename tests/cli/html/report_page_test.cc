@@ -21,7 +21,7 @@ MethodFigures method(const std::string& name, double kept, std::int64_t survived
 
 Result result_of_length(std::int64_t tokens) {
   Result result{.file = kHostile, .version = kHostile, .shortest = tokens, .longest = tokens, .documents = 2};
-  result.model = {kHostile, kHostile, kHostile, kHostile, kHostile, 5};
+  result.model = {kHostile, kHostile, kHostile, kHostile, kHostile, kHostile, 5};
   result.facts = result.ask = kHostile;
   result.questions = 5;
   result.methods = {method("full", 1, 10), method(std::string("tca:") + kHostile, 0.2, 8), method(kHostile, 0.1, 0)};
