@@ -144,7 +144,7 @@ TEST(BankProbes, AreTheQueriesThatTheModelWouldRotate) {
   config.num_layers = 1;
   config.num_heads = 1;
   config.head_dim = 4;
-  config.rope.theta = 10000;
+  config.ropes[0].theta = 10000;
   ThreadPool pool(1);
   const QueryBank bank{.queries = 1, .distance = 1, .values = {1, 2, 3, 4}};
   const BankProbes probes(bank, config, 7, DType::kF32, host_memory(), pool);

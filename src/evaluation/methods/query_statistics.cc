@@ -18,7 +18,7 @@ void turn(double* x, const Number* c, const Number* s, double sign, std::size_t 
 }  // namespace
 
 FutureRotation future_rotation(const MethodLayer& at, std::int64_t positions) {
-  const auto frequencies = runtime::rope_frequencies(at.segment.model.rope, at.layer.q.head_dim);
+  const auto frequencies = runtime::rope_frequencies(at.segment.model.ropes[0], at.layer.q.head_dim);
   const std::size_t half = frequencies.inverse.size();
   const std::int64_t first = at.segment.first_position, next = first + at.num_tokens();
   FutureRotation rotation{.past = {},

@@ -17,7 +17,7 @@ CudaModel::CudaModel(std::shared_ptr<cuda::Device> device, const ModelConfig& co
                      std::int64_t skinny_rows)
     : device_(std::move(device)),
       weights_(std::move(weights)),
-      frequencies_(rope_frequencies(config.rope, config.head_dim)),
+      frequencies_(rope_frequencies(config.ropes[0], config.head_dim)),
       products_(*device_, skinny_rows) {}
 
 std::unique_ptr<Forward> CudaModel::create_forward(const Model& model, ThreadPool& pool, std::int64_t chunk_tokens,

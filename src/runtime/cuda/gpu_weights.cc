@@ -16,52 +16,49 @@ namespace {
 
 constexpr std::int64_t kConvertedAtOnce = std::int64_t{1} << 25;  // elements: 64 MiB of bf16 on the host
 
-/// Rows of a matrix that come from one tensor of a checkpoint.
-struct Part {
-  std::string name;  // without ".weight" and ".bias"
-  std::int64_t rows;
-};
-
 /// Where the values come from.
 class Source {
  public:
   Source(cuda::Device& device, GpuWeights& weights) : device_(device), weights_(&weights) {}
   virtual ~Source() = default;
 
-  /// Parts one below the other: [sum of rows, in].
-  Matrix matrix(std::span<const Part> parts, std::int64_t in, bool with_bias) {
-    Matrix result{.in = in};
-    for (const Part& part : parts) result.out += part.rows;
-    auto* const elements = static_cast<std::uint16_t*>(allocate(result.out * in * 2));
+  /// Parts one below the other: [sum of their rows, in].
+  Matrix matrix(std::span<const MatrixSpec> parts) {
+    Matrix result{.in = parts[0].in};
+    for (const MatrixSpec& part : parts) result.out += part.out;
+    auto* const elements = static_cast<std::uint16_t*>(allocate(result.out * result.in * 2));
     result.weight = elements;
     std::int64_t row = 0;
-    for (const Part& part : parts) {
-      fill_matrix(part.name + ".weight", part.rows, in, elements + row * in);
-      row += part.rows;
+    for (const MatrixSpec& part : parts) {
+      fill_matrix(part, elements + row * result.in);
+      row += part.out;
     }
-    if (with_bias) result.bias = bias(parts, result.out);
+    if (parts[0].bias) result.bias = bias(parts, result.out);
     return result;
   }
-  const float* vector(const std::string& name, std::int64_t size) {
-    auto* const values = static_cast<float*>(allocate(size * 4));
-    fill_vector(name, size, values);
+  Matrix matrix(const MatrixSpec& whole) { return matrix(std::span(&whole, 1)); }
+  const float* norm(const NormSpec& spec) {
+    if (!spec.exists()) return nullptr;
+    auto* const values = static_cast<float*>(allocate(spec.size * 4));
+    fill_norm(spec, values);
     return values;
   }
 
  protected:
-  /// Into GPU memory: [rows, in] bf16, [size] fp32.
-  virtual void fill_matrix(const std::string& name, std::int64_t rows, std::int64_t in, std::uint16_t* to) = 0;
-  virtual void fill_vector(const std::string& name, std::int64_t size, float* to) = 0;
+  /// Into GPU memory: [out, in] bf16, [out] and [size] fp32.
+  virtual void fill_matrix(const MatrixSpec& matrix, std::uint16_t* to) = 0;
+  virtual void fill_bias(const MatrixSpec& matrix, float* to) = 0;
+  virtual void fill_norm(const NormSpec& norm, float* to) = 0;
 
   cuda::Device& device_;
 
  private:
-  const float* bias(std::span<const Part> parts, std::int64_t size) {
+  const float* bias(std::span<const MatrixSpec> parts, std::int64_t size) {
     auto* const values = static_cast<float*>(allocate(size * 4));
     std::int64_t row = 0;
-    for (const Part& part : parts) {
-      fill_vector(part.name + ".bias", part.rows, values + row);
-      row += part.rows;
+    for (const MatrixSpec& part : parts) {
+      fill_bias(part, values + row);
+      row += part.out;
     }
     return values;
   }
@@ -79,14 +76,15 @@ class CheckpointSource final : public Source {
       : Source(device, weights), checkpoint_(checkpoint), pool_(pool) {}
 
  private:
-  void fill_matrix(const std::string& name, std::int64_t rows, std::int64_t in, std::uint16_t* to) override {
-    const StoredTensor& stored = checkpoint_.get(name, {rows, in});
+  void fill_matrix(const MatrixSpec& matrix, std::uint16_t* to) override {
+    const std::int64_t rows = matrix.out, in = matrix.in;
+    const StoredTensor& stored = checkpoint_.get(matrix.name + ".weight", {matrix.rows(), in});
+    const std::int64_t row_bytes = in * static_cast<std::int64_t>(dtype_size(stored.dtype));
+    const auto* const bytes = static_cast<const std::byte*>(stored.data) + matrix.first_row * row_bytes;
     Memory& memory = device_.memory();
-    if (stored.dtype == DType::kBF16) return memory.copy(to, stored.data, static_cast<std::size_t>(rows * in) * 2);
+    if (stored.dtype == DType::kBF16) return memory.copy(to, bytes, static_cast<std::size_t>(rows * in) * 2);
     const std::int64_t step = std::max<std::int64_t>(1, kConvertedAtOnce / in);
     std::vector<std::uint16_t> converted(static_cast<std::size_t>(std::min(step, rows) * in));
-    const auto* const bytes = static_cast<const std::byte*>(stored.data);
-    const std::int64_t row_bytes = in * static_cast<std::int64_t>(dtype_size(stored.dtype));
     for (std::int64_t begin = 0; begin < rows; begin += step) {
       const std::int64_t count = std::min(step, rows - begin);
       pool_.parallel_for(count, [&](std::int64_t row, int) {
@@ -98,11 +96,22 @@ class CheckpointSource final : public Source {
     }
   }
 
-  void fill_vector(const std::string& name, std::int64_t size, float* to) override {
+  void fill_bias(const MatrixSpec& matrix, float* to) override {
+    const std::vector<float> values = read(matrix.name + ".bias", matrix.rows());
+    device_.memory().copy(to, values.data() + matrix.first_row, static_cast<std::size_t>(matrix.out) * sizeof(float));
+  }
+
+  void fill_norm(const NormSpec& norm, float* to) override {
+    std::vector<float> values = read(norm.name, norm.size);
+    for (float& value : values) value = static_cast<float>((value + norm.offset) * norm.factor);
+    device_.memory().copy(to, values.data(), values.size() * sizeof(float));
+  }
+
+  std::vector<float> read(const std::string& name, std::int64_t size) const {
     const StoredTensor& stored = checkpoint_.get(name, {size});
     std::vector<float> values(static_cast<std::size_t>(size));
     convert_row(stored.data, stored.dtype, values.data(), size);
-    device_.memory().copy(to, values.data(), values.size() * sizeof(float));
+    return values;
   }
 
   const Checkpoint& checkpoint_;
@@ -114,49 +123,42 @@ class RandomSource final : public Source {
   RandomSource(cuda::Device& device, GpuWeights& weights, std::uint64_t seed) : Source(device, weights), seed_(seed) {}
 
  private:
-  void fill_matrix(const std::string&, std::int64_t rows, std::int64_t in, std::uint16_t* to) override {
-    const float deviation = 1.0f / std::sqrt(static_cast<float>(in));
+  void fill_matrix(const MatrixSpec& matrix, std::uint16_t* to) override {
+    const float deviation = 1.0f / std::sqrt(static_cast<float>(matrix.in));
     const std::uint64_t seed = (seed_ << 20) + count_++;  // each matrix has one of its own
-    cuda::check(fill_random(to, rows * in, deviation, seed, device_.stream()), "drawing weights");
+    cuda::check(fill_random(to, matrix.out * matrix.in, deviation, seed, device_.stream()), "drawing weights");
   }
-  void fill_vector(const std::string&, std::int64_t size, float* to) override {
+  void fill_bias(const MatrixSpec& matrix, float* to) override { fill_with_ones(to, matrix.out); }
+  void fill_norm(const NormSpec& norm, float* to) override { fill_with_ones(to, norm.size); }
+  void fill_with_ones(float* to, std::int64_t size) {
     cuda::check(fill_ones(to, size, device_.stream()), "drawing weights");
   }
 
   std::uint64_t seed_, count_ = 0;
 };
 
-GpuLayer read_layer(Source& source, const ModelConfig& config, std::int32_t index) {
-  const std::string layer = text("model.layers.", index, ".");
-  const std::string attention = layer + "self_attn.", mlp = layer + "mlp.";
-  const std::int64_t hidden = config.hidden_size, inner = config.intermediate_size, d = config.head_dim;
-  const std::int64_t q_width = config.num_heads * d, kv_width = config.num_kv_heads * d;
+GpuLayer read_layer(Source& source, const LayerSpec& spec) {
   GpuLayer w;
-  w.attention_norm = source.vector(layer + "input_layernorm.weight", hidden);
-  const std::array<Part, 3> qkv = {Part{attention + "q_proj", q_width}, Part{attention + "k_proj", kv_width},
-                                   Part{attention + "v_proj", kv_width}};
-  w.qkv = source.matrix(qkv, hidden, config.qkv_bias);
-  if (config.qk_norm) {
-    w.q_norm = source.vector(attention + "q_norm.weight", d);
-    w.k_norm = source.vector(attention + "k_norm.weight", d);
-  }
-  w.o = source.matrix(std::array{Part{attention + "o_proj", hidden}}, q_width, config.out_bias);
-  w.mlp_norm = source.vector(layer + "post_attention_layernorm.weight", hidden);
-  const std::array<Part, 2> gate_up = {Part{mlp + "gate_proj", inner}, Part{mlp + "up_proj", inner}};
-  w.gate_up = source.matrix(gate_up, hidden, config.mlp_bias);
-  w.down = source.matrix(std::array{Part{mlp + "down_proj", hidden}}, inner, config.mlp_bias);
+  w.attention_norm = source.norm(spec.attention_norm);
+  w.qkv = source.matrix(std::array{spec.q, spec.k, spec.v});
+  w.q_norm = source.norm(spec.q_norm);
+  w.k_norm = source.norm(spec.k_norm);
+  w.o = source.matrix(spec.o);
+  w.mlp_norm = source.norm(spec.mlp_norm);
+  w.gate_up = source.matrix(std::array{spec.mlp.gate, spec.mlp.up});
+  w.down = source.matrix(spec.mlp.down);
   return w;
 }
 
 void read_weights(Source& source, const ModelConfig& config, const EmbeddingNames& names, GpuWeights& weights) {
-  const std::int64_t hidden = config.hidden_size, vocab = config.vocab_size;
-  const Matrix embedding = source.matrix(std::array{Part{names.input, vocab}}, hidden, false);
+  const auto table = [&](const std::string& name) {
+    return source.matrix(MatrixSpec{.name = name, .in = config.hidden_size, .out = config.vocab_size});
+  };
+  const Matrix embedding = table(names.input);
   weights.embedding = embedding.weight;
-  weights.lm_head = names.tied() ? embedding : source.matrix(std::array{Part{names.output, vocab}}, hidden, false);
-  for (std::int32_t layer = 0; layer < config.num_layers; ++layer) {
-    weights.layers.push_back(read_layer(source, config, layer));
-  }
-  weights.final_norm = source.vector("model.norm.weight", hidden);
+  weights.lm_head = names.tied() ? embedding : table(names.output);
+  for (const LayerSpec& layer : config.layers) weights.layers.push_back(read_layer(source, layer));
+  weights.final_norm = source.norm(config.final_norm);
 }
 
 }  // namespace

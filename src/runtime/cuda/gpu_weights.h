@@ -48,7 +48,7 @@ void check_config(const ModelConfig& config);
 GpuWeights load_weights(cuda::Device& device, const Checkpoint& checkpoint, const ModelConfig& config,
                         ThreadPool& pool);
 
-/// Matrices of mean 0 and deviation 1 / sqrt(in), norms of 1, no biases: drawn on the GPU, the same for a seed.
+/// Matrices of mean 0 and deviation 1 / sqrt(in), norms and biases of 1: drawn on the GPU, the same for a seed.
 GpuWeights random_weights(cuda::Device& device, const ModelConfig& config, std::uint64_t seed);
 
 }  // namespace tca::runtime::gpu

@@ -19,7 +19,7 @@ BankProbes::BankProbes(const QueryBank& bank, const ModelConfig& config, std::in
   const std::int64_t rows = num_queries_ * config.num_layers;
   std::vector<std::byte> placed(static_cast<std::size_t>(rows * num_heads_ * head_dim_) * dtype_size(dtype));
   place_queries(contiguous(static_cast<const void*>(bank.values.data()), DType::kF32, rows, num_heads_, head_dim_),
-                rope_frequencies(config.rope, head_dim_), position,
+                rope_frequencies(config.ropes[0], head_dim_), position,
                 contiguous(static_cast<void*>(placed.data()), dtype, rows, num_heads_, head_dim_), pool);
   block_.reserve(placed.size());
   memory.copy(block_.data(), placed.data(), placed.size());

@@ -46,7 +46,7 @@ void AnswerPass::prepare(std::span<const DocumentLayer> document, const Question
     longest = std::max(longest, rows.end(question) - rows.begins[static_cast<std::size_t>(question)]);
   }
   RopeTable table;
-  table.fill(rope_frequencies(config.rope, config.head_dim), document[0].k.num_tokens, longest, pool);
+  table.fill(rope_frequencies(config.ropes[0], config.head_dim), document[0].k.num_tokens, longest, pool);
   const std::int64_t half = shape.dim / 2;
   for (std::vector<float>* values : {&cosine, &sine, &back_sine}) values->resize(static_cast<std::size_t>(n * half));
   for (std::int64_t question = 0; question < rows.num_questions(); ++question) {

@@ -26,7 +26,7 @@ CpuForward::CpuForward(const Model& model, ThreadPool& pool, std::int64_t chunk_
       q_width_(std::int64_t{model.config().num_heads} * model.config().head_dim),
       kv_width_(std::int64_t{model.config().num_kv_heads} * model.config().head_dim),
       inner_(model.config().intermediate_size),
-      frequencies_(rope_frequencies(model.config().rope, model.config().head_dim)) {}
+      frequencies_(rope_frequencies(model.config().ropes[0], model.config().head_dim)) {}
 
 void CpuForward::run(const Segment& segment, LayerAttention& attention) {
   prepare(segment);

@@ -25,19 +25,34 @@ class WeightReader {
     return weights_.checkpoint->get(name, shape);
   }
 
-  std::vector<float> vector(const std::string& name, std::int64_t size) {
-    const StoredTensor& stored = tensor(name, {size});
+  std::vector<float> vector(const std::string& name, std::int64_t size, std::int64_t first = 0,
+                            std::int64_t stored_size = 0) {
+    const StoredTensor& stored = tensor(name, {stored_size == 0 ? size : stored_size});
     std::vector<float> values(static_cast<std::size_t>(size));
-    convert_row(stored.data, stored.dtype, values.data(), size);
+    convert_row(
+        static_cast<const std::byte*>(stored.data) + first * static_cast<std::int64_t>(dtype_size(stored.dtype)),
+        stored.dtype, values.data(), size);
     weights_.bytes += values.size() * sizeof(float);
     return values;
   }
 
-  Linear linear(const std::string& name, std::int64_t in, std::int64_t out, bool with_bias) {
-    const std::string weight = name + ".weight";
-    Linear result = from_stored(weight, tensor(weight, {out, in}));
+  std::vector<float> norm(const NormSpec& spec) {
+    if (!spec.exists()) return {};
+    std::vector<float> values = vector(spec.name, spec.size);
+    if (spec.offset == 0 && spec.factor == 1) return values;
+    for (float& value : values) value = static_cast<float>((value + spec.offset) * spec.factor);
+    return values;
+  }
+
+  Linear linear(const MatrixSpec& spec) {
+    const std::string weight = spec.name + ".weight";
+    StoredTensor stored = tensor(weight, {spec.rows(), spec.in});
+    const std::size_t row_bytes = stored.num_bytes() / static_cast<std::size_t>(spec.rows());
+    stored.data = static_cast<const std::byte*>(stored.data) + static_cast<std::size_t>(spec.first_row) * row_bytes;
+    stored.shape[0] = spec.out;
+    Linear result = from_stored(weight, stored);
     weights_.bytes += weight_bytes(result);
-    if (with_bias) result.bias = vector(name + ".bias", out);
+    if (spec.bias) result.bias = vector(spec.name + ".bias", spec.out, spec.first_row, spec.rows());
     return result;
   }
 
@@ -100,26 +115,19 @@ class WeightReader {
   ThreadPool& pool_;
 };
 
-LayerWeights read_layer(WeightReader& reader, const ModelConfig& config, std::int32_t index) {
-  const std::string layer = text("model.layers.", index, ".");
-  const std::string attention = layer + "self_attn.", mlp = layer + "mlp.";
-  const std::int64_t hidden = config.hidden_size, inner = config.intermediate_size;
-  const std::int64_t q_width = std::int64_t{config.num_heads} * config.head_dim;
-  const std::int64_t kv_width = std::int64_t{config.num_kv_heads} * config.head_dim;
+LayerWeights read_layer(WeightReader& reader, const LayerSpec& spec) {
   LayerWeights w;
-  w.attention_norm = reader.vector(layer + "input_layernorm.weight", hidden);
-  w.q = reader.linear(attention + "q_proj", hidden, q_width, config.qkv_bias);
-  w.k = reader.linear(attention + "k_proj", hidden, kv_width, config.qkv_bias);
-  w.v = reader.linear(attention + "v_proj", hidden, kv_width, config.qkv_bias);
-  if (config.qk_norm) {
-    w.q_norm = reader.vector(attention + "q_norm.weight", config.head_dim);
-    w.k_norm = reader.vector(attention + "k_norm.weight", config.head_dim);
-  }
-  w.o = reader.linear(attention + "o_proj", q_width, hidden, config.out_bias);
-  w.mlp_norm = reader.vector(layer + "post_attention_layernorm.weight", hidden);
-  w.gate = reader.linear(mlp + "gate_proj", hidden, inner, config.mlp_bias);
-  w.up = reader.linear(mlp + "up_proj", hidden, inner, config.mlp_bias);
-  w.down = reader.linear(mlp + "down_proj", inner, hidden, config.mlp_bias);
+  w.attention_norm = reader.norm(spec.attention_norm);
+  w.q = reader.linear(spec.q);
+  w.k = reader.linear(spec.k);
+  w.v = reader.linear(spec.v);
+  w.q_norm = reader.norm(spec.q_norm);
+  w.k_norm = reader.norm(spec.k_norm);
+  w.o = reader.linear(spec.o);
+  w.mlp_norm = reader.norm(spec.mlp_norm);
+  w.gate = reader.linear(spec.mlp.gate);
+  w.up = reader.linear(spec.mlp.up);
+  w.down = reader.linear(spec.mlp.down);
   return w;
 }
 
@@ -151,10 +159,8 @@ std::shared_ptr<const Model> Model::load(const std::string& dir, ThreadPool& poo
 
   WeightReader reader(weights, model->precision_.activations, options.weights, pool);
   read_embeddings(reader, model->config_, weights);
-  for (std::int32_t layer = 0; layer < model->config_.num_layers; ++layer) {
-    weights.layers.push_back(read_layer(reader, model->config_, layer));
-  }
-  weights.final_norm = reader.vector("model.norm.weight", model->config_.hidden_size);
+  for (const LayerSpec& layer : model->config_.layers) weights.layers.push_back(read_layer(reader, layer));
+  weights.final_norm = reader.norm(model->config_.final_norm);
   return model;
 }
 
@@ -176,7 +182,7 @@ ModelFingerprint Model::fingerprint() const {
           .num_heads = config_.num_heads,
           .num_kv_heads = config_.num_kv_heads,
           .head_dim = config_.head_dim,
-          .rope = config_.rope.describe(),
+          .rope = config_.describe_ropes(),
           .vocab_size = config_.vocab_size,
           .weights_sha256 = weights_sha256_};
 }

@@ -1,10 +1,11 @@
-#include "runtime/io/rope_config.h"
+#include "runtime/spec/rope_config.h"
 
 #include <algorithm>
 #include <cmath>
 
 #include "core/check.h"
 #include "core/json.h"
+#include "runtime/spec/config_fields.h"
 
 namespace tca::runtime {
 namespace {
@@ -85,7 +86,8 @@ void refuse_partial_rotation(const json& rope, const std::string& where, const j
 
 }  // namespace
 
-RopeConfig read_rope(const json& config, std::int64_t max_position, const std::string& file) {
+RopeConfig read_rope(const ConfigFields& source, std::int64_t max_position) {
+  const auto& [config, file] = source;
   const json none = json::object();
   const auto [parameters, where] = find_parameters(config, file);
   const json& rope = parameters != nullptr ? *parameters : none;
