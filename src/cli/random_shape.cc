@@ -6,7 +6,7 @@
 #include <algorithm>
 
 #include "core/json.h"
-#include "runtime/io/model_json.h"
+#include "runtime/io/parse_config.h"
 #include "tca/error.h"
 
 namespace tca::cli {
@@ -81,7 +81,7 @@ runtime::ModelConfig random_shape(const std::string& name, std::int64_t extra_po
   for (const Shape& shape : kShapes) {
     if (name != shape.name) continue;
     const JsonDocument fields(parse_json(shape.config, name));
-    runtime::ModelConfig config = runtime::parse_model_config(*fields, name);
+    runtime::ModelConfig config = runtime::parse_config(*fields, name);
     config.max_position += extra_positions;
     return config;
   }

@@ -144,10 +144,11 @@ TEST(BankProbes, AreTheQueriesThatTheModelWouldRotate) {
   config.num_layers = 1;
   config.num_heads = 1;
   config.head_dim = 4;
+  config.layers.resize(1);
   config.ropes[0].theta = 10000;
   ThreadPool pool(1);
   const QueryBank bank{.queries = 1, .distance = 1, .values = {1, 2, 3, 4}};
-  const BankProbes probes(bank, config, 7, DType::kF32, host_memory(), pool);
+  const BankProbes probes(bank, config, 7, false, DType::kF32, host_memory(), pool);
   const auto* q = static_cast<const float*>(probes.queries(0).data);
   EXPECT_NEAR(q[0], std::cos(7.0) - 3 * std::sin(7.0), 1e-6);
   EXPECT_NEAR(q[2], 3 * std::cos(7.0) + std::sin(7.0), 1e-6);

@@ -116,8 +116,12 @@ TEST_F(ModelConfigTest, ArchitecturesDifferInBiasesNormsAndDefaults) {
 }
 
 TEST_F(ModelConfigTest, UnknownArchitecturesAreNamedWithTheSupportedOnes) {
-  expect_unsupported({{"architectures", {"MixtralForCausalLM"}}},
-                     "architectures[0] is \"MixtralForCausalLM\"; supported: LlamaForCausalLM, MistralForCausalLM");
+  expect_unsupported({{"architectures", {"GPT2LMHeadModel"}}},
+                     "architectures[0] is \"GPT2LMHeadModel\"; supported: LlamaForCausalLM, MistralForCausalLM");
+  expect_unsupported(
+      {{"architectures", {"DeepseekV3ForCausalLM"}}},
+      "\"DeepseekV3ForCausalLM\", which has multi-head latent attention: not supported; supported: Llama");
+  expect_unsupported({{"architectures", {"Qwen3NextForCausalLM"}}}, "which has layers with linear attention");
   expect_bad({{"architectures", json::array()}}, "architectures");
   expect_bad({{"architectures", "LlamaForCausalLM"}}, "architectures");
   json config = kLlama;
@@ -151,7 +155,7 @@ TEST_F(ModelConfigTest, NumbersOutOfRangeAreRefused) {
 
 TEST_F(ModelConfigTest, WhatIsNotComputedIsRefusedByName) {
   expect_unsupported({{"quantization_config", {{"quant_method", "gptq"}}}}, "quantization_config (quant_method gptq)");
-  expect_unsupported({{"hidden_act", "gelu"}}, "hidden_act is \"gelu\"; supported: silu");
+  expect_unsupported({{"hidden_act", "gelu"}}, "hidden_act is \"gelu\"; supported: silu, gelu_pytorch_tanh");
   EXPECT_EQ(load({{"quantization_config", nullptr}}).num_layers, 3);
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <cstring>
 #include <span>
 #include <string>
 
@@ -80,7 +81,16 @@ class CheckpointSource final : public Source {
     const std::int64_t rows = matrix.out, in = matrix.in;
     const StoredTensor& stored = checkpoint_.get(matrix.name + ".weight", {matrix.rows(), in});
     const std::int64_t row_bytes = in * static_cast<std::int64_t>(dtype_size(stored.dtype));
-    const auto* const bytes = static_cast<const std::byte*>(stored.data) + matrix.first_row * row_bytes;
+    const std::byte* bytes = static_cast<const std::byte*>(stored.data) + matrix.first_row * row_bytes;
+    std::vector<std::byte> ordered;
+    if (!matrix.head_order.empty()) {
+      ordered.resize(static_cast<std::size_t>(rows * row_bytes));
+      for (std::int64_t row = 0; row < rows; ++row) {
+        std::memcpy(ordered.data() + row * row_bytes, bytes + source_of(row, matrix.head_order) * row_bytes,
+                    static_cast<std::size_t>(row_bytes));
+      }
+      bytes = ordered.data();
+    }
     Memory& memory = device_.memory();
     if (stored.dtype == DType::kBF16) return memory.copy(to, bytes, static_cast<std::size_t>(rows * in) * 2);
     const std::int64_t step = std::max<std::int64_t>(1, kConvertedAtOnce / in);
@@ -97,14 +107,33 @@ class CheckpointSource final : public Source {
   }
 
   void fill_bias(const MatrixSpec& matrix, float* to) override {
-    const std::vector<float> values = read(matrix.name + ".bias", matrix.rows());
-    device_.memory().copy(to, values.data() + matrix.first_row, static_cast<std::size_t>(matrix.out) * sizeof(float));
+    std::vector<float> values = read(matrix.name + ".bias", matrix.rows());
+    values.erase(values.begin(), values.begin() + matrix.first_row);
+    values.resize(static_cast<std::size_t>(matrix.out));
+    copy(in_order(values, matrix.head_order), to);
   }
 
   void fill_norm(const NormSpec& norm, float* to) override {
     std::vector<float> values = read(norm.name, norm.size);
     for (float& value : values) value = static_cast<float>((value + norm.offset) * norm.factor);
+    copy(in_order(values, norm.head_order), to);
+  }
+
+  void copy(const std::vector<float>& values, float* to) const {
     device_.memory().copy(to, values.data(), values.size() * sizeof(float));
+  }
+
+  /// Row or element i of a head is its order[i]-th.
+  static std::int64_t source_of(std::int64_t i, const std::vector<std::int32_t>& order) {
+    const std::int64_t size = std::ssize(order);
+    return i / size * size + order[static_cast<std::size_t>(i % size)];
+  }
+  static std::vector<float> in_order(const std::vector<float>& values, const std::vector<std::int32_t>& order) {
+    std::vector<float> ordered = values;
+    for (std::size_t i = 0; !order.empty() && i < values.size(); ++i) {
+      ordered[i] = values[static_cast<std::size_t>(source_of(static_cast<std::int64_t>(i), order))];
+    }
+    return ordered;
   }
 
   std::vector<float> read(const std::string& name, std::int64_t size) const {
@@ -144,9 +173,22 @@ GpuLayer read_layer(Source& source, const LayerSpec& spec) {
   w.q_norm = source.norm(spec.q_norm);
   w.k_norm = source.norm(spec.k_norm);
   w.o = source.matrix(spec.o);
+  w.attention_out_norm = source.norm(spec.attention_out_norm);
   w.mlp_norm = source.norm(spec.mlp_norm);
-  w.gate_up = source.matrix(std::array{spec.mlp.gate, spec.mlp.up});
-  w.down = source.matrix(spec.mlp.down);
+  std::vector<MatrixSpec> opening, closing;
+  const auto add = [&](const MlpSpec& mlp) {
+    opening.insert(opening.end(), {mlp.gate, mlp.up});
+    closing.push_back(mlp.down);
+  };
+  if (spec.experts) {
+    w.router = source.matrix(spec.experts->router);
+    for (const MlpSpec& expert : spec.experts->experts) add(expert);
+  } else {
+    add(spec.mlp);
+  }
+  w.gate_up = source.matrix(opening);
+  w.down = source.matrix(closing);
+  w.mlp_out_norm = source.norm(spec.mlp_out_norm);
   return w;
 }
 
@@ -167,9 +209,21 @@ void check_config(const ModelConfig& config) {
   constexpr std::array kHeadDims = {64, 96, 128, 256};
   check_supported(std::find(kHeadDims.begin(), kHeadDims.end(), config.head_dim) != kHeadDims.end(), "head_dim is ",
                   config.head_dim, "; the GPU's kernels take 64, 96, 128 and 256: use the CPU");
-  for (const auto& [name, value] :
-       {std::pair{"hidden_size", config.hidden_size}, std::pair{"intermediate_size", config.intermediate_size}}) {
+  const auto check_width = [](const char* name, std::int64_t value) {
     check_supported(value % 8 == 0, name, " is ", value, "; the GPU's kernels take multiples of 8: use the CPU");
+  };
+  check_width("hidden_size", config.hidden_size);
+  for (const LayerSpec& layer : config.layers) {
+    if (!layer.experts) {
+      check_width("intermediate_size", layer.mlp.gate.out);
+      continue;
+    }
+    const ExpertsSpec& experts = *layer.experts;
+    check_width("the experts' intermediate size", experts.experts[0].gate.out);
+    check_width("the number of experts", experts.router.out);
+    check_supported(experts.router.out <= kMostExperts && experts.chosen <= kMostChosen, config.architecture, " takes ",
+                    experts.chosen, " of ", experts.router.out, " experts; the GPU's kernels go up to ", kMostChosen,
+                    " of ", kMostExperts, ": use the CPU");
   }
 }
 

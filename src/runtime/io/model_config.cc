@@ -7,7 +7,7 @@
 #include "core/file.h"
 #include "core/json.h"
 #include "runtime/io/model_folder.h"
-#include "runtime/io/model_json.h"
+#include "runtime/io/parse_config.h"
 #include "runtime/spec/architecture.h"
 
 namespace tca::runtime {
@@ -62,12 +62,12 @@ void read_generation_config(const std::string& path, ModelConfig& out) {
 ModelConfig ModelConfig::load(const std::string& dir) {
   const std::string path = dir + "/config.json";
   if (!has_entry(path)) fail_without(dir, ModelPart::kConfig);
-  ModelConfig result = parse_model_config(*read_object(path), path);
+  ModelConfig result = parse_config(*read_object(path), path);
   read_generation_config(dir + "/generation_config.json", result);
   return result;
 }
 
-ModelConfig parse_model_config(const json& config, const std::string& where) {
+ModelConfig parse_config(const json& config, const std::string& where) {
   ModelConfig result{describe_model(config, where)};
   add_eos_tokens(config, where, result);
   return result;

@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <cstring>
 #include <utility>
 #include <vector>
 
@@ -39,35 +40,17 @@ class WeightReader {
   std::vector<float> norm(const NormSpec& spec) {
     if (!spec.exists()) return {};
     std::vector<float> values = vector(spec.name, spec.size);
-    if (spec.offset == 0 && spec.factor == 1) return values;
-    for (float& value : values) value = static_cast<float>((value + spec.offset) * spec.factor);
-    return values;
-  }
-
-  Linear linear(const MatrixSpec& spec) {
-    const std::string weight = spec.name + ".weight";
-    StoredTensor stored = tensor(weight, {spec.rows(), spec.in});
-    const std::size_t row_bytes = stored.num_bytes() / static_cast<std::size_t>(spec.rows());
-    stored.data = static_cast<const std::byte*>(stored.data) + static_cast<std::size_t>(spec.first_row) * row_bytes;
-    stored.shape[0] = spec.out;
-    Linear result = from_stored(weight, stored);
-    weights_.bytes += weight_bytes(result);
-    if (spec.bias) result.bias = vector(spec.name + ".bias", spec.out, spec.first_row, spec.rows());
-    return result;
-  }
-
-  Linear from_stored(const std::string& name, const StoredTensor& stored) {
-    // bf16 products want bf16 weights; others widen them on the way.
-    const DType kept = stored.dtype == DType::kBF16 ? stored.dtype : activations_;
-    Linear result{.weight = stored.data, .dtype = kept, .in = stored.shape[1], .out = stored.shape[0]};
-    const auto address = reinterpret_cast<std::uintptr_t>(stored.data);
-    if (type_ == WeightType::kInt8) {
-      quantise(name, stored, result);
-    } else if (stored.dtype != kept || address % dtype_size(kept) != 0) {
-      result.weight = convert(stored, kept);
+    if (spec.offset != 0 || spec.factor != 1) {
+      for (float& value : values) value = static_cast<float>((value + spec.offset) * spec.factor);
     }
-    return result;
+    return in_order(std::move(values), spec.head_order);
   }
+
+  Linear linear(const MatrixSpec& spec) { return linear(spec, type_); }
+  /// As stored, whatever the model's weights are kept as.
+  Linear stored_linear(const MatrixSpec& spec) { return linear(spec, WeightType::kStored); }
+
+  Linear from_stored(const std::string& name, const StoredTensor& stored) { return from_stored(name, stored, type_); }
 
   static std::size_t weight_bytes(const Linear& linear) {
     if (linear.scales.empty()) return static_cast<std::size_t>(linear.in * linear.out) * dtype_size(linear.dtype);
@@ -75,6 +58,60 @@ class WeightReader {
   }
 
  private:
+  Linear linear(const MatrixSpec& spec, WeightType type) {
+    const std::string weight = spec.name + ".weight";
+    StoredTensor stored = tensor(weight, {spec.rows(), spec.in});
+    const std::size_t row_bytes = stored.num_bytes() / static_cast<std::size_t>(spec.rows());
+    stored.data = static_cast<const std::byte*>(stored.data) + static_cast<std::size_t>(spec.first_row) * row_bytes;
+    stored.shape[0] = spec.out;
+    if (!spec.head_order.empty()) stored.data = rows_in_order(stored, spec.head_order);
+    Linear result = from_stored(weight, stored, type);
+    weights_.bytes += weight_bytes(result);
+    if (spec.bias) {
+      result.bias = in_order(vector(spec.name + ".bias", spec.out, spec.first_row, spec.rows()), spec.head_order);
+    }
+    return result;
+  }
+
+  /// Row or element i of a head is its order[i]-th.
+  static std::int64_t source_of(std::int64_t i, const std::vector<std::int32_t>& order) {
+    const std::int64_t size = std::ssize(order);
+    return i / size * size + order[static_cast<std::size_t>(i % size)];
+  }
+  static std::vector<float> in_order(std::vector<float> values, const std::vector<std::int32_t>& order) {
+    if (order.empty()) return values;
+    std::vector<float> ordered(values.size());
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      ordered[i] = values[static_cast<std::size_t>(source_of(static_cast<std::int64_t>(i), order))];
+    }
+    return ordered;
+  }
+  const void* rows_in_order(const StoredTensor& stored, const std::vector<std::int32_t>& order) {
+    const std::size_t row_bytes = stored.num_bytes() / static_cast<std::size_t>(stored.shape[0]);
+    std::byte* const out = weights_.converted.emplace_back().reserve(stored.num_bytes());
+    for (std::int64_t row = 0; row < stored.shape[0]; ++row) {
+      std::memcpy(
+          out + static_cast<std::size_t>(row) * row_bytes,
+          static_cast<const std::byte*>(stored.data) + static_cast<std::size_t>(source_of(row, order)) * row_bytes,
+          row_bytes);
+    }
+    weights_.checkpoint->drop_pages(stored);
+    return out;
+  }
+
+  Linear from_stored(const std::string& name, const StoredTensor& stored, WeightType type) {
+    // bf16 products want bf16 weights; others widen them on the way.
+    const DType kept = stored.dtype == DType::kBF16 ? stored.dtype : activations_;
+    Linear result{.weight = stored.data, .dtype = kept, .in = stored.shape[1], .out = stored.shape[0]};
+    const auto address = reinterpret_cast<std::uintptr_t>(stored.data);
+    if (type == WeightType::kInt8) {
+      quantise(name, stored, result);
+    } else if (stored.dtype != kept || address % dtype_size(kept) != 0) {
+      result.weight = convert(stored, kept);
+    }
+    return result;
+  }
+
   const void* convert(const StoredTensor& stored, DType dtype) {
     const std::int64_t width = stored.shape[1];
     const std::int64_t row_bytes = width * static_cast<std::int64_t>(dtype_size(stored.dtype));
@@ -115,9 +152,14 @@ class WeightReader {
   ThreadPool& pool_;
 };
 
+MlpWeights read_mlp(WeightReader& reader, const MlpSpec& spec) {
+  return {.gate = reader.linear(spec.gate), .up = reader.linear(spec.up), .down = reader.linear(spec.down)};
+}
+
 LayerWeights read_layer(WeightReader& reader, const LayerSpec& spec) {
   LayerWeights w;
   w.attention_norm = reader.norm(spec.attention_norm);
+  w.attention_out_norm = reader.norm(spec.attention_out_norm);
   w.q = reader.linear(spec.q);
   w.k = reader.linear(spec.k);
   w.v = reader.linear(spec.v);
@@ -125,9 +167,13 @@ LayerWeights read_layer(WeightReader& reader, const LayerSpec& spec) {
   w.k_norm = reader.norm(spec.k_norm);
   w.o = reader.linear(spec.o);
   w.mlp_norm = reader.norm(spec.mlp_norm);
-  w.gate = reader.linear(spec.mlp.gate);
-  w.up = reader.linear(spec.mlp.up);
-  w.down = reader.linear(spec.mlp.down);
+  w.mlp_out_norm = reader.norm(spec.mlp_out_norm);
+  if (!spec.experts) {
+    w.mlp = read_mlp(reader, spec.mlp);
+    return w;
+  }
+  w.experts.router = reader.stored_linear(spec.experts->router);
+  for (const MlpSpec& expert : spec.experts->experts) w.experts.experts.push_back(read_mlp(reader, expert));
   return w;
 }
 

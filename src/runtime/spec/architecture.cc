@@ -1,5 +1,7 @@
 #include "runtime/spec/architecture.h"
 
+#include <algorithm>
+
 #include "core/check.h"
 #include "core/json.h"
 #include "runtime/spec/config_fields.h"
@@ -25,6 +27,42 @@ constexpr Architecture kArchitectures[] = {
 };
 #undef TCA_ARCHITECTURE
 
+/// Of names that are asked for: what keeps them out.
+constexpr struct {
+  const char* begins_with;
+  const char* reason;
+} kRefused[] = {
+    {"DeepseekV2", "multi-head latent attention"},
+    {"DeepseekV3", "multi-head latent attention"},
+    {"deepseek_v2", "multi-head latent attention"},
+    {"deepseek_v3", "multi-head latent attention"},
+    {"MiniCPM3", "multi-head latent attention"},
+    {"minicpm3", "multi-head latent attention"},
+    {"Kimi", "multi-head latent attention"},
+    {"kimi", "multi-head latent attention"},
+    {"Qwen3Next", "layers with linear attention"},
+    {"qwen3_next", "layers with linear attention"},
+    {"Qwen3_5", "layers with linear attention"},
+    {"qwen3_5", "layers with linear attention"},
+    {"OlmoHybrid", "layers with linear attention"},
+    {"olmo_hybrid", "layers with linear attention"},
+    {"Jamba", "state-space layers"},
+    {"jamba", "state-space layers"},
+    {"FalconH1", "state-space layers"},
+    {"falcon_h1", "state-space layers"},
+    {"GraniteMoeHybrid", "state-space layers"},
+    {"granitemoehybrid", "state-space layers"},
+    {"Mamba", "state-space layers"},
+    {"mamba", "state-space layers"},
+};
+
+std::string reason_against(const std::string& name) {
+  for (const auto& [begins_with, reason] : kRefused) {
+    if (name.starts_with(begins_with)) return text(", which has ", reason, ": not supported");
+  }
+  return "";
+}
+
 const Architecture& find_architecture(const json& config, const std::string& where) {
   const auto listed = config.find("architectures");
   const bool has_list = listed != config.end() && !listed->is_null();
@@ -39,8 +77,9 @@ const Architecture& find_architecture(const json& config, const std::string& whe
   for (const Architecture& known : kArchitectures) {
     if (name == (has_list ? known.name : known.model_type)) return known;
   }
-  fail(ErrorCategory::kUnsupported, text(where, has_list ? ": architectures[0] is \"" : ": model_type is \"",
-                                         name.substr(0, 60), "\"; supported: ", architecture_names()));
+  fail(ErrorCategory::kUnsupported,
+       text(where, has_list ? ": architectures[0] is \"" : ": model_type is \"", name.substr(0, 60), "\"",
+            reason_against(name), "; supported: ", architecture_names()));
 }
 
 void refuse_quantised(const json& config, const std::string& where) {
@@ -55,6 +94,17 @@ void refuse_quantised(const json& config, const std::string& where) {
   }
 }
 
+/// What follows from the rest: queries and keys come in the order in which the program turns them, and norms of what is
+/// added take its factor along.
+void complete(ModelSpec& model) {
+  for (LayerSpec& layer : model.layers) {
+    layer.attention_out_norm.factor *= model.residual_scale;
+    layer.mlp_out_norm.factor *= model.residual_scale;
+    const auto order = model.ropes[static_cast<std::size_t>(layer.rope)].head_order(model.head_dim);
+    layer.q.head_order = layer.k.head_order = layer.q_norm.head_order = layer.k_norm.head_order = order;
+  }
+}
+
 }  // namespace
 
 ModelSpec describe_model(const json& config, const std::string& where) {
@@ -63,6 +113,7 @@ ModelSpec describe_model(const json& config, const std::string& where) {
   model.architecture = architecture.name;
   refuse_quantised(config, where);
   architecture.describe({config, where}, model);
+  complete(model);
   return model;
 }
 
@@ -70,6 +121,37 @@ std::string architecture_names() {
   std::string names;
   for (const Architecture& known : kArchitectures) names += names.empty() ? known.name : text(", ", known.name);
   return names;
+}
+
+std::int64_t ModelSpec::widest_mlp() const {
+  std::int64_t widest = 0;
+  for (const LayerSpec& layer : layers) widest = std::max(widest, layer.mlp.gate.out);
+  return widest;
+}
+
+bool ModelSpec::has_branches() const {
+  return residual_scale != 1 || std::any_of(layers.begin(), layers.end(), [](const LayerSpec& layer) {
+           return layer.attention_out_norm.exists() || layer.mlp_out_norm.exists();
+         });
+}
+
+double ModelSpec::mean_inner() const {
+  double sum = 0;
+  for (const LayerSpec& layer : layers) {
+    sum += layer.experts ? static_cast<double>(layer.experts->chosen * layer.experts->experts[0].gate.out)
+                         : static_cast<double>(layer.mlp.gate.out);
+  }
+  return sum / static_cast<double>(layers.size());
+}
+
+std::optional<std::int64_t> ModelSpec::short_context() const {
+  std::optional<std::int64_t> shortest;
+  for (const RopeConfig& rope : ropes) {
+    if (!rope.depends_on_context()) continue;
+    const auto reach = static_cast<std::int64_t>(rope.original_max_position);
+    shortest = std::min(shortest.value_or(reach), reach);
+  }
+  return shortest;
 }
 
 std::string ModelSpec::describe_ropes() const {

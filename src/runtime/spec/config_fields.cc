@@ -61,20 +61,27 @@ void read_shape(const ConfigFields& config, const ShapeDefaults& defaults, Model
   model.tie_word_embeddings = tied != fields.end() && tied->is_boolean() && tied->get<bool>();
 }
 
-void read_model_rope(const ConfigFields& config, ModelSpec& model) {
-  model.ropes = {read_rope(config, model.max_position)};
+void read_model_rope(const ConfigFields& config, const RopeDefaults& defaults, ModelSpec& model) {
+  model.ropes = {read_rope(config, defaults, model.max_position, model.head_dim)};
   model.max_position = std::min(model.ropes[0].reach().value_or(model.max_position), kMaxPositions);
 }
 
 Activation read_activation(const ConfigFields& config) {
   const std::string name = get_optional_string(config.json, "hidden_act", config.where).value_or("silu");
+  if (name == "gelu_pytorch_tanh") return Activation::kGeluTanh;
   check_supported(name == "silu" || name == "swish", config.where, ": hidden_act is \"", name.substr(0, 40),
-                  "\"; supported: silu");
+                  "\"; supported: silu, gelu_pytorch_tanh");
   return Activation::kSilu;
 }
 
 bool read_flag(const ConfigFields& config, const char* field) {
   return get_optional_bool(config.json, field, config.where).value_or(false);
+}
+
+double read_positive(const ConfigFields& config, const char* field, double usual) {
+  const double value = get_optional_number(config.json, field, config.where, 0, 1e12).value_or(usual);
+  if (value == 0) fail_field(config.where, field, value, "a number above 0");
+  return value;
 }
 
 std::optional<std::int64_t> read_window(const ConfigFields& config, std::optional<std::int64_t> usual) {
@@ -121,6 +128,15 @@ void add_plain_layers(const ConfigFields& config, const PlainBiases& biases, Mod
     spec.mlp.down = matrix(mlp + "down_proj", inner, hidden, biases.mlp);
   }
   model.final_norm = {.name = "model.norm.weight", .size = hidden};
+}
+
+void fuse_gate_and_up(ModelSpec& model) {
+  for (std::int32_t index = 0; index < model.num_layers; ++index) {
+    MlpSpec& mlp = model.layers[static_cast<std::size_t>(index)].mlp;
+    mlp.gate.name = mlp.up.name = text("model.layers.", index, ".mlp.gate_up_proj");
+    mlp.up.first_row = mlp.gate.out;
+    mlp.gate.stored_rows = mlp.up.stored_rows = mlp.gate.out + mlp.up.out;
+  }
 }
 
 void add_head_norms(ModelSpec& model) {

@@ -27,17 +27,28 @@ struct ShapeDefaults {
 /// Sizes, epsilon and ties of the model; throws what config.json is refused for.
 void read_shape(const ConfigFields& config, const ShapeDefaults& defaults, ModelSpec& model);
 
+/// What an architecture's rotary embedding is where the file says nothing, and what the file may say.
+struct RopeDefaults {
+  double theta = 10000;
+  double share = 1;          // as RopeConfig's
+  bool takes_share = false;  // partial_rotary_factor is read, whatever the scaling
+  bool interleaved = false;
+  bool longrope = false;  // may be asked for
+};
 /// Reads rope_theta with rope_scaling (Transformers 4) or rope_parameters (Transformers 5). Throws tca::Error naming
 /// what is broken or not supported.
-RopeConfig read_rope(const ConfigFields& config, std::int64_t max_position);
+RopeConfig read_rope(const ConfigFields& config, const RopeDefaults& defaults, std::int64_t max_position,
+                     std::int32_t head_dim);
 /// The model's one rotary embedding, and how far it reaches.
-void read_model_rope(const ConfigFields& config, ModelSpec& model);
+void read_model_rope(const ConfigFields& config, const RopeDefaults& defaults, ModelSpec& model);
 
 /// hidden_act.
 Activation read_activation(const ConfigFields& config);
 
 /// false when it is missing or null.
 bool read_flag(const ConfigFields& config, const char* field);
+/// A number above 0; `usual` when it is missing or null.
+double read_positive(const ConfigFields& config, const char* field, double usual);
 
 /// sliding_window, which may be null; `usual` when it is missing.
 std::optional<std::int64_t> read_window(const ConfigFields& config, std::optional<std::int64_t> usual);
@@ -53,5 +64,7 @@ struct PlainBiases {
 void add_plain_layers(const ConfigFields& config, const PlainBiases& biases, ModelSpec& model);
 /// Norms of every head of q and k.
 void add_head_norms(ModelSpec& model);
+/// gate and up are rows of one tensor, gate_up_proj.
+void fuse_gate_and_up(ModelSpec& model);
 
 }  // namespace tca::runtime

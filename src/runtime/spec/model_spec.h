@@ -15,9 +15,10 @@ namespace tca::runtime {
 struct MatrixSpec {
   std::string name;  // without ".weight" and ".bias"
   std::int64_t in = 0, out = 0;
-  bool bias = false;             // cut like the matrix
-  std::int64_t first_row = 0;    // of the stored tensor
-  std::int64_t stored_rows = 0;  // of the stored tensor; 0: out
+  bool bias = false;                          // cut like the matrix
+  std::int64_t first_row = 0;                 // of the stored tensor
+  std::int64_t stored_rows = 0;               // of the stored tensor; 0: out
+  std::vector<std::int32_t> head_order = {};  // rows of every head are taken in this order; empty: as they are
   std::int64_t rows() const { return stored_rows == 0 ? out : stored_rows; }
 };
 
@@ -26,6 +27,7 @@ struct NormSpec {
   std::string name;  // with ".weight"
   std::int64_t size = 0;
   double offset = 0, factor = 1;
+  std::vector<std::int32_t> head_order = {};  // as a matrix's rows
   bool exists() const { return !name.empty(); }
 };
 
@@ -49,8 +51,9 @@ struct ExpertsSpec {
 struct LayerSpec {
   NormSpec attention_norm, attention_out_norm;  // before and after attention
   MatrixSpec q, k, v, o;
-  NormSpec q_norm, k_norm;               // of every head (size head_dim) or of all heads as one (heads * head_dim)
-  std::optional<std::int32_t> rope = 0;  // which of the model's; nothing: queries and keys stay as they are
+  NormSpec q_norm, k_norm;  // of every head (size head_dim) or of all heads as one (heads * head_dim)
+  std::int32_t rope = 0;    // which of the model's
+  bool norms_heads_as_one() const { return q_norm.size > 0 && q_norm.size == q.out; }
   NormSpec mlp_norm, mlp_out_norm;
   Activation activation = Activation::kSilu;
   MlpSpec mlp;  // not when there are experts
@@ -75,6 +78,14 @@ struct ModelSpec {
 
   std::int64_t q_width() const { return std::int64_t{num_heads} * head_dim; }
   std::int64_t kv_width() const { return std::int64_t{num_kv_heads} * head_dim; }
+  /// Widest MLP of layers without experts; 0 where all have some.
+  std::int64_t widest_mlp() const;
+  /// Whether something happens to what attention or MLP add to x.
+  bool has_branches() const;
+  /// Intermediate elements that a token takes in a layer's MLP, mean over layers.
+  double mean_inner() const;
+  /// Longest context of the rotary embedding's short factors; nothing where they do not depend on the context.
+  std::optional<std::int64_t> short_context() const;
   /// Of the rotary embeddings, for fingerprints.
   std::string describe_ropes() const;
 };

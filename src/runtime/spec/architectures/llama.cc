@@ -7,7 +7,7 @@ void describe_llama(const ConfigFields& config, ModelSpec& model) {
   read_shape(config, {.max_position = 2048}, model);
   const bool attention_bias = read_flag(config, "attention_bias");
   add_plain_layers(config, {.qkv = attention_bias, .out = attention_bias, .mlp = read_flag(config, "mlp_bias")}, model);
-  read_model_rope(config, model);
+  read_model_rope(config, {}, model);
 }
 
 void describe_mistral(const ConfigFields& config, ModelSpec& model) {
@@ -16,7 +16,7 @@ void describe_mistral(const ConfigFields& config, ModelSpec& model) {
   add_plain_layers(config, {}, model);
   const auto window = read_window(config, kUsualWindow);
   if (layers_slide(config, model).value_or(true)) model.sliding_window = window;
-  read_model_rope(config, model);
+  read_model_rope(config, {}, model);
 }
 
 }  // namespace tca::runtime

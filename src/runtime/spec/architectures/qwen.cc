@@ -25,7 +25,7 @@ void describe_qwen2(const ConfigFields& config, ModelSpec& model) {
   read_shape(config, {.kv_heads = 32, .max_position = kUsualContext}, model);
   add_plain_layers(config, {.qkv = true}, model);
   read_sliding_window(config, model);
-  read_model_rope(config, model);
+  read_model_rope(config, {}, model);
 }
 
 void describe_qwen3(const ConfigFields& config, ModelSpec& model) {
@@ -34,7 +34,7 @@ void describe_qwen3(const ConfigFields& config, ModelSpec& model) {
   add_plain_layers(config, {.qkv = bias, .out = bias}, model);
   add_head_norms(model);
   read_sliding_window(config, model);
-  read_model_rope(config, model);
+  read_model_rope(config, {}, model);
 }
 
 }  // namespace tca::runtime

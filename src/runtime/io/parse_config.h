@@ -9,6 +9,6 @@
 namespace tca::runtime {
 
 /// As ModelConfig::load() reads config.json, of an object with the same fields that errors call `where`.
-ModelConfig parse_model_config(const nlohmann::json& config, const std::string& where);
+ModelConfig parse_config(const nlohmann::json& config, const std::string& where);
 
 }  // namespace tca::runtime
