@@ -46,15 +46,16 @@ class Problem {
     weights.embedding = {.data = weights.lm_head.weight, .dtype = DType::kBF16, .shape = {config.vocab_size, hidden}};
     weights.final_norm.assign(576, 1);
     for (std::int32_t layer = 0; layer < config.num_layers; ++layer) {
+      config.layers.emplace_back().mlp.gate.out = inner;
       LayerWeights w;
       w.attention_norm = w.mlp_norm = weights.final_norm;
       w.q = linear(hidden, hidden);
       w.k = linear(hidden, kv);
       w.v = linear(hidden, kv);
       w.o = linear(hidden, hidden);
-      w.gate = linear(hidden, inner);
-      w.up = linear(hidden, inner);
-      w.down = linear(inner, hidden);
+      w.mlp.gate = linear(hidden, inner);
+      w.mlp.up = linear(hidden, inner);
+      w.mlp.down = linear(inner, hidden);
       weights.layers.push_back(std::move(w));
       const auto view = [&] { return contiguous(random(tokens * kv), DType::kBF16, tokens, 3, 64); };
       document.push_back({view(), view()});

@@ -187,7 +187,8 @@ class Calibration {
     Memory& memory = setup_.model->device_memory();
     std::optional<runtime::BankProbes> probes;
     if (bank_.queries > 0) {
-      probes.emplace(bank_, config_, tokens - 1 + bank_.distance, setup_.model->precision().kv, memory, setup_.pool);
+      probes.emplace(bank_, config_, tokens - 1 + bank_.distance, tokens > config_.short_context().value_or(tokens),
+                     setup_.model->precision().kv, memory, setup_.pool);
     }
     ReadDocument read{
         runtime::Session(setup_.model, setup_.backend, setup_.pool, {.attention = runtime::AttentionMode::kFull}),

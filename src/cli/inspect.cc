@@ -123,8 +123,8 @@ std::string model_text(const std::string& dir, const ModelFacts& facts, const St
                            format_count(config.intermediate_size)));
   text += line(style, "heads",
                fmt::format("{} query, {} KV, head_dim {}", config.num_heads, config.num_kv_heads, config.head_dim));
-  text +=
-      line(style, "context", fmt::format("{}; rope {}", counted(config.max_position, "token"), config.rope.describe()));
+  text += line(style, "context",
+               fmt::format("{}; rope {}", counted(config.max_position, "token"), config.describe_ropes()));
   text += line(style, "vocabulary", counted(facts.tokens, "token"));
   text += line(style, "chat form", facts.chat_template.empty() ? facts.chat_problem : facts.chat_template);
   const std::uint64_t full = facts.kv_bytes_per_token * static_cast<std::uint64_t>(config.max_position);
@@ -158,7 +158,7 @@ Json model_facts_json(const std::string& dir, const ModelFacts& facts) {
           {"num_kv_heads", config.num_kv_heads},
           {"head_dim", config.head_dim},
           {"max_position", config.max_position},
-          {"rope", config.rope.describe()},
+          {"rope", config.describe_ropes()},
           {"vocab_size", config.vocab_size},
           {"tokenizer_tokens", facts.tokens},
           {"chat_template", facts.chat_template.empty() ? Json() : Json(facts.chat_template)},

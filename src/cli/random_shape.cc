@@ -5,53 +5,27 @@
 
 #include <algorithm>
 
+#include "core/json.h"
+#include "runtime/io/parse_config.h"
 #include "tca/error.h"
 
 namespace tca::cli {
 namespace {
 
-runtime::ModelConfig llama_8b() {
-  runtime::ModelConfig config;
-  config.architecture = "LlamaForCausalLM";
-  config.hidden_size = 4096;
-  config.intermediate_size = 14336;
-  config.num_layers = 32;
-  config.num_heads = 32;
-  config.num_kv_heads = 8;
-  config.head_dim = 128;
-  config.vocab_size = 128256;
-  config.max_position = 131072;
-  config.rms_norm_eps = 1e-5;
-  config.rope.scaling = runtime::RopeScaling::kLlama3;
-  config.rope.theta = 500000;
-  config.rope.factor = 8;
-  config.rope.low_freq_factor = 1;
-  config.rope.high_freq_factor = 4;
-  config.rope.original_max_position = 8192;
-  return config;
-}
-
-runtime::ModelConfig qwen_7b() {
-  runtime::ModelConfig config;
-  config.architecture = "Qwen2ForCausalLM";
-  config.hidden_size = 3584;
-  config.intermediate_size = 18944;
-  config.num_layers = 28;
-  config.num_heads = 28;
-  config.num_kv_heads = 4;
-  config.head_dim = 128;
-  config.vocab_size = 152064;
-  config.max_position = 131072;
-  config.qkv_bias = true;
-  config.rope.theta = 1e6;
-  return config;
-}
-
+/// What config.json says of a model that has the shape.
 struct Shape {
   const char* name;
-  runtime::ModelConfig (*config)();
+  const char* config;
 };
-constexpr Shape kShapes[] = {{"llama-3.1-8b", llama_8b}, {"qwen2.5-7b", qwen_7b}};
+constexpr Shape kShapes[] = {
+    {"llama-3.1-8b", R"({"architectures": ["LlamaForCausalLM"], "hidden_size": 4096, "intermediate_size": 14336,
+      "num_hidden_layers": 32, "num_attention_heads": 32, "num_key_value_heads": 8, "vocab_size": 128256,
+      "max_position_embeddings": 131072, "rms_norm_eps": 1e-5, "rope_theta": 500000.0,
+      "rope_scaling": {"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
+                       "original_max_position_embeddings": 8192}})"},
+    {"qwen2.5-7b", R"({"architectures": ["Qwen2ForCausalLM"], "hidden_size": 3584, "intermediate_size": 18944,
+      "num_hidden_layers": 28, "num_attention_heads": 28, "num_key_value_heads": 4, "vocab_size": 152064,
+      "max_position_embeddings": 131072, "rope_theta": 1000000.0})"}};
 
 struct Overlap {
   std::size_t source = 0;
@@ -106,7 +80,8 @@ std::vector<std::string> random_shape_names() {
 runtime::ModelConfig random_shape(const std::string& name, std::int64_t extra_positions) {
   for (const Shape& shape : kShapes) {
     if (name != shape.name) continue;
-    runtime::ModelConfig config = shape.config();
+    const JsonDocument fields(parse_json(shape.config, name));
+    runtime::ModelConfig config = runtime::parse_config(*fields, name);
     config.max_position += extra_positions;
     return config;
   }

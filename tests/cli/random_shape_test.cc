@@ -64,7 +64,7 @@ TEST(RandomShape, EveryShapeKeepsTheMeanOfEveryBudget) {
 
 TEST(RandomShape, PositionsAndNames) {
   EXPECT_EQ(random_shape("qwen2.5-7b", 66).max_position, 131072 + 66);
-  EXPECT_TRUE(random_shape("qwen2.5-7b", 0).qkv_bias);
+  EXPECT_TRUE(random_shape("qwen2.5-7b", 0).layers[0].q.bias);
   EXPECT_THROW(random_shape("gpt-2", 0), Error);
 }
 

@@ -273,7 +273,7 @@ TEST(AnswerGradient, TakesDocumentsOfAnyType) {
 TEST(AnswerGradient, QueriesBeforeRopeComeToThemselvesWhenPlaced) {
   Asked asked;
   const ModelConfig& config = asked.engine.model->config();
-  const RopeFrequencies frequencies = rope_frequencies(config.rope, config.head_dim);
+  const RopeFrequencies frequencies = rope_frequencies(config.ropes[0], config.head_dim);
   std::vector<std::vector<float>> placed;
   const std::int64_t row = asked.rows.begins[2] + 31;
   AnswerGradient gradient = asked.gradient();

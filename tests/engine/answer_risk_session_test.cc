@@ -91,7 +91,7 @@ TEST(AnswerRiskSession, KeepsWhatTheBankLooksAt) {
     Choose(const Engine& engine, const Profile& profile, std::int64_t n)
         : backend_(engine.backend),
           allocation_(allocate(profile.answer_risk->keep, token_rule(), .2, n)),
-          probes_(profile.answer_risk->bank, engine.model->config(), n - 1 + 9, DType::kF32, host_memory(),
+          probes_(profile.answer_risk->bank, engine.model->config(), n - 1 + 9, false, DType::kF32, host_memory(),
                   engine.pool) {}
     void on_layer(std::int32_t layer, const TensorView&, const TensorView& k, const TensorView&) override {
       const auto at = static_cast<std::size_t>(layer);
@@ -160,10 +160,11 @@ TEST(BankProbes, AreTheQueriesThatTheModelWouldRotate) {
   config.num_layers = 1;
   config.num_heads = 1;
   config.head_dim = 4;
-  config.rope.theta = 10000;
+  config.layers.resize(1);
+  config.ropes[0].theta = 10000;
   ThreadPool pool(1);
   const QueryBank bank{.queries = 1, .distance = 1, .values = {1, 2, 3, 4}};
-  const BankProbes probes(bank, config, 7, DType::kF32, host_memory(), pool);
+  const BankProbes probes(bank, config, 7, false, DType::kF32, host_memory(), pool);
   const auto* q = static_cast<const float*>(probes.queries(0).data);
   EXPECT_NEAR(q[0], std::cos(7.0) - 3 * std::sin(7.0), 1e-6);
   EXPECT_NEAR(q[2], 3 * std::cos(7.0) + std::sin(7.0), 1e-6);

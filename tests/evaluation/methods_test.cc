@@ -272,7 +272,7 @@ TEST(Methods, ExpectedAttentionKeepsWhatMayBeLookedAt) {
         Vector scores(kTokens, INFINITY);
         for (std::int64_t t = 4; t < kTokens; ++t) scores[static_cast<std::size_t>(t)] = 0.01;
         for (std::int64_t g = 0; g < group; ++g) {
-          const Vector head = expected_attention_of(layer, h * group + g, engine.model->config().rope.theta);
+          const Vector head = expected_attention_of(layer, h * group + g, engine.model->config().ropes[0].theta);
           for (std::size_t i = 0; i < head.size(); ++i) scores[i + 4] += head[i] / static_cast<double>(group);
         }
         for (std::int64_t t = 4; t < kTokens; ++t) {

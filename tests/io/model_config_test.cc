@@ -29,6 +29,18 @@ const json kLlama = {{"architectures", {"LlamaForCausalLM"}},
                      {"bos_token_id", 1},
                      {"eos_token_id", 2}};
 
+/// Which products of the layers have one: letters of q, k, v, o, gate, up, down.
+std::string biases_of(const ModelConfig& config) {
+  const LayerSpec& layer = config.layers[0];
+  std::string found;
+  for (const auto& [matrix, letter] :
+       {std::pair{&layer.q, 'q'}, std::pair{&layer.k, 'k'}, std::pair{&layer.v, 'v'}, std::pair{&layer.o, 'o'},
+        std::pair{&layer.mlp.gate, 'g'}, std::pair{&layer.mlp.up, 'u'}, std::pair{&layer.mlp.down, 'd'}}) {
+    if (matrix->bias) found += letter;
+  }
+  return found;
+}
+
 class ModelConfigTest : public ::testing::Test {
  protected:
   // kLlama with changes; a null value removes nothing, it is written as null.
@@ -73,23 +85,25 @@ TEST_F(ModelConfigTest, ReadsEveryField) {
   EXPECT_EQ(config.max_position, 8192);
   EXPECT_EQ(config.rms_norm_eps, 1e-5);
   EXPECT_EQ(config.eos_tokens, std::vector<std::int32_t>{2});
-  EXPECT_EQ(config.rope.theta, 500000.0);
-  EXPECT_EQ(config.rope.scaling, RopeScaling::kNone);
-  EXPECT_FALSE(config.qkv_bias || config.out_bias || config.mlp_bias || config.qk_norm || config.tie_word_embeddings);
+  EXPECT_EQ(config.ropes[0].theta, 500000.0);
+  EXPECT_EQ(config.ropes[0].scaling, RopeScaling::kNone);
+  EXPECT_EQ(biases_of(config), "");
+  EXPECT_FALSE(config.layers[0].q_norm.exists() || config.tie_word_embeddings);
   EXPECT_FALSE(config.sliding_window);
 }
 
 TEST_F(ModelConfigTest, ArchitecturesDifferInBiasesNormsAndDefaults) {
   const ModelConfig llama = load({{"attention_bias", true}, {"mlp_bias", true}});
-  EXPECT_TRUE(llama.qkv_bias && llama.out_bias && llama.mlp_bias);
+  EXPECT_EQ(biases_of(llama), "qkvogud");
   const ModelConfig mistral = load_for("MistralForCausalLM", {{"attention_bias", true}});
-  EXPECT_FALSE(mistral.qkv_bias || mistral.out_bias || mistral.qk_norm);
+  EXPECT_EQ(biases_of(mistral), "");
+  EXPECT_FALSE(mistral.layers[0].q_norm.exists());
   const ModelConfig qwen2 = load_for("Qwen2ForCausalLM");
-  EXPECT_TRUE(qwen2.qkv_bias);
-  EXPECT_FALSE(qwen2.out_bias || qwen2.qk_norm);
+  EXPECT_EQ(biases_of(qwen2), "qkv");
+  EXPECT_FALSE(qwen2.layers[0].q_norm.exists());
   const ModelConfig qwen3 = load_for("Qwen3ForCausalLM", {{"tie_word_embeddings", true}});
-  EXPECT_TRUE(qwen3.qk_norm && qwen3.tie_word_embeddings);
-  EXPECT_FALSE(qwen3.qkv_bias);
+  EXPECT_TRUE(qwen3.layers[2].q_norm.exists() && qwen3.layers[2].k_norm.exists() && qwen3.tie_word_embeddings);
+  EXPECT_EQ(biases_of(qwen3), "");
   EXPECT_EQ(qwen3.head_dim, 128);
 
   EXPECT_EQ(load_without("num_key_value_heads").num_kv_heads, 8);
@@ -98,12 +112,16 @@ TEST_F(ModelConfigTest, ArchitecturesDifferInBiasesNormsAndDefaults) {
   EXPECT_EQ(load_without("max_position_embeddings").max_position, 2048);
   EXPECT_EQ(load_without("max_position_embeddings", "Qwen2ForCausalLM").max_position, 32768);
   EXPECT_EQ(load_without("rms_norm_eps").rms_norm_eps, 1e-6);
-  EXPECT_EQ(load_without("rope_theta").rope.theta, 10000);
+  EXPECT_EQ(load_without("rope_theta").ropes[0].theta, 10000);
 }
 
 TEST_F(ModelConfigTest, UnknownArchitecturesAreNamedWithTheSupportedOnes) {
-  expect_unsupported({{"architectures", {"MixtralForCausalLM"}}},
-                     "architectures[0] is \"MixtralForCausalLM\"; supported: LlamaForCausalLM, MistralForCausalLM");
+  expect_unsupported({{"architectures", {"GPT2LMHeadModel"}}},
+                     "architectures[0] is \"GPT2LMHeadModel\"; supported: LlamaForCausalLM, MistralForCausalLM");
+  expect_unsupported(
+      {{"architectures", {"DeepseekV3ForCausalLM"}}},
+      "\"DeepseekV3ForCausalLM\", which has multi-head latent attention: not supported; supported: Llama");
+  expect_unsupported({{"architectures", {"Qwen3NextForCausalLM"}}}, "which has layers with linear attention");
   expect_bad({{"architectures", json::array()}}, "architectures");
   expect_bad({{"architectures", "LlamaForCausalLM"}}, "architectures");
   json config = kLlama;
@@ -137,7 +155,7 @@ TEST_F(ModelConfigTest, NumbersOutOfRangeAreRefused) {
 
 TEST_F(ModelConfigTest, WhatIsNotComputedIsRefusedByName) {
   expect_unsupported({{"quantization_config", {{"quant_method", "gptq"}}}}, "quantization_config (quant_method gptq)");
-  expect_unsupported({{"hidden_act", "gelu"}}, "hidden_act is \"gelu\"; supported: silu");
+  expect_unsupported({{"hidden_act", "gelu"}}, "hidden_act is \"gelu\"; supported: silu, gelu_pytorch_tanh");
   EXPECT_EQ(load({{"quantization_config", nullptr}}).num_layers, 3);
 }
 
@@ -151,7 +169,7 @@ TEST_F(ModelConfigTest, FieldsThatAreNotUsedMayBeAnything) {
                      {"layer_types", 3},
                      {"max_window_layers", {1, 2}},
                      {"transformers_version", json::object()}};
-  EXPECT_EQ(load(junk).rope.describe(), "default theta=500000");
+  EXPECT_EQ(load(junk).ropes[0].describe(), "default theta=500000");
   EXPECT_FALSE(load(junk).sliding_window);
   for (const char* architecture : {"Qwen2ForCausalLM", "Qwen3ForCausalLM"}) {
     json changes = junk;
@@ -159,9 +177,9 @@ TEST_F(ModelConfigTest, FieldsThatAreNotUsedMayBeAnything) {
     changes["mlp_bias"] = "x";
     EXPECT_FALSE(load_for(architecture, changes).sliding_window) << architecture;
   }
-  EXPECT_TRUE(load_for("Qwen2ForCausalLM", {{"attention_bias", "x"}}).qkv_bias);
+  EXPECT_EQ(biases_of(load_for("Qwen2ForCausalLM", {{"attention_bias", "x"}})), "qkv");
   const ModelConfig mistral = load_for("MistralForCausalLM", {{"attention_bias", "x"}, {"use_sliding_window", 7}});
-  EXPECT_FALSE(mistral.qkv_bias);
+  EXPECT_EQ(biases_of(mistral), "");
 }
 
 TEST_F(ModelConfigTest, PythonsJsonIsRead) {
@@ -216,7 +234,7 @@ TEST_F(ModelConfigTest, RopeScalingInBothStyles) {
                        {"high_freq_factor", 4.0},
                        {"original_max_position_embeddings", 4096},
                        {"rope_type", "llama3"}};
-  const RopeConfig old_style = load({{"rope_scaling", llama3}}).rope;
+  const RopeConfig old_style = load({{"rope_scaling", llama3}}).ropes[0];
   EXPECT_EQ(old_style.scaling, RopeScaling::kLlama3);
   EXPECT_EQ(old_style.describe(),
             "llama3 factor=8 low_freq_factor=1 high_freq_factor=4 original_max_position=4096 theta=500000");
@@ -225,19 +243,20 @@ TEST_F(ModelConfigTest, RopeScalingInBothStyles) {
   json config = kLlama;
   config.erase("rope_theta");
   config["rope_parameters"] = parameters;
-  EXPECT_EQ(load_text(config.dump()).rope.describe(), old_style.describe());
+  EXPECT_EQ(load_text(config.dump()).ropes[0].describe(), old_style.describe());
 
-  const RopeConfig linear = load({{"rope_scaling", {{"type", "linear"}, {"factor", 2}}}}).rope;
+  const RopeConfig linear = load({{"rope_scaling", {{"type", "linear"}, {"factor", 2}}}}).ropes[0];
   EXPECT_EQ(linear.scaling, RopeScaling::kLinear);
   EXPECT_EQ(linear.describe(), "linear factor=2 theta=500000");
-  EXPECT_EQ(load({{"rope_scaling", {{"rope_type", "default"}}}}).rope.describe(), "default theta=500000");
-  EXPECT_EQ(load({{"rope_scaling", nullptr}}).rope.scaling, RopeScaling::kNone);
-  EXPECT_EQ(load({{"rope_parameters", {{"rope_theta", 4000000}, {"rope_type", "default"}}}}).rope.theta, 4000000);
+  EXPECT_EQ(load({{"rope_scaling", {{"rope_type", "default"}}}}).ropes[0].describe(), "default theta=500000");
+  EXPECT_EQ(load({{"rope_scaling", nullptr}}).ropes[0].scaling, RopeScaling::kNone);
+  EXPECT_EQ(load({{"rope_parameters", {{"rope_theta", 4000000}, {"rope_type", "default"}}}}).ropes[0].theta, 4000000);
 }
 
 TEST_F(ModelConfigTest, Yarn) {
   const RopeConfig yarn =
-      load({{"rope_scaling", {{"type", "yarn"}, {"factor", 4.0}, {"original_max_position_embeddings", 2048}}}}).rope;
+      load({{"rope_scaling", {{"type", "yarn"}, {"factor", 4.0}, {"original_max_position_embeddings", 2048}}}})
+          .ropes[0];
   EXPECT_EQ(yarn.scaling, RopeScaling::kYarn);
   EXPECT_EQ(yarn.factor, 4);
   EXPECT_EQ(yarn.original_max_position, 2048);
@@ -256,7 +275,7 @@ TEST_F(ModelConfigTest, Yarn) {
                                    {"mscale", 0.7},
                                    {"mscale_all_dim", 0},
                                    {"truncate", false}}}})
-                               .rope;
+                               .ropes[0];
   EXPECT_EQ(tuned.factor, 4);  // 8192 / 2048
   EXPECT_EQ(tuned.beta_fast, 16);
   EXPECT_EQ(tuned.beta_slow, 1);  // 0 is "not given"
@@ -266,7 +285,7 @@ TEST_F(ModelConfigTest, Yarn) {
   EXPECT_FALSE(tuned.truncate);
   EXPECT_NE(tuned.describe(), yarn.describe());
   // Without its own, the context that it was trained with is the model's.
-  EXPECT_EQ(load({{"rope_scaling", {{"type", "yarn"}, {"factor", 4.0}}}}).rope.original_max_position, 8192);
+  EXPECT_EQ(load({{"rope_scaling", {{"type", "yarn"}, {"factor", 4.0}}}}).ropes[0].original_max_position, 8192);
 }
 
 TEST_F(ModelConfigTest, TheContextIsWhatYarnReaches) {
@@ -300,8 +319,8 @@ TEST_F(ModelConfigTest, TheContextIsWhatYarnReaches) {
 TEST_F(ModelConfigTest, WhatPythonTakesForFalseIsNoScaling) {
   for (const json& nothing : {json(nullptr), json(false), json(0), json(""), json::array(), json::object()}) {
     const json linear = {{"rope_type", "linear"}, {"factor", 2}};
-    EXPECT_EQ(load({{"rope_scaling", nothing}}).rope.scaling, RopeScaling::kNone) << nothing;
-    EXPECT_EQ(load({{"rope_scaling", nothing}, {"rope_parameters", linear}}).rope.scaling, RopeScaling::kLinear);
+    EXPECT_EQ(load({{"rope_scaling", nothing}}).ropes[0].scaling, RopeScaling::kNone) << nothing;
+    EXPECT_EQ(load({{"rope_scaling", nothing}, {"rope_parameters", linear}}).ropes[0].scaling, RopeScaling::kLinear);
   }
 }
 
@@ -360,7 +379,7 @@ TEST_F(ModelConfigTest, TheDefaultModelIsRead) {
   EXPECT_EQ(config.num_kv_heads, 4);
   EXPECT_EQ(config.head_dim, 64);
   EXPECT_EQ(config.max_position, 131072);
-  EXPECT_EQ(config.rope.describe(), "default theta=4000000");
+  EXPECT_EQ(config.ropes[0].describe(), "default theta=4000000");
   EXPECT_EQ(config.eos_tokens, (std::vector<std::int32_t>{2, 0}));
   EXPECT_FALSE(config.sliding_window);
 }

@@ -116,7 +116,7 @@ TEST_P(AnswerKernelsTest, SwigluBack) {
     const std::vector<float> up = random_floats(n, 9), out = random_floats(n, 10);
     gate[0] = -120;  // where exp(-gate) is no float
     std::vector<float> d_gate = gate, d_up = up;
-    swiglu_back(d_gate.data(), d_up.data(), out.data(), n);
+    activate_back(Activation::kSilu, d_gate.data(), d_up.data(), out.data(), n);
     for (std::size_t i = 0; i < gate.size(); ++i) {
       const double g = gate[i], sigmoid = 1 / (1 + std::exp(-g));
       // Of terms of up to 7.

@@ -6,6 +6,7 @@
 
 #include <cmath>
 #include <limits>
+#include <numbers>
 
 #include "model/highway_targets.h"
 #include "model/test_data.h"
@@ -158,11 +159,15 @@ TEST_P(KernelsTest, RmsNorm) {
 }
 
 /// In place, or from fp32 to bf16.
-void check_rotation(DType dtype, DType out_dtype, std::int32_t head_dim, bool with_norm) {
+enum class HeadNorm { kNone, kOfEach, kAsOne };
+
+void check_rotation(DType dtype, DType out_dtype, std::int32_t head_dim, HeadNorm kind) {
+  const bool with_norm = kind != HeadNorm::kNone, as_one = kind == HeadNorm::kAsOne;
   SCOPED_TRACE(testing::Message() << dtype_name(dtype) << " to " << dtype_name(out_dtype) << " head_dim " << head_dim
-                                  << " norm " << with_norm);
+                                  << " norm " << static_cast<int>(kind));
   const std::int64_t rows = 3, heads = 2, half = head_dim / 2;
-  const std::vector<float> angles = random_floats(rows * half, 9, 3), norm = random_floats(head_dim, 10);
+  const std::vector<float> angles = random_floats(rows * half, 9, 3),
+                           norm = random_floats((as_one ? heads : 1) * head_dim, 10);
   std::vector<float> cos, sin;
   for (const float angle : angles) {
     cos.push_back(std::cos(angle));
@@ -181,24 +186,28 @@ void check_rotation(DType dtype, DType out_dtype, std::int32_t head_dim, bool wi
                    .rows = rows,
                    .heads = heads,
                    .head_dim = head_dim,
+                   .as_one = as_one,
                    .eps = eps,
+                   .factor = 1.25f,
                    .dtype = dtype,
                    .out_dtype = out_dtype});
   for (std::int64_t head = 0; head < rows * heads; ++head) {
     double squares = 0;
-    for (std::int64_t i = 0; i < head_dim; ++i) squares += std::pow(before[head * head_dim + i], 2);
-    const double inverse = with_norm ? 1 / std::sqrt(squares / head_dim + eps) : 1;
+    const std::int64_t first = as_one ? head / heads * heads : head, width = (as_one ? heads : 1) * head_dim;
+    for (std::int64_t i = 0; i < width; ++i) squares += std::pow(before[first * head_dim + i], 2);
+    const double inverse = 1.25 * (with_norm ? 1 / std::sqrt(squares / static_cast<double>(width) + eps) : 1);
     const auto scaled = [&](std::int64_t i) {
-      return before[head * head_dim + i] * inverse * (with_norm ? norm[static_cast<std::size_t>(i)] : 1.0f);
+      const std::int64_t at = (head - first) * head_dim + i;
+      return before[head * head_dim + i] * inverse * (with_norm ? norm[static_cast<std::size_t>(at)] : 1.0f);
     };
     for (std::int64_t i = 0; i < half; ++i) {
       const auto at = static_cast<std::size_t>(head / heads * half + i);
       const double a = scaled(i), b = scaled(half + i);
-      const double first = a * cos[at] - b * sin[at], second = b * cos[at] + a * sin[at];
+      const double low = a * cos[at] - b * sin[at], high = b * cos[at] + a * sin[at];
       const double magnitude = std::abs(a) + std::abs(b);
-      const double bound = magnitude * (head_dim / 2.0 + 10) * kFloatRoundoff;
-      ASSERT_NEAR(out[head * head_dim + i], first, bound + roundoff(out_dtype) * std::abs(first) * 1.01);
-      ASSERT_NEAR(out[head * head_dim + half + i], second, bound + roundoff(out_dtype) * std::abs(second) * 1.01);
+      const double bound = magnitude * (static_cast<double>(width) / 2 + 11) * kFloatRoundoff;
+      ASSERT_NEAR(out[head * head_dim + i], low, bound + roundoff(out_dtype) * std::abs(low) * 1.01);
+      ASSERT_NEAR(out[head * head_dim + half + i], high, bound + roundoff(out_dtype) * std::abs(high) * 1.01);
     }
   }
 }
@@ -206,9 +215,9 @@ void check_rotation(DType dtype, DType out_dtype, std::int32_t head_dim, bool wi
 TEST_P(KernelsTest, NormAndRotate) {
   for (const DType dtype : {DType::kF32, DType::kBF16}) {
     for (const std::int32_t head_dim : {2, 10, 32, 64, 96, 128}) {
-      for (const bool with_norm : {false, true}) {
-        check_rotation(dtype, dtype, head_dim, with_norm);
-        check_rotation(DType::kF32, dtype, head_dim, with_norm);
+      for (const HeadNorm norm : {HeadNorm::kNone, HeadNorm::kOfEach, HeadNorm::kAsOne}) {
+        check_rotation(dtype, dtype, head_dim, norm);
+        check_rotation(DType::kF32, dtype, head_dim, norm);
       }
     }
   }
@@ -221,13 +230,63 @@ TEST_P(KernelsTest, Swiglu) {
     const auto n = static_cast<std::int64_t>(gates.size());
     Elements gate(gates, dtype);
     const Elements before = gate, up(random_floats(n, 13), dtype);
-    swiglu(gate.data(), up.data(), dtype, n);
+    activate(Activation::kSilu, gate.data(), up.data(), dtype, n);
     for (std::int64_t i = 0; i < n; ++i) {
       const double g = before[i];
       const double expected = g / (1 + std::exp(-g)) * up[i];
       // exp to 4 ulps, six more roundings; below e^-88 the quotient is cut off at |g| e^-88.
       const double bound = std::abs(expected) * (14 * kFloatRoundoff + roundoff(dtype)) + std::abs(g) * 1e-38;
       ASSERT_NEAR(gate[i], expected, bound) << "gate " << g;
+    }
+  }
+}
+
+TEST_P(KernelsTest, GeluTanh) {
+  std::vector<float> gates = random_floats(77, 12, 6);
+  gates.insert(gates.end(), {0, -0.0f, 12, -12, 100, -100, 1e10f, -1e10f});
+  for (const DType dtype : {DType::kF32, DType::kBF16}) {
+    const auto n = static_cast<std::int64_t>(gates.size());
+    Elements gate(gates, dtype);
+    const Elements before = gate, up(random_floats(n, 13), dtype);
+    activate(Activation::kGeluTanh, gate.data(), up.data(), dtype, n);
+    for (std::int64_t i = 0; i < n; ++i) {
+      const double g = before[i], u = std::sqrt(2 / std::numbers::pi) * (g + 0.044715 * g * g * g);
+      const double share = 1 / (1 + std::exp(-2 * u)), expected = g * share * up[i];
+      // As of SwiGLU; an error of five roundings in 2 u changes the share by that times 2 u (1 - share).
+      const double exponent = 5 * std::min(std::abs(2 * u), 88.0) * (1 - share);
+      const double bound = std::abs(expected) * ((14 + exponent) * kFloatRoundoff + roundoff(dtype));
+      ASSERT_NEAR(gate[i], expected, bound + std::abs(g) * 1e-37) << "gate " << g;
+    }
+  }
+}
+
+TEST_P(KernelsTest, AddBranch) {
+  for (const bool with_norm : {false, true}) {
+    for (const std::int64_t width : {1, 15, 16, 515}) {
+      const std::int64_t rows = 2;
+      const std::vector<float> before = random_floats(rows * width, 7), branch = random_floats(rows * width, 8, 3);
+      const std::vector<float> weight = random_floats(width, 9);
+      std::vector<float> x = before;
+      add_branch({.x = x.data(),
+                  .branch = branch.data(),
+                  .weight = with_norm ? weight.data() : nullptr,
+                  .rows = rows,
+                  .width = width,
+                  .eps = 1e-5f,
+                  .factor = 0.7f});
+      for (std::int64_t i = 0; i < rows * width; ++i) {
+        double squares = 0;
+        for (std::int64_t j = 0; j < width; ++j) {
+          squares += std::pow(branch[static_cast<std::size_t>(i / width * width + j)], 2);
+        }
+        const auto at = static_cast<std::size_t>(i);
+        const double factor = with_norm ? weight[static_cast<std::size_t>(i % width)] /
+                                              std::sqrt(squares / static_cast<double>(width) + 1e-5)
+                                        : 0.7f;
+        const double added = branch[at] * factor;
+        const double bound = std::abs(added) * (static_cast<double>(width) / 2 + 8) + std::abs(before[at] + added);
+        ASSERT_NEAR(x[at], before[at] + added, bound * kFloatRoundoff * 1.01) << width;
+      }
     }
   }
 }

@@ -48,7 +48,7 @@ TEST(ModelLoad, WeightsThatProductsTakeAreNotCopied) {
   for (const auto& [dtype, compute] : kept) {
     const TinyModel files(TinyModelOptions{.dtype = dtype});
     const auto model = load(files, compute);
-    EXPECT_EQ(model->weights().layers[0].gate.dtype, dtype);
+    EXPECT_EQ(model->weights().layers[0].mlp.gate.dtype, dtype);
     EXPECT_TRUE(model->weights().converted.empty());
     EXPECT_EQ(model->weights().lm_head.weight, model->weights().embedding.data);  // tied
     // Every matrix is in memory once: the checkpoint's tensors, norms in fp32.
@@ -113,7 +113,7 @@ TEST(ModelLoad, OtherTypesAreConvertedOnce) {
     const TinyModel files(TinyModelOptions{.tied = false, .dtype = dtype});
     const auto model = load(files, compute);
     const DType wanted = compute == ComputeType::kF32 ? DType::kF32 : DType::kBF16;
-    const Linear& gate = model->weights().layers[0].gate;
+    const Linear& gate = model->weights().layers[0].mlp.gate;
     EXPECT_EQ(model->precision().activations, wanted);
     EXPECT_EQ(gate.dtype, wanted);
     EXPECT_FALSE(model->weights().converted.empty());
@@ -143,7 +143,7 @@ TEST(ModelLoad, Int8KeepsABytePerWeightAndAScalePerChannel) {
     for (const Buffer& buffer : weights.converted) buffers += buffer.capacity();
     EXPECT_EQ(buffers, 2 * (512 * 32 + 64 * 256 + 128 * 32 + 64 * 48) + 128u * 32u);
 
-    const Linear& gate = weights.layers[1].gate;
+    const Linear& gate = weights.layers[1].mlp.gate;
     const auto& stored = weights.source->get("model.layers.1.mlp.gate_proj.weight", {48, 32});
     for (std::int64_t c = 0; c < 48; ++c) {
       for (std::int64_t i = 0; i < 32; ++i) {
@@ -153,7 +153,7 @@ TEST(ModelLoad, Int8KeepsABytePerWeightAndAScalePerChannel) {
       }
     }
     const auto again = Model::load(files.dir(), one, {.weights = WeightType::kInt8});
-    EXPECT_EQ(std::memcmp(again->weights().layers[1].gate.weight, gate.weight, 64 * 32), 0);
+    EXPECT_EQ(std::memcmp(again->weights().layers[1].mlp.gate.weight, gate.weight, 64 * 32), 0);
   }
 }
 

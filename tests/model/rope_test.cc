@@ -82,6 +82,39 @@ TEST(Rope, YarnWithoutTruncationRampsFromTheExactDimensions) {
   EXPECT_NEAR(rope_frequencies(config, 64).inverse[13], plain * (1 - ramp) + plain / 4 * ramp, 1e-15);
 }
 
+TEST(Rope, WhatDoesNotTurnStaysAsItIs) {
+  ThreadPool pool(1);
+  RopeConfig config = yarn();
+  config.share = 0.5;
+  const RopeFrequencies f = rope_frequencies(config, 64);
+  EXPECT_EQ(f.turned, 16);
+  ASSERT_EQ(f.inverse.size(), 32u);
+  EXPECT_EQ(f.inverse[0], rope_frequencies(config, 32).inverse[0]);
+  RopeTable table;
+  table.fill(f, 777, 1, pool);
+  EXPECT_NEAR(table.cos(0)[0], std::cos(777.0) * f.attention_scaling, 1e-6);
+  for (std::size_t i = 16; i < 32; ++i) {
+    EXPECT_EQ(table.cos(0)[i], 1.0f);
+    EXPECT_EQ(table.sin(0)[i], 0.0f);
+  }
+  table.fill(rope_frequencies(RopeConfig::none(), 64), 777, 1, pool);
+  EXPECT_EQ(table.cos(0)[0], 1.0f);
+  EXPECT_EQ(table.sin(0)[0], 0.0f);
+}
+
+TEST(Rope, LongRopeDividesByTheFactorsOfTheContext) {
+  RopeConfig config;
+  config.scaling = RopeScaling::kLongRope;
+  config.original_max_position = 1024;
+  config.factor = 16;
+  config.short_factors = {1, 1.5};
+  config.long_factors = {2, 5};
+  EXPECT_DOUBLE_EQ(rope_frequencies(config, 4, false).inverse[1], 0.01 / 1.5);
+  EXPECT_DOUBLE_EQ(rope_frequencies(config, 4, true).inverse[1], 0.01 / 5);
+  EXPECT_DOUBLE_EQ(rope_frequencies(config, 4, true).attention_scaling,
+                   std::sqrt(1 + std::log(16.0) / std::log(1024.0)));
+}
+
 TEST(Rope, TablesStayExactFarOut) {
   ThreadPool pool(2);
   RopeTable table;

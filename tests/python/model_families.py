@@ -2,14 +2,30 @@
 
 import torch
 from transformers import (
+    Glm4Config,
+    Glm4ForCausalLM,
+    GlmConfig,
+    GlmForCausalLM,
+    GraniteConfig,
+    GraniteForCausalLM,
     LlamaConfig,
     LlamaForCausalLM,
     MistralConfig,
     MistralForCausalLM,
+    MixtralConfig,
+    MixtralForCausalLM,
+    Olmo2Config,
+    Olmo2ForCausalLM,
+    Phi3Config,
+    Phi3ForCausalLM,
     Qwen2Config,
     Qwen2ForCausalLM,
     Qwen3Config,
     Qwen3ForCausalLM,
+    Qwen3MoeConfig,
+    Qwen3MoeForCausalLM,
+    SmolLM3Config,
+    SmolLM3ForCausalLM,
 )
 
 COMMON = dict(
@@ -41,6 +57,68 @@ def qwen2(**options):
 def qwen3(**options):
     defaults = dict(hidden_size=96, intermediate_size=144, num_attention_heads=4, num_key_value_heads=2, head_dim=128)
     return Qwen3ForCausalLM, Qwen3Config(**(COMMON | defaults | options))
+
+
+def smollm3(**options):
+    defaults = dict(hidden_size=128, intermediate_size=176, num_attention_heads=4, num_key_value_heads=2)
+    return SmolLM3ForCausalLM, SmolLM3Config(**(COMMON | defaults | options))
+
+
+def olmo2(**options):
+    defaults = dict(hidden_size=128, intermediate_size=176, num_attention_heads=4, num_key_value_heads=2)
+    return Olmo2ForCausalLM, Olmo2Config(**(COMMON | defaults | options))
+
+
+def granite(**options):
+    defaults = dict(
+        hidden_size=128,
+        intermediate_size=176,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        embedding_multiplier=3.5,
+        residual_multiplier=0.6,
+        attention_multiplier=0.3,
+        logits_scaling=0.7,
+    )
+    return GraniteForCausalLM, GraniteConfig(**(COMMON | defaults | options))
+
+
+def glm(kind, config, **options):
+    defaults = dict(
+        hidden_size=128, intermediate_size=176, num_attention_heads=4, num_key_value_heads=2, head_dim=64
+    )
+    return kind, config(**(COMMON | defaults | options))
+
+
+def phi3(**options):
+    defaults = dict(hidden_size=128, intermediate_size=176, num_attention_heads=4, num_key_value_heads=2)
+    return Phi3ForCausalLM, Phi3Config(**(COMMON | defaults | options))
+
+
+def mixtral(**options):
+    defaults = dict(
+        hidden_size=128,
+        intermediate_size=96,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        num_local_experts=5,
+        num_experts_per_tok=2,
+    )
+    return MixtralForCausalLM, MixtralConfig(**(COMMON | defaults | options))
+
+
+def qwen3_moe(**options):
+    defaults = dict(
+        hidden_size=96,
+        intermediate_size=144,
+        moe_intermediate_size=40,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        head_dim=64,
+        num_experts=12,
+        num_experts_per_tok=4,
+    )
+    return Qwen3MoeForCausalLM, Qwen3MoeConfig(**(COMMON | defaults | options))
 
 
 def scaled(kind, **options):
@@ -83,7 +161,64 @@ FAMILIES = {
         torch.float32,
         "5GB",
     ),
+    "smollm3": (smollm3(num_hidden_layers=5), torch.float32, "5GB"),
+    "smollm3-listed": (smollm3(no_rope_layers=[0, 1], attention_bias=True), torch.bfloat16, "5GB"),
+    "olmo2": (olmo2(), torch.float32, "5GB"),
+    "granite": (granite(), torch.float32, "5GB"),
+    "granite-tied": (granite(tie_word_embeddings=True, mlp_bias=True), torch.bfloat16, "5GB"),
+    "glm": (glm(GlmForCausalLM, GlmConfig), torch.float32, "5GB"),
+    "glm4": (glm(Glm4ForCausalLM, Glm4Config, partial_rotary_factor=0.25), torch.float32, "5GB"),
+    "phi3": (phi3(), torch.float32, "5GB"),
+    "phi4-mini": (
+        phi3(rope_parameters=scaled("default", partial_rotary_factor=0.75), tie_word_embeddings=True),
+        torch.bfloat16,
+        "5GB",
+    ),
+    # The tests read 201 tokens first, so that these are the short factors and the long ones.
+    "phi3.5-longrope": (
+        phi3(
+            rope_parameters=scaled(
+                "longrope",
+                short_factor=[1 + 0.02 * i for i in range(16)],
+                long_factor=[1.5 + 0.3 * i for i in range(16)],
+            ),
+            original_max_position_embeddings=300,
+        ),
+        torch.float32,
+        "5GB",
+    ),
+    "phi3.5-longrope-long": (
+        phi3(
+            rope_parameters=scaled(
+                "longrope",
+                short_factor=[1 + 0.02 * i for i in range(16)],
+                long_factor=[1.5 + 0.3 * i for i in range(16)],
+            ),
+            original_max_position_embeddings=128,
+        ),
+        torch.float32,
+        "5GB",
+    ),
+    "mixtral": (mixtral(), torch.float32, "5GB"),
+    "qwen3-moe": (qwen3_moe(norm_topk_prob=True), torch.float32, "5GB"),
+    "qwen3-moe-mixed": (qwen3_moe(num_hidden_layers=3, mlp_only_layers=[1]), torch.bfloat16, "5GB"),
 }
+
+
+# Whose layers have experts, through which answers have no gradient.
+WITH_EXPERTS = [name for name in FAMILIES if name.startswith(("mixtral", "qwen3-moe"))]
+
+
+def head_order(config):
+    """Where each dimension of a head of our queries and keys comes from: rotated pairs are i and i + head_dim / 2."""
+    dim = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    turned = int(dim * (config.rope_parameters.get("partial_rotary_factor") or 1))
+    first, second = list(range(turned // 2)), list(range(turned // 2, turned))
+    if config.model_type.startswith("glm"):
+        first, second = list(range(0, turned, 2)), list(range(1, turned, 2))
+    rest = list(range(turned, dim))
+    half = len(rest) // 2
+    return first + rest[:half] + second + rest[half:]
 
 
 def make(name, path):

@@ -18,13 +18,16 @@ void turn(double* x, const Number* c, const Number* s, double sign, std::size_t 
 }  // namespace
 
 FutureRotation future_rotation(const MethodLayer& at, std::int64_t positions) {
-  const auto frequencies = runtime::rope_frequencies(at.segment.model.rope, at.layer.q.head_dim);
+  const runtime::ModelConfig& model = at.segment.model;
+  const auto rope = static_cast<std::size_t>(model.layers[static_cast<std::size_t>(at.layer.layer)].rope);
+  const auto frequencies = runtime::rope_frequencies(model.ropes[rope], at.layer.q.head_dim, at.segment.long_context);
   const std::size_t half = frequencies.inverse.size();
   const std::int64_t first = at.segment.first_position, next = first + at.num_tokens();
   FutureRotation rotation{.past = {},
                           .c = std::vector<double>(half),
                           .s = std::vector<double>(half),
-                          .scaling = frequencies.attention_scaling};
+                          .scaling = frequencies.attention_scaling,
+                          .turned = static_cast<std::size_t>(frequencies.turned)};
   rotation.past.fill(frequencies, first, at.num_tokens(), at.segment.pool);
   runtime::RopeTable future;
   future.fill(frequencies, next, positions, at.segment.pool);
@@ -50,7 +53,7 @@ QueryStatistics query_statistics(const MethodLayer& at, const FutureRotation& ro
     double* const x = &*queries.insert(queries.end(), row.begin(), row.end());
     turn(x, rotation.past.cos(t), rotation.past.sin(t), -1, d / 2);
     for (std::size_t i = 0; i < d; ++i) {
-      x[i] /= scaling;
+      if (i % (d / 2) < rotation.turned) x[i] /= scaling;
       result.mean[i] += x[i] / n;
     }
   }

@@ -12,7 +12,8 @@ namespace tca::evaluation {
 struct FutureRotation {
   runtime::RopeTable past;   // of the segment's own positions
   std::vector<double> c, s;  // [d / 2]: the mean of cosines and sines of the positions that follow
-  double scaling = 1;        // the factor on all of them
+  double scaling = 1;        // the factor on all of them that turn
+  std::size_t turned = 0;    // so many: the first
 };
 
 FutureRotation future_rotation(const MethodLayer& at, std::int64_t positions);

@@ -33,10 +33,11 @@ CudaForward::CudaForward(std::shared_ptr<cuda::Device> device, const ModelConfig
       hidden_(config.hidden_size),
       q_width_(std::int64_t{config.num_heads} * config.head_dim),
       kv_width_(std::int64_t{config.num_kv_heads} * config.head_dim),
-      inner_(config.intermediate_size),
+      inner_(config.widest_mlp()),
       eps_(static_cast<float>(config.rms_norm_eps)),
+      experts_(*device_),
       decode_(*device_, config, model, products_, pool) {
-  for (MemoryBlock* block : {&ids_, &x_, &q_, &k_, &v_, &normed_, &wide_, &logits_}) {
+  for (MemoryBlock* block : {&ids_, &x_, &q_, &k_, &v_, &normed_, &branch_, &scales_, &wide_, &logits_}) {
     *block = MemoryBlock(device_->memory());
   }
 }
@@ -52,8 +53,8 @@ CudaForward::~CudaForward() {
 void CudaForward::run(const Segment& segment, LayerAttention& attention) {
   const cuda::DeviceGuard guard(device_->ordinal());
   prepare(segment);
-  cuda::check(embed(model_->weights().embedding, static_cast<const std::int32_t*>(ids_.data()), x_row(0), n_,
-                    config_->hidden_size, stream()),
+  cuda::check(embed(model_->weights().embedding, static_cast<const std::int32_t*>(ids_.data()),
+                    static_cast<float>(config_->embedding_scale), x_row(0), n_, config_->hidden_size, stream()),
               "reading embeddings");
   const std::int32_t last = config_->num_layers - 1;
   for (std::int32_t index = 0; index <= last; ++index) {
@@ -65,10 +66,11 @@ void CudaForward::run(const Segment& segment, LayerAttention& attention) {
 }
 
 void CudaForward::layer(std::int32_t index, LayerAttention& attention) {
+  const LayerSpec& spec = config_->layers[static_cast<std::size_t>(index)];
   const GpuLayer& w = model_->weights().layers[static_cast<std::size_t>(index)];
   for_chunks(0, n_, [&](Rows rows) {
     normalise(rows, w.attention_norm);
-    project(rows, w);
+    project(rows, spec, w);
     attention.advanced(rows.count);
   });
   const auto heads = [&](const MemoryBlock& block) {
@@ -80,7 +82,7 @@ void CudaForward::layer(std::int32_t index, LayerAttention& attention) {
   for_chunks(first_output_, n_, [&](Rows rows) {
     add_attention(rows, w);
     normalise(rows, w.mlp_norm);
-    add_mlp(rows, w);
+    add_mlp(rows, spec, w);
     attention.advanced(rows.count);
   });
 }
@@ -91,7 +93,7 @@ void CudaForward::normalise(Rows rows, const float* weight) {
 }
 
 /// One product for q, k and v; rows that are all before the first query leave q's columns out.
-void CudaForward::project(Rows rows, const GpuLayer& w) {
+void CudaForward::project(Rows rows, const LayerSpec& spec, const GpuLayer& w) {
   const std::int64_t width = w.qkv.out;
   const std::int64_t skip = rows.begin + rows.count <= first_query_ ? q_width_ : 0;
   products_.run({.weight = static_cast<const std::uint16_t*>(w.qkv.weight) + skip * hidden_,
@@ -105,38 +107,77 @@ void CudaForward::project(Rows rows, const GpuLayer& w) {
                  .output = Output::kBf16},
                 stream());
   const std::int64_t first_q = std::max(rows.begin, first_query_);
-  const SegmentHeads args = {.heads = {.qkv = wide_.data(),
-                                       .bias = w.qkv.bias,
-                                       .q_norm = w.q_norm,
-                                       .k_norm = w.k_norm,
-                                       .cos = rope_->cosines(),
-                                       .sin = rope_->sines(),
-                                       .rows = rows.count,
-                                       .num_heads = config_->num_heads,
-                                       .num_kv_heads = config_->num_kv_heads,
-                                       .head_dim = config_->head_dim,
-                                       .eps = eps_},
-                             .first_position = first_position_ + rows.begin,
-                             .skip_q = first_q - rows.begin,
-                             .q = bf16_row(q_, first_q - first_query_, q_width_),
-                             .k = bf16_row(k_, rows.begin, kv_width_),
-                             .v = bf16_row(v_, rows.begin, kv_width_)};
+  const SegmentHeads args = {
+      .heads = {.qkv = wide_.data(),
+                .bias = w.qkv.bias,
+                .q_norm = w.q_norm,
+                .k_norm = w.k_norm,
+                .row_scales = spec.norms_heads_as_one() ? static_cast<float*>(scales_.data()) : nullptr,
+                .cos = rope_->cosines(spec.rope),
+                .sin = rope_->sines(spec.rope),
+                .rows = rows.count,
+                .num_heads = config_->num_heads,
+                .num_kv_heads = config_->num_kv_heads,
+                .head_dim = config_->head_dim,
+                .eps = eps_,
+                .q_factor = static_cast<float>(config_->query_scale)},
+      .first_position = first_position_ + rows.begin,
+      .skip_q = first_q - rows.begin,
+      .q = bf16_row(q_, first_q - first_query_, q_width_),
+      .k = bf16_row(k_, rows.begin, kv_width_),
+      .v = bf16_row(v_, rows.begin, kv_width_)};
+  if (spec.norms_heads_as_one()) cuda::check(scale_rows(args.heads, stream()), "normalising");
   cuda::check(split_segment(args, stream()), "rotating heads");
 }
 
 void CudaForward::add_attention(Rows rows, const GpuLayer& w) {
-  products_.multiply(w.o, bf16_row(q_, rows.begin - first_query_, q_width_), q_width_, x_row(rows.begin),
-                     Output::kAddF32, rows.count, stream());
-  if (w.o.bias == nullptr) return;
-  cuda::check(add_bias(x_row(rows.begin), w.o.bias, rows.count, config_->hidden_size, stream()), "adding a bias");
+  add_product(rows, w.o, bf16_row(q_, rows.begin - first_query_, q_width_), q_width_, w.attention_out_norm);
 }
 
-void CudaForward::add_mlp(Rows rows, const GpuLayer& w) {
+void CudaForward::add_product(Rows rows, const Matrix& matrix, const void* from, std::int64_t stride,
+                              const float* norm) {
+  if (norm != nullptr || config_->residual_scale != 1) {
+    products_.multiply(matrix, from, stride, branch_.data(), Output::kF32, rows.count, stream());
+    return add_branch(rows, matrix.bias, norm);
+  }
+  products_.multiply(matrix, from, stride, x_row(rows.begin), Output::kAddF32, rows.count, stream());
+  if (matrix.bias == nullptr) return;
+  cuda::check(add_bias(x_row(rows.begin), matrix.bias, rows.count, config_->hidden_size, stream()), "adding a bias");
+}
+
+void CudaForward::add_branch(Rows rows, const float* bias, const float* norm) {
+  cuda::check(gpu::add_branch({.x = x_row(rows.begin),
+                               .branch = static_cast<float*>(branch_.data()),
+                               .bias = bias,
+                               .weight = norm,
+                               .rows = rows.count,
+                               .width = config_->hidden_size,
+                               .eps = eps_,
+                               .factor = static_cast<float>(config_->residual_scale)},
+                              stream()),
+              "adding a branch");
+}
+
+void CudaForward::add_mlp(Rows rows, const LayerSpec& spec, const GpuLayer& w) {
+  if (spec.experts) {
+    const bool normed = w.mlp_out_norm != nullptr;
+    experts_.run({.spec = &spec,
+                  .weights = &w,
+                  .x = normed_.data(),
+                  .rows = rows.count,
+                  .out = normed ? static_cast<float*>(branch_.data()) : x_row(rows.begin),
+                  .factor = normed ? 1.f : static_cast<float>(config_->residual_scale),
+                  .add = !normed},
+                 products_);
+    if (normed) add_branch(rows, nullptr, w.mlp_out_norm);
+    return;
+  }
+  const std::int64_t inner = spec.mlp.gate.out;
   products_.multiply(w.gate_up, normed_.data(), hidden_, wide_.data(), Output::kBf16, rows.count, stream());
-  cuda::check(swiglu(wide_.data(), w.gate_up.bias, rows.count, config_->intermediate_size, stream()), "activating");
-  products_.multiply(w.down, wide_.data(), 2 * inner_, x_row(rows.begin), Output::kAddF32, rows.count, stream());
-  if (w.down.bias == nullptr) return;
-  cuda::check(add_bias(x_row(rows.begin), w.down.bias, rows.count, config_->hidden_size, stream()), "adding a bias");
+  cuda::check(
+      activate(spec.activation, wide_.data(), w.gate_up.bias, rows.count, static_cast<std::int32_t>(inner), stream()),
+      "activating");
+  add_product(rows, w.down, wide_.data(), 2 * inner, w.mlp_out_norm);
 }
 
 void CudaForward::logits(std::int64_t first, std::int64_t count, std::span<float> out) {
@@ -155,7 +196,7 @@ void CudaForward::logits(std::int64_t first, std::int64_t count, std::span<float
 void CudaForward::prepare(const Segment& segment) {
   n_ = static_cast<std::int64_t>(segment.ids.size());
   first_position_ = segment.first_position;
-  rope_ = &model_->rope(first_position_ + n_, *pool_);
+  rope_ = &model_->rope(first_position_ + n_, segment.long_context, *pool_);
   ids_.reserve(segment.ids.size_bytes());
   device_->upload(ids_.data(), segment.ids.data(), segment.ids.size_bytes());
   x_.reserve(static_cast<std::size_t>(n_ * hidden_) * sizeof(float));
@@ -164,12 +205,16 @@ void CudaForward::prepare(const Segment& segment) {
   v_.reserve(bf16_bytes(n_, kv_width_));
   const std::int64_t rows = std::min(n_, chunk_);
   normed_.reserve(bf16_bytes(rows, hidden_));
+  branch_.reserve(static_cast<std::size_t>(config_->has_branches() ? rows * hidden_ : 0) * sizeof(float));
+  scales_.reserve(static_cast<std::size_t>(rows) * 2 * sizeof(float));
   wide_.reserve(bf16_bytes(rows, std::max(q_width_ + 2 * kv_width_, 2 * inner_)));
 }
 
 void CudaForward::release() {
   if (n_ <= kKeepRows) return;
-  for (MemoryBlock* block : {&ids_, &x_, &q_, &k_, &v_, &normed_, &wide_, &logits_}) block->release();
+  for (MemoryBlock* block : {&ids_, &x_, &q_, &k_, &v_, &normed_, &branch_, &scales_, &wide_, &logits_})
+    block->release();
+  experts_.release();
 }
 
 void CudaForward::decode(std::span<const DecodeRow> rows, std::span<float> out) { decode_.run(rows, out); }

@@ -8,6 +8,7 @@
 
 #include "runtime/cuda/cuda_model_impl.h"
 #include "runtime/cuda/decode_steps.h"
+#include "runtime/cuda/expert_mlp.h"
 #include "runtime/model/forward.h"
 
 namespace tca::runtime::gpu {
@@ -34,9 +35,12 @@ class CudaForward final : public Forward {
   void prepare(const Segment& segment);
   void layer(std::int32_t index, LayerAttention& attention);
   void normalise(Rows rows, const float* weight);
-  void project(Rows rows, const GpuLayer& w);
+  void project(Rows rows, const LayerSpec& spec, const GpuLayer& w);
   void add_attention(Rows rows, const GpuLayer& w);
-  void add_mlp(Rows rows, const GpuLayer& w);
+  void add_mlp(Rows rows, const LayerSpec& spec, const GpuLayer& w);
+  /// x += matrix times `from`, bias included, or what the norm makes of it.
+  void add_product(Rows rows, const Matrix& matrix, const void* from, std::int64_t stride, const float* norm);
+  void add_branch(Rows rows, const float* bias, const float* norm);
   float* x_row(std::int64_t row) const { return static_cast<float*>(x_.data()) + row * hidden_; }
   cudaStream_t stream() const { return device_->stream(); }
 
@@ -46,7 +50,7 @@ class CudaForward final : public Forward {
   StreamProducts products_;
   ThreadPool* pool_;
   std::int64_t chunk_;
-  std::int64_t hidden_, q_width_, kv_width_, inner_;
+  std::int64_t hidden_, q_width_, kv_width_, inner_;  // inner: the widest of layers without experts
   float eps_;
 
   // Of the segment that is read
@@ -58,9 +62,12 @@ class CudaForward final : public Forward {
   MemoryBlock x_;          // [n, hidden] fp32
   MemoryBlock q_, k_, v_;  // [n - first_query, Hq, d], [n, Hk, d] twice
   MemoryBlock normed_;     // [chunk, hidden]
+  MemoryBlock branch_;     // [chunk, hidden] fp32: what attention or MLP add, where it does not go to x at once
+  MemoryBlock scales_;     // [chunk, 2] fp32, for norms of all heads as one
   MemoryBlock wide_;       // [chunk, (Hq + 2 Hk) d], then [chunk, 2 inner]
   MemoryBlock logits_;     // [rows, vocab] fp32
 
+  ExpertMlp experts_;
   DecodeSteps decode_;
 };
 

@@ -17,7 +17,7 @@ CudaModel::CudaModel(std::shared_ptr<cuda::Device> device, const ModelConfig& co
                      std::int64_t skinny_rows)
     : device_(std::move(device)),
       weights_(std::move(weights)),
-      frequencies_(rope_frequencies(config.rope, config.head_dim)),
+      frequencies_{model_frequencies(config, false), model_frequencies(config, true)},
       products_(*device_, skinny_rows) {}
 
 std::unique_ptr<Forward> CudaModel::create_forward(const Model& model, ThreadPool& pool, std::int64_t chunk_tokens,
@@ -42,21 +42,25 @@ void StreamProducts::multiply(const Matrix& w, const void* x, std::int64_t x_str
       stream);
 }
 
-const RopeTables& CudaModel::rope(std::int64_t positions, ThreadPool& pool) const {
+const RopeTables& CudaModel::rope(std::int64_t positions, bool long_context, ThreadPool& pool) const {
   constexpr std::int64_t kLeast = 4096;
   const std::lock_guard lock(rope_mutex_);
-  if (!rope_.empty() && rope_.back()->positions >= positions) return *rope_.back();
-  auto tables = std::make_unique<RopeTables>();
-  tables->positions = std::max(kLeast, static_cast<std::int64_t>(std::bit_ceil(static_cast<std::uint64_t>(positions))));
-  RopeTable values;
-  values.fill(frequencies_, 0, tables->positions, pool);
-  const std::size_t bytes = static_cast<std::size_t>(tables->positions) * frequencies_.inverse.size() * sizeof(float);
-  for (const auto& [block, from] : {std::pair{&tables->cos, values.cos(0)}, std::pair{&tables->sin, values.sin(0)}}) {
-    *block = MemoryBlock(memory());
-    memory().copy(block->reserve(bytes), from, bytes);  // waits, so that every stream may read it
+  auto& known = rope_[long_context ? 1 : 0];
+  if (!known.empty() && known.back()->positions >= positions) return *known.back();
+  auto all = std::make_unique<RopeTables>();
+  all->positions = std::max(kLeast, static_cast<std::int64_t>(std::bit_ceil(static_cast<std::uint64_t>(positions))));
+  for (const RopeFrequencies& frequencies : frequencies_[long_context ? 1 : 0]) {
+    RopeTable values;
+    values.fill(frequencies, 0, all->positions, pool);
+    RopeTables::Table& table = all->tables.emplace_back();
+    const std::size_t bytes = static_cast<std::size_t>(all->positions) * frequencies.inverse.size() * sizeof(float);
+    for (const auto& [block, from] : {std::pair{&table.cos, values.cos(0)}, std::pair{&table.sin, values.sin(0)}}) {
+      *block = MemoryBlock(memory());
+      memory().copy(block->reserve(bytes), from, bytes);  // waits, so that every stream may read it
+    }
   }
-  rope_.push_back(std::move(tables));
-  return *rope_.back();
+  known.push_back(std::move(all));
+  return *known.back();
 }
 
 }  // namespace gpu

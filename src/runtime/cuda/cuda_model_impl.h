@@ -1,6 +1,7 @@
 // What a model on the GPU consists of; its forward passes share it.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -15,12 +16,16 @@
 
 namespace tca::runtime::gpu {
 
-/// Cosines and sines of positions [0, positions), in GPU memory.
+/// Cosines and sines of positions [0, positions) of all the model's rotary embeddings, in GPU memory.
 struct RopeTables {
+  struct Table {
+    MemoryBlock cos, sin;  // [positions, d / 2] fp32
+  };
   std::int64_t positions = 0;
-  MemoryBlock cos, sin;  // [positions, d / 2] fp32
-  const float* cosines() const { return static_cast<const float*>(cos.data()); }
-  const float* sines() const { return static_cast<const float*>(sin.data()); }
+  std::vector<Table> tables;
+  const float* cosines(std::int32_t rope) const { return floats(tables[static_cast<std::size_t>(rope)].cos); }
+  const float* sines(std::int32_t rope) const { return floats(tables[static_cast<std::size_t>(rope)].sin); }
+  static const float* floats(const MemoryBlock& block) { return static_cast<const float*>(block.data()); }
 };
 
 class CudaModel final : public DeviceModel {
@@ -40,15 +45,15 @@ class CudaModel final : public DeviceModel {
   Products& products() const { return products_; }
   /// Tables of at least this many positions: the ones there are, or new ones of twice the size. They stay as long as
   /// the model: other streams may still read the old ones, and together those are no larger than the new.
-  const RopeTables& rope(std::int64_t positions, ThreadPool& pool) const;
+  const RopeTables& rope(std::int64_t positions, bool long_context, ThreadPool& pool) const;
 
  private:
   std::shared_ptr<cuda::Device> device_;
   GpuWeights weights_;
-  RopeFrequencies frequencies_;
+  std::array<std::vector<RopeFrequencies>, 2> frequencies_;  // and those of long contexts
   mutable Products products_;
   mutable std::mutex rope_mutex_;
-  mutable std::vector<std::unique_ptr<const RopeTables>> rope_;  // the largest is the last
+  mutable std::array<std::vector<std::unique_ptr<const RopeTables>>, 2> rope_;  // the largest is the last
 };
 
 /// The products of one forward pass: on its stream, or recorded on another one for graphs that run there.

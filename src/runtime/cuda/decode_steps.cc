@@ -60,9 +60,10 @@ DecodeSteps::DecodeSteps(cuda::Device& device, const ModelConfig& config, const 
       pool_(&pool),
       hidden_(config.hidden_size),
       q_width_(std::int64_t{config.num_heads} * config.head_dim),
-      eps_(static_cast<float>(config.rms_norm_eps)) {
-  for (MemoryBlock* block :
-       {&control_block_, &x_, &normed_, &wide_, &q_, &attended_, &lse_, &partial_, &counters_, &logits_}) {
+      eps_(static_cast<float>(config.rms_norm_eps)),
+      experts_(device) {
+  for (MemoryBlock* block : {&control_block_, &x_, &normed_, &wide_, &branch_, &scales_, &q_, &attended_, &lse_,
+                             &partial_, &counters_, &logits_}) {
     *block = MemoryBlock(device.memory());
   }
 }
@@ -87,7 +88,10 @@ void DecodeSteps::reserve(std::int64_t rows) {
   x_.reserve(bytes(hidden_, 4));
   normed_.reserve(bytes(hidden_, 2));
   const std::int64_t qkv_width = q_width_ + 2 * std::int64_t{config_->num_kv_heads} * config_->head_dim;
-  wide_.reserve(bytes(std::max(qkv_width, 2 * std::int64_t{config_->intermediate_size}), 2));
+  wide_.reserve(bytes(std::max(qkv_width, 2 * config_->widest_mlp()), 2));
+  branch_.reserve(config_->has_branches() ? bytes(hidden_, 4) : 0);
+  scales_.reserve(bytes(2, 4));
+  experts_.reserve(*config_, capacity);
   q_.reserve(bytes(q_width_, 2));
   attended_.reserve(bytes(q_width_, 2));
   lse_.reserve(bytes(config_->num_heads, 4));
@@ -127,7 +131,7 @@ void DecodeSteps::run(std::span<const DecodeRow> rows, std::span<float> logits) 
   cuda::DevicePages& pages = pages_of(rows, *device_);
   reserve(count);
   prepare(pages, rows);
-  if (const Recorded now = {pages.base(), rope_->cosines()}; now != recorded_) {
+  if (const Recorded now = {pages.base(), rope_}; now != recorded_) {
     forget_graphs();
     recorded_ = now;
   }
@@ -148,7 +152,10 @@ void DecodeSteps::prepare(cuda::DevicePages& pages, std::span<const DecodeRow> r
   const std::int32_t num_layers = config_->num_layers;
   std::int64_t last = 0;
   for (const DecodeRow& row : rows) last = std::max(last, row.position);
-  rope_ = &model_->rope(last + 1, *pool_);
+  for (const DecodeRow& row : rows) {
+    check_argument(row.long_context == rows[0].long_context, "rows to decode have different rotary embeddings");
+  }
+  rope_ = &model_->rope(last + 1, rows[0].long_context, *pool_);
   cuda::PageTableUpdate update(pages);
   for (const DecodeRow& row : rows) {
     KvCacheAccess::extend(*row.cache);
@@ -218,7 +225,8 @@ void DecodeSteps::queue_step(Kind kind, cudaStream_t stream) {
   auto* const x = static_cast<float*>(x_.data());
   cuda::check(cudaMemcpyAsync(gpu_control_.base, control_.base, control_.bytes(), cudaMemcpyHostToDevice, stream),
               "preparing a step");
-  cuda::check(embed(weights.embedding, gpu_control_.ids(), x, rows, config_->hidden_size, stream),
+  cuda::check(embed(weights.embedding, gpu_control_.ids(), static_cast<float>(config_->embedding_scale), x, rows,
+                    config_->hidden_size, stream),
               "reading embeddings");
   for (std::int32_t index = 0; index < config_->num_layers; ++index) queue_layer(index, kind, stream);
   cuda::check(rms_norm(x, weights.final_norm, normed_.data(), rows, config_->hidden_size, eps_, stream), "normalising");
@@ -230,24 +238,70 @@ void DecodeSteps::queue_step(Kind kind, cudaStream_t stream) {
 }
 
 void DecodeSteps::queue_layer(std::int32_t index, Kind kind, cudaStream_t stream) {
+  const LayerSpec& spec = config_->layers[static_cast<std::size_t>(index)];
   const GpuLayer& w = model_->weights().layers[static_cast<std::size_t>(index)];
   const std::int64_t rows = kind.first;
-  const std::int32_t hidden = config_->hidden_size, inner = config_->intermediate_size;
   auto* const x = static_cast<float*>(x_.data());
-  cuda::check(rms_norm(x, w.attention_norm, normed_.data(), rows, hidden, eps_, stream), "normalising");
+  const auto normalise = [&](const float* weight) {
+    cuda::check(rms_norm(x, weight, normed_.data(), rows, config_->hidden_size, eps_, stream), "normalising");
+  };
+  normalise(w.attention_norm);
   products_->multiply(w.qkv, normed_.data(), hidden_, wide_.data(), Output::kBf16, rows, stream);
   attend(index, kind, stream);
-  products_->multiply(w.o, attended_.data(), q_width_, x, Output::kAddF32, rows, stream);
-  if (w.o.bias != nullptr) cuda::check(add_bias(x, w.o.bias, rows, hidden, stream), "adding a bias");
-  cuda::check(rms_norm(x, w.mlp_norm, normed_.data(), rows, hidden, eps_, stream), "normalising");
+  add_product(w.o, attended_.data(), q_width_, w.attention_out_norm, rows, stream);
+  normalise(w.mlp_norm);
+  queue_mlp(spec, w, rows, stream);
+}
+
+void DecodeSteps::queue_mlp(const LayerSpec& spec, const GpuLayer& w, std::int64_t rows, cudaStream_t stream) {
+  if (spec.experts) {
+    const bool normed = w.mlp_out_norm != nullptr;
+    experts_.run_few({.spec = &spec,
+                      .weights = &w,
+                      .x = normed_.data(),
+                      .rows = rows,
+                      .out = static_cast<float*>(normed ? branch_.data() : x_.data()),
+                      .factor = normed ? 1.f : static_cast<float>(config_->residual_scale),
+                      .add = !normed},
+                     *products_, stream);
+    if (normed) add_branch(nullptr, w.mlp_out_norm, rows, stream);
+    return;
+  }
+  const std::int64_t inner = spec.mlp.gate.out;
   products_->multiply(w.gate_up, normed_.data(), hidden_, wide_.data(), Output::kBf16, rows, stream);
-  cuda::check(swiglu(wide_.data(), w.gate_up.bias, rows, inner, stream), "activating");
-  products_->multiply(w.down, wide_.data(), 2 * std::int64_t{inner}, x, Output::kAddF32, rows, stream);
-  if (w.down.bias != nullptr) cuda::check(add_bias(x, w.down.bias, rows, hidden, stream), "adding a bias");
+  cuda::check(activate(spec.activation, wide_.data(), w.gate_up.bias, rows, static_cast<std::int32_t>(inner), stream),
+              "activating");
+  add_product(w.down, wide_.data(), 2 * inner, w.mlp_out_norm, rows, stream);
+}
+
+void DecodeSteps::add_product(const Matrix& matrix, const void* from, std::int64_t stride, const float* norm,
+                              std::int64_t rows, cudaStream_t stream) {
+  if (norm != nullptr || config_->residual_scale != 1) {
+    products_->multiply(matrix, from, stride, branch_.data(), Output::kF32, rows, stream);
+    return add_branch(matrix.bias, norm, rows, stream);
+  }
+  auto* const x = static_cast<float*>(x_.data());
+  products_->multiply(matrix, from, stride, x, Output::kAddF32, rows, stream);
+  if (matrix.bias == nullptr) return;
+  cuda::check(add_bias(x, matrix.bias, rows, config_->hidden_size, stream), "adding a bias");
+}
+
+void DecodeSteps::add_branch(const float* bias, const float* norm, std::int64_t rows, cudaStream_t stream) {
+  cuda::check(gpu::add_branch({.x = static_cast<float*>(x_.data()),
+                               .branch = static_cast<float*>(branch_.data()),
+                               .bias = bias,
+                               .weight = norm,
+                               .rows = rows,
+                               .width = config_->hidden_size,
+                               .eps = eps_,
+                               .factor = static_cast<float>(config_->residual_scale)},
+                              stream),
+              "adding a branch");
 }
 
 /// From the qkv product to the attention's output; K and V go into the pages on the way.
 void DecodeSteps::attend(std::int32_t index, Kind kind, cudaStream_t stream) {
+  const LayerSpec& spec = config_->layers[static_cast<std::size_t>(index)];
   const GpuLayer& w = model_->weights().layers[static_cast<std::size_t>(index)];
   const auto [rows, probes] = kind;
   const cuda::PagedLayer kv = {.pool = recorded_.pool,
@@ -255,22 +309,26 @@ void DecodeSteps::attend(std::int32_t index, Kind kind, cudaStream_t stream) {
                                .num_sequences = static_cast<std::int32_t>(rows),
                                .num_kv_heads = config_->num_kv_heads,
                                .head_dim = config_->head_dim};
-  const TokenHeads heads = {.heads = {.qkv = wide_.data(),
-                                      .bias = w.qkv.bias,
-                                      .q_norm = w.q_norm,
-                                      .k_norm = w.k_norm,
-                                      .cos = rope_->cosines(),
-                                      .sin = rope_->sines(),
-                                      .rows = rows,
-                                      .num_heads = config_->num_heads,
-                                      .num_kv_heads = config_->num_kv_heads,
-                                      .head_dim = config_->head_dim,
-                                      .eps = eps_},
-                            .positions = gpu_control_.positions(),
-                            .slots = gpu_control_.slots(),
-                            .probes = gpu_control_.probes(index),
-                            .kv = kv,
-                            .q = q_.data()};
+  const TokenHeads heads = {
+      .heads = {.qkv = wide_.data(),
+                .bias = w.qkv.bias,
+                .q_norm = w.q_norm,
+                .k_norm = w.k_norm,
+                .row_scales = spec.norms_heads_as_one() ? static_cast<float*>(scales_.data()) : nullptr,
+                .cos = rope_->cosines(spec.rope),
+                .sin = rope_->sines(spec.rope),
+                .rows = rows,
+                .num_heads = config_->num_heads,
+                .num_kv_heads = config_->num_kv_heads,
+                .head_dim = config_->head_dim,
+                .eps = eps_,
+                .q_factor = static_cast<float>(config_->query_scale)},
+      .positions = gpu_control_.positions(),
+      .slots = gpu_control_.slots(),
+      .probes = gpu_control_.probes(index),
+      .kv = kv,
+      .q = q_.data()};
+  if (spec.norms_heads_as_one()) cuda::check(scale_rows(heads.heads, stream), "normalising");
   cuda::check(split_tokens(heads, stream), "rotating heads");
   const cuda::DecodeArgs args = {.q = q_.data(),
                                  .out = attended_.data(),

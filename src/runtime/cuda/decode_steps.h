@@ -14,6 +14,7 @@
 #include "cuda/kv/device_pages.h"
 #include "cuda/params.h"
 #include "runtime/cuda/cuda_model_impl.h"
+#include "runtime/cuda/expert_mlp.h"
 #include "runtime/cuda/kernels.h"
 #include "runtime/model/forward.h"
 
@@ -88,6 +89,10 @@ class DecodeSteps {
 
   void queue_step(Kind kind, cudaStream_t stream);
   void queue_layer(std::int32_t index, Kind kind, cudaStream_t stream);
+  void queue_mlp(const LayerSpec& spec, const GpuLayer& w, std::int64_t rows, cudaStream_t stream);
+  void add_product(const Matrix& matrix, const void* from, std::int64_t stride, const float* norm, std::int64_t rows,
+                   cudaStream_t stream);
+  void add_branch(const float* bias, const float* norm, std::int64_t rows, cudaStream_t stream);
   void attend(std::int32_t index, Kind kind, cudaStream_t stream);
 
   cuda::Device* device_;
@@ -105,9 +110,11 @@ class DecodeSteps {
   MemoryBlock control_block_;
   MemoryBlock x_;                         // [rows, hidden] fp32
   MemoryBlock normed_, wide_;             // [rows, hidden], [rows, widest product]
+  MemoryBlock branch_, scales_;           // as CudaForward's, of [rows]
   MemoryBlock q_, attended_;              // [rows, Hq, d]
   MemoryBlock lse_, partial_, counters_;  // [rows, Hq], and decode attention's
   MemoryBlock logits_;                    // [rows, vocab] fp32
+  ExpertMlp experts_;
   const RopeTables* rope_ = nullptr;
   Recorded recorded_;
   std::map<Kind, cudaGraphExec_t> graphs_;  // null: seen once, not recorded yet

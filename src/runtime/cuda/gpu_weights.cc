@@ -10,17 +10,12 @@
 #include "core/half.h"
 #include "cuda/device.h"
 #include "runtime/cuda/kernels.h"
+#include "runtime/io/spec_tensors.h"
 
 namespace tca::runtime::gpu {
 namespace {
 
 constexpr std::int64_t kConvertedAtOnce = std::int64_t{1} << 25;  // elements: 64 MiB of bf16 on the host
-
-/// Rows of a matrix that come from one stored tensor.
-struct Part {
-  std::string name;  // without ".weight" and ".bias"
-  std::int64_t rows;
-};
 
 /// Where the values come from.
 class Source {
@@ -28,40 +23,43 @@ class Source {
   Source(cuda::Device& device, GpuWeights& weights) : device_(device), weights_(&weights) {}
   virtual ~Source() = default;
 
-  /// Parts one below the other: [sum of rows, in].
-  Matrix matrix(std::span<const Part> parts, std::int64_t in, bool with_bias) {
-    Matrix result{.in = in};
-    for (const Part& part : parts) result.out += part.rows;
-    auto* const elements = static_cast<std::uint16_t*>(allocate(result.out * in * 2));
+  /// Parts one below the other: [sum of their rows, in].
+  Matrix matrix(std::span<const MatrixSpec> parts) {
+    Matrix result{.in = parts[0].in};
+    for (const MatrixSpec& part : parts) result.out += part.out;
+    auto* const elements = static_cast<std::uint16_t*>(allocate(result.out * result.in * 2));
     result.weight = elements;
     std::int64_t row = 0;
-    for (const Part& part : parts) {
-      fill_matrix(part.name + ".weight", part.rows, in, elements + row * in);
-      row += part.rows;
+    for (const MatrixSpec& part : parts) {
+      fill_matrix(part, elements + row * result.in);
+      row += part.out;
     }
-    if (with_bias) result.bias = bias(parts, result.out);
+    if (parts[0].bias) result.bias = bias(parts, result.out);
     return result;
   }
-  const float* vector(const std::string& name, std::int64_t size) {
-    auto* const values = static_cast<float*>(allocate(size * 4));
-    fill_vector(name, size, values);
+  Matrix matrix(const MatrixSpec& whole) { return matrix(std::span(&whole, 1)); }
+  const float* norm(const NormSpec& spec) {
+    if (!spec.exists()) return nullptr;
+    auto* const values = static_cast<float*>(allocate(spec.size * 4));
+    fill_norm(spec, values);
     return values;
   }
 
  protected:
-  /// Into GPU memory: [rows, in] bf16, [size] fp32.
-  virtual void fill_matrix(const std::string& name, std::int64_t rows, std::int64_t in, std::uint16_t* to) = 0;
-  virtual void fill_vector(const std::string& name, std::int64_t size, float* to) = 0;
+  /// Into GPU memory: [out, in] bf16, [out] and [size] fp32.
+  virtual void fill_matrix(const MatrixSpec& matrix, std::uint16_t* to) = 0;
+  virtual void fill_bias(const MatrixSpec& matrix, float* to) = 0;
+  virtual void fill_norm(const NormSpec& norm, float* to) = 0;
 
   cuda::Device& device_;
 
  private:
-  const float* bias(std::span<const Part> parts, std::int64_t size) {
+  const float* bias(std::span<const MatrixSpec> parts, std::int64_t size) {
     auto* const values = static_cast<float*>(allocate(size * 4));
     std::int64_t row = 0;
-    for (const Part& part : parts) {
-      fill_vector(part.name + ".bias", part.rows, values + row);
-      row += part.rows;
+    for (const MatrixSpec& part : parts) {
+      fill_bias(part, values + row);
+      row += part.out;
     }
     return values;
   }
@@ -79,29 +77,29 @@ class StoredSource final : public Source {
       : Source(device, weights), tensors_(tensors), pool_(pool) {}
 
  private:
-  void fill_matrix(const std::string& name, std::int64_t rows, std::int64_t in, std::uint16_t* to) override {
-    const StoredTensor& stored = tensors_.get(name, {rows, in});
+  void fill_matrix(const MatrixSpec& matrix, std::uint16_t* to) override {
+    const StoredMatrix stored(tensors_, matrix);
+    const std::int64_t rows = stored.rows(), in = stored.width();
     Memory& memory = device_.memory();
-    const bool as_is = stored.is_plain() && stored.dtype == DType::kBF16;
-    if (as_is) return memory.copy(to, stored.data, static_cast<std::size_t>(rows * in) * 2);
+    const bool as_is = stored.is_plain() && stored.tensor().dtype == DType::kBF16;
+    if (as_is) return memory.copy(to, stored.row(0), static_cast<std::size_t>(rows * in) * 2);
     const std::int64_t step = std::max<std::int64_t>(1, kConvertedAtOnce / in);
     std::vector<std::uint16_t> converted(static_cast<std::size_t>(std::min(step, rows) * in));
     for (std::int64_t begin = 0; begin < rows; begin += step) {
       const std::int64_t count = std::min(step, rows - begin);
       pool_.parallel_for(count, [&](std::int64_t row, int) {
         std::vector<float> values(static_cast<std::size_t>(in));
-        read_rows(stored, begin + row, 1, values.data());
+        stored.read_rows(begin + row, 1, values.data());
         convert_row(values.data(), converted.data() + row * in, DType::kBF16, in);
       });
       memory.copy(to + begin * in, converted.data(), static_cast<std::size_t>(count * in) * 2);
     }
-    tensors_.drop_pages(stored);
+    tensors_.drop_pages(stored.tensor());
   }
 
-  void fill_vector(const std::string& name, std::int64_t size, float* to) override {
-    const StoredTensor& stored = tensors_.get(name, {size});
-    std::vector<float> values(static_cast<std::size_t>(size));
-    read_vector(stored, values.data());
+  void fill_bias(const MatrixSpec& matrix, float* to) override { copy(read_bias(tensors_, matrix), to); }
+  void fill_norm(const NormSpec& norm, float* to) override { copy(read_norm(tensors_, norm), to); }
+  void copy(const std::vector<float>& values, float* to) const {
     device_.memory().copy(to, values.data(), values.size() * sizeof(float));
   }
 
@@ -114,49 +112,55 @@ class RandomSource final : public Source {
   RandomSource(cuda::Device& device, GpuWeights& weights, std::uint64_t seed) : Source(device, weights), seed_(seed) {}
 
  private:
-  void fill_matrix(const std::string&, std::int64_t rows, std::int64_t in, std::uint16_t* to) override {
-    const float deviation = 1.0f / std::sqrt(static_cast<float>(in));
+  void fill_matrix(const MatrixSpec& matrix, std::uint16_t* to) override {
+    const float deviation = 1.0f / std::sqrt(static_cast<float>(matrix.in));
     const std::uint64_t seed = (seed_ << 20) + count_++;  // each matrix has one of its own
-    cuda::check(fill_random(to, rows * in, deviation, seed, device_.stream()), "drawing weights");
+    cuda::check(fill_random(to, matrix.out * matrix.in, deviation, seed, device_.stream()), "drawing weights");
   }
-  void fill_vector(const std::string&, std::int64_t size, float* to) override {
+  void fill_bias(const MatrixSpec& matrix, float* to) override { fill_with_ones(to, matrix.out); }
+  void fill_norm(const NormSpec& norm, float* to) override { fill_with_ones(to, norm.size); }
+  void fill_with_ones(float* to, std::int64_t size) {
     cuda::check(fill_ones(to, size, device_.stream()), "drawing weights");
   }
 
   std::uint64_t seed_, count_ = 0;
 };
 
-GpuLayer read_layer(Source& source, const ModelConfig& config, std::int32_t index) {
-  const std::string layer = text("model.layers.", index, ".");
-  const std::string attention = layer + "self_attn.", mlp = layer + "mlp.";
-  const std::int64_t hidden = config.hidden_size, inner = config.intermediate_size, d = config.head_dim;
-  const std::int64_t q_width = config.num_heads * d, kv_width = config.num_kv_heads * d;
+GpuLayer read_layer(Source& source, const LayerSpec& spec) {
   GpuLayer w;
-  w.attention_norm = source.vector(layer + "input_layernorm.weight", hidden);
-  const std::array<Part, 3> qkv = {Part{attention + "q_proj", q_width}, Part{attention + "k_proj", kv_width},
-                                   Part{attention + "v_proj", kv_width}};
-  w.qkv = source.matrix(qkv, hidden, config.qkv_bias);
-  if (config.qk_norm) {
-    w.q_norm = source.vector(attention + "q_norm.weight", d);
-    w.k_norm = source.vector(attention + "k_norm.weight", d);
+  w.attention_norm = source.norm(spec.attention_norm);
+  w.qkv = source.matrix(std::array{spec.q, spec.k, spec.v});
+  w.q_norm = source.norm(spec.q_norm);
+  w.k_norm = source.norm(spec.k_norm);
+  w.o = source.matrix(spec.o);
+  w.attention_out_norm = source.norm(spec.attention_out_norm);
+  w.mlp_norm = source.norm(spec.mlp_norm);
+  std::vector<MatrixSpec> opening, closing;
+  const auto add = [&](const MlpSpec& mlp) {
+    opening.insert(opening.end(), {mlp.gate, mlp.up});
+    closing.push_back(mlp.down);
+  };
+  if (spec.experts) {
+    w.router = source.matrix(spec.experts->router);
+    for (const MlpSpec& expert : spec.experts->experts) add(expert);
+  } else {
+    add(spec.mlp);
   }
-  w.o = source.matrix(std::array{Part{attention + "o_proj", hidden}}, q_width, config.out_bias);
-  w.mlp_norm = source.vector(layer + "post_attention_layernorm.weight", hidden);
-  const std::array<Part, 2> gate_up = {Part{mlp + "gate_proj", inner}, Part{mlp + "up_proj", inner}};
-  w.gate_up = source.matrix(gate_up, hidden, config.mlp_bias);
-  w.down = source.matrix(std::array{Part{mlp + "down_proj", hidden}}, inner, config.mlp_bias);
+  w.gate_up = source.matrix(opening);
+  w.down = source.matrix(closing);
+  w.mlp_out_norm = source.norm(spec.mlp_out_norm);
   return w;
 }
 
 void read_weights(Source& source, const ModelConfig& config, const EmbeddingNames& names, GpuWeights& weights) {
-  const std::int64_t hidden = config.hidden_size, vocab = config.vocab_size;
-  const Matrix embedding = source.matrix(std::array{Part{names.input, vocab}}, hidden, false);
+  const auto table = [&](const std::string& name) {
+    return source.matrix(MatrixSpec{.name = name, .in = config.hidden_size, .out = config.vocab_size});
+  };
+  const Matrix embedding = table(names.input);
   weights.embedding = embedding.weight;
-  weights.lm_head = names.tied() ? embedding : source.matrix(std::array{Part{names.output, vocab}}, hidden, false);
-  for (std::int32_t layer = 0; layer < config.num_layers; ++layer) {
-    weights.layers.push_back(read_layer(source, config, layer));
-  }
-  weights.final_norm = source.vector("model.norm.weight", hidden);
+  weights.lm_head = names.tied() ? embedding : table(names.output);
+  for (const LayerSpec& layer : config.layers) weights.layers.push_back(read_layer(source, layer));
+  weights.final_norm = source.norm(config.final_norm);
 }
 
 }  // namespace
@@ -165,9 +169,21 @@ void check_config(const ModelConfig& config) {
   constexpr std::array kHeadDims = {64, 96, 128, 256};
   check_supported(std::find(kHeadDims.begin(), kHeadDims.end(), config.head_dim) != kHeadDims.end(), "head_dim is ",
                   config.head_dim, "; the GPU's kernels take 64, 96, 128 and 256: use the CPU");
-  for (const auto& [name, value] :
-       {std::pair{"hidden_size", config.hidden_size}, std::pair{"intermediate_size", config.intermediate_size}}) {
+  const auto check_width = [](const char* name, std::int64_t value) {
     check_supported(value % 8 == 0, name, " is ", value, "; the GPU's kernels take multiples of 8: use the CPU");
+  };
+  check_width("hidden_size", config.hidden_size);
+  for (const LayerSpec& layer : config.layers) {
+    if (!layer.experts) {
+      check_width("intermediate_size", layer.mlp.gate.out);
+      continue;
+    }
+    const ExpertsSpec& experts = *layer.experts;
+    check_width("the experts' intermediate size", experts.experts[0].gate.out);
+    check_width("the number of experts", experts.router.out);
+    check_supported(experts.router.out <= kMostExperts && experts.chosen <= kMostChosen, config.architecture, " takes ",
+                    experts.chosen, " of ", experts.router.out, " experts; the GPU's kernels go up to ", kMostChosen,
+                    " of ", kMostExperts, ": use the CPU");
   }
 }
 

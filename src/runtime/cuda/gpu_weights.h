@@ -20,15 +20,19 @@ struct Matrix {
   std::int64_t in = 0, out = 0;
 };
 
+/// Norms that a layer does not have are null.
 struct GpuLayer {
   const float* attention_norm = nullptr;  // [hidden]
   Matrix qkv;                             // hidden -> q | k | v: (Hq + 2 Hk) d
-  const float* q_norm = nullptr;          // [d], or null
+  const float* q_norm = nullptr;          // [d], or [Hq, d] for all heads as one
   const float* k_norm = nullptr;
-  Matrix o;                         // Hq d -> hidden
-  const float* mlp_norm = nullptr;  // [hidden]
-  Matrix gate_up;                   // hidden -> gate | up: 2 inner
-  Matrix down;                      // inner -> hidden
+  Matrix o;                                   // Hq d -> hidden
+  const float* attention_out_norm = nullptr;  // [hidden]
+  const float* mlp_norm = nullptr;            // [hidden]
+  Matrix gate_up;                             // hidden -> gate | up: 2 inner; of all experts below each other
+  Matrix down;                                // inner -> hidden; of all experts below each other
+  Matrix router;                              // hidden -> experts, where there are some
+  const float* mlp_out_norm = nullptr;        // [hidden]
 };
 
 struct GpuWeights {
@@ -47,7 +51,7 @@ void check_config(const ModelConfig& config);
 /// kOutOfBudget when the GPU's memory is too small.
 GpuWeights load_weights(cuda::Device& device, const TensorSource& tensors, const ModelConfig& config, ThreadPool& pool);
 
-/// Matrices of mean 0 and deviation 1 / sqrt(in), norms of 1, no biases: drawn on the GPU, the same for a seed.
+/// Matrices of mean 0 and deviation 1 / sqrt(in), norms and biases of 1: drawn on the GPU, the same for a seed.
 GpuWeights random_weights(cuda::Device& device, const ModelConfig& config, std::uint64_t seed);
 
 }  // namespace tca::runtime::gpu

@@ -35,7 +35,16 @@ __device__ __forceinline__ HeadPart finish_head(const HeadArgs& a, std::int64_t 
     }
   }
   const float* norm = head < a.num_heads ? a.q_norm : a.k_norm;
-  if (a.q_norm != nullptr) {  // the model has norms or not: the same for the whole grid
+  if (a.q_norm != nullptr && a.row_scales != nullptr) {
+    if (active && head < a.num_heads + a.num_kv_heads) {
+      const bool is_k = head >= a.num_heads;
+      const float scale = a.row_scales[2 * row + is_k];
+      const int first = (is_k ? head - a.num_heads : head) * kChunks + lane;
+      const Floats8 low = load8(norm, first), high = load8(norm, first + kHalf);
+#pragma unroll
+      for (int i = 0; i < 8; ++i) x.low.value[i] *= scale * low.value[i], x.high.value[i] *= scale * high.value[i];
+    }
+  } else if (a.q_norm != nullptr) {  // the model has norms or not: the same for the whole grid
     float sum = 0.f;
 #pragma unroll
     for (int i = 0; i < 8; ++i) sum += x.low.value[i] * x.low.value[i] + x.high.value[i] * x.high.value[i];
@@ -49,10 +58,11 @@ __device__ __forceinline__ HeadPart finish_head(const HeadArgs& a, std::int64_t 
     }
   }
   if (active && head < a.num_heads + a.num_kv_heads) {
+    const float factor = head < a.num_heads ? a.q_factor : 1.f;
     const Floats8 cos = load8(a.cos, position * kHalf + lane), sin = load8(a.sin, position * kHalf + lane);
 #pragma unroll
     for (int i = 0; i < 8; ++i) {
-      const float low = x.low.value[i], high = x.high.value[i];
+      const float low = x.low.value[i] * factor, high = x.high.value[i] * factor;
       x.low.value[i] = low * cos.value[i] - high * sin.value[i];
       x.high.value[i] = high * cos.value[i] + low * sin.value[i];
     }
@@ -81,6 +91,38 @@ __device__ __forceinline__ void put(void* to, std::int64_t head, int lane, const
   constexpr int kChunks = kHeadDim / 8;
   store8(to, head * kChunks + lane, x.low);
   store8(to, head * kChunks + kChunks / 2 + lane, x.high);
+}
+
+/// A block a row: 1 / rms of its q, then of its k.
+__global__ void __launch_bounds__(kThreads) scale_rows_kernel(HeadArgs a) {
+  const std::int64_t row = blockIdx.x;
+  const int q_chunks = a.num_heads * a.head_dim / 8, k_chunks = a.num_kv_heads * a.head_dim / 8;
+  const std::int64_t row_chunks = q_chunks + 2 * std::int64_t(k_chunks);
+  __shared__ float sums[2][kThreads / 32];
+  for (int part = 0; part < 2; ++part) {
+    float sum = 0.f;
+    for (int c = threadIdx.x; c < (part == 0 ? q_chunks : k_chunks); c += kThreads) {
+      const int at = part * q_chunks + c;
+      Floats8 x = load8(a.qkv, row * row_chunks + at);
+      if (a.bias != nullptr) {
+        const Floats8 more = load8(a.bias, at);
+#pragma unroll
+        for (int i = 0; i < 8; ++i) x.value[i] += more.value[i];
+      }
+#pragma unroll
+      for (int i = 0; i < 8; ++i) sum += x.value[i] * x.value[i];
+    }
+#pragma unroll
+    for (int step = 16; step > 0; step /= 2) sum += __shfl_xor_sync(0xffffffffu, sum, step);
+    if (threadIdx.x % 32 == 0) sums[part][threadIdx.x / 32] = sum;
+  }
+  __syncthreads();
+  if (threadIdx.x >= 2) return;
+  float total = 0.f;
+#pragma unroll
+  for (int w = 0; w < kThreads / 32; ++w) total += sums[threadIdx.x][w];
+  const int width = 8 * (threadIdx.x == 0 ? q_chunks : k_chunks);
+  a.row_scales[2 * row + threadIdx.x] = rsqrtf(total / width + a.eps);
 }
 
 template <int kHeadDim>
@@ -142,6 +184,11 @@ unsigned grid(const HeadArgs& a) {
 }
 
 }  // namespace
+
+cudaError_t scale_rows(const HeadArgs& args, cudaStream_t stream) {
+  scale_rows_kernel<<<static_cast<unsigned>(args.rows), kThreads, 0, stream>>>(args);
+  return cudaGetLastError();
+}
 
 cudaError_t split_segment(const SegmentHeads& args, cudaStream_t stream) {
   const bool known = cuda::dispatch_head_dim(args.heads.head_dim, [&]<int kHeadDim>() {

@@ -1,4 +1,4 @@
-// Embedding, norm, SwiGLU: one thread block a row (or a piece of one), eight elements a thread.
+// Embedding, norm, activations: one thread block a row (or a piece of one), eight elements a thread.
 #include "runtime/cuda/bf16.cuh"
 #include "runtime/cuda/kernels.h"
 
@@ -8,20 +8,18 @@ namespace {
 constexpr int kThreads = 256;
 
 __global__ void __launch_bounds__(kThreads)
-    embed_kernel(const void* table, const std::int32_t* ids, float* out, int chunks) {
+    embed_kernel(const void* table, const std::int32_t* ids, float scale, float* out, int chunks) {
   const std::int64_t row = blockIdx.x, id = ids[row];
-  for (int c = threadIdx.x; c < chunks; c += kThreads) store8(out, row * chunks + c, load8(table, id * chunks + c));
+  for (int c = threadIdx.x; c < chunks; c += kThreads) {
+    Floats8 part = load8(table, id * chunks + c);
+#pragma unroll
+    for (int i = 0; i < 8; ++i) part.value[i] *= scale;
+    store8(out, row * chunks + c, part);
+  }
 }
 
-__global__ void __launch_bounds__(kThreads)
-    rms_norm_kernel(const float* x, const float* weight, void* out, int chunks, float eps) {
-  const std::int64_t row = blockIdx.x;
-  float sum = 0.f;
-  for (int c = threadIdx.x; c < chunks; c += kThreads) {
-    const Floats8 part = load8(x, row * chunks + c);
-#pragma unroll
-    for (int i = 0; i < 8; ++i) sum += part.value[i] * part.value[i];
-  }
+/// 1 / rms of a row of 8 chunks elements, of which each thread has added up the squares of its own.
+__device__ __forceinline__ float inverse_rms(float sum, int chunks, float eps) {
 #pragma unroll
   for (int step = 16; step > 0; step /= 2) sum += __shfl_xor_sync(0xffffffffu, sum, step);
   __shared__ float sums[kThreads / 32];
@@ -30,7 +28,23 @@ __global__ void __launch_bounds__(kThreads)
   float total = 0.f;
 #pragma unroll
   for (int w = 0; w < kThreads / 32; ++w) total += sums[w];
-  const float scale = rsqrtf(total / (8.f * chunks) + eps);
+  return rsqrtf(total / (8.f * chunks) + eps);
+}
+
+__global__ void __launch_bounds__(kThreads)
+    rms_norm_kernel(const float* x, const float* weight, void* out, int chunks, float eps) {
+  const std::int64_t row = blockIdx.x;
+  if (weight == nullptr) {
+    for (int c = threadIdx.x; c < chunks; c += kThreads) store8(out, row * chunks + c, load8(x, row * chunks + c));
+    return;
+  }
+  float sum = 0.f;
+  for (int c = threadIdx.x; c < chunks; c += kThreads) {
+    const Floats8 part = load8(x, row * chunks + c);
+#pragma unroll
+    for (int i = 0; i < 8; ++i) sum += part.value[i] * part.value[i];
+  }
+  const float scale = inverse_rms(sum, chunks, eps);
   // The row lies in L1 still.
   for (int c = threadIdx.x; c < chunks; c += kThreads) {
     Floats8 part = load8(x, row * chunks + c);
@@ -41,7 +55,15 @@ __global__ void __launch_bounds__(kThreads)
   }
 }
 
-__global__ void __launch_bounds__(kThreads) swiglu_kernel(void* x, const float* bias, int chunks) {
+/// What the activation divides g by is 1 + exp(-this).
+template <Activation kActivation>
+__device__ __forceinline__ float exponent(float g) {
+  if constexpr (kActivation == Activation::kSilu) return g;
+  return g * (1.5957691216f + 0.0713548162726f * g * g);  // 2 sqrt(2 / pi) (g + 0.044715 g^3)
+}
+
+template <Activation kActivation>
+__global__ void __launch_bounds__(kThreads) activate_kernel(void* x, const float* bias, int chunks) {
   const int c = blockIdx.y * kThreads + threadIdx.x;
   if (c >= chunks) return;
   const std::int64_t at = std::int64_t(blockIdx.x) * 2 * chunks + c;
@@ -52,8 +74,39 @@ __global__ void __launch_bounds__(kThreads) swiglu_kernel(void* x, const float* 
     for (int i = 0; i < 8; ++i) gate.value[i] += of_gate.value[i], up.value[i] += of_up.value[i];
   }
 #pragma unroll
-  for (int i = 0; i < 8; ++i) gate.value[i] *= up.value[i] / (1.f + __expf(-gate.value[i]));
+  for (int i = 0; i < 8; ++i) {
+    gate.value[i] *= up.value[i] / (1.f + __expf(-exponent<kActivation>(gate.value[i])));
+  }
   store8(x, at, gate);
+}
+
+__global__ void __launch_bounds__(kThreads) add_branch_kernel(Branch a) {
+  const std::int64_t row = blockIdx.x;
+  const int chunks = a.width / 8;
+  float sum = 0.f;
+  for (int c = threadIdx.x; c < chunks; c += kThreads) {
+    Floats8 part = load8(a.branch, row * chunks + c);
+    if (a.bias != nullptr) {
+      const Floats8 more = load8(a.bias, c);
+#pragma unroll
+      for (int i = 0; i < 8; ++i) part.value[i] += more.value[i];
+      store8(a.branch, row * chunks + c, part);  // the same thread reads it again
+    }
+#pragma unroll
+    for (int i = 0; i < 8; ++i) sum += part.value[i] * part.value[i];
+  }
+  const float scale = a.weight == nullptr ? a.factor : inverse_rms(sum, chunks, a.eps);
+  for (int c = threadIdx.x; c < chunks; c += kThreads) {
+    const Floats8 part = load8(a.branch, row * chunks + c);
+    Floats8 to = load8(a.x, row * chunks + c);
+    Floats8 weight;
+#pragma unroll
+    for (int i = 0; i < 8; ++i) weight.value[i] = 1.f;
+    if (a.weight != nullptr) weight = load8(a.weight, c);
+#pragma unroll
+    for (int i = 0; i < 8; ++i) to.value[i] += part.value[i] * scale * weight.value[i];
+    store8(a.x, row * chunks + c, to);
+  }
 }
 
 __global__ void __launch_bounds__(kThreads) add_bias_kernel(float* x, const float* bias, int chunks) {
@@ -100,9 +153,9 @@ unsigned blocks(std::int64_t items) { return static_cast<unsigned>((items + kThr
 
 }  // namespace
 
-cudaError_t embed(const void* table, const std::int32_t* ids, float* out, std::int64_t rows, std::int32_t width,
-                  cudaStream_t stream) {
-  embed_kernel<<<static_cast<unsigned>(rows), kThreads, 0, stream>>>(table, ids, out, width / 8);
+cudaError_t embed(const void* table, const std::int32_t* ids, float scale, float* out, std::int64_t rows,
+                  std::int32_t width, cudaStream_t stream) {
+  embed_kernel<<<static_cast<unsigned>(rows), kThreads, 0, stream>>>(table, ids, scale, out, width / 8);
   return cudaGetLastError();
 }
 
@@ -112,8 +165,22 @@ cudaError_t rms_norm(const float* x, const float* weight, void* out, std::int64_
   return cudaGetLastError();
 }
 
-cudaError_t swiglu(void* x, const float* bias, std::int64_t rows, std::int32_t inner, cudaStream_t stream) {
-  swiglu_kernel<<<dim3(static_cast<unsigned>(rows), blocks(inner / 8)), kThreads, 0, stream>>>(x, bias, inner / 8);
+cudaError_t activate(Activation activation, void* x, const float* bias, std::int64_t rows, std::int32_t inner,
+                     cudaStream_t stream) {
+  const dim3 grid(static_cast<unsigned>(rows), blocks(inner / 8));
+  switch (activation) {
+    case Activation::kSilu:
+      activate_kernel<Activation::kSilu><<<grid, kThreads, 0, stream>>>(x, bias, inner / 8);
+      break;
+    case Activation::kGeluTanh:
+      activate_kernel<Activation::kGeluTanh><<<grid, kThreads, 0, stream>>>(x, bias, inner / 8);
+      break;
+  }
+  return cudaGetLastError();
+}
+
+cudaError_t add_branch(const Branch& args, cudaStream_t stream) {
+  add_branch_kernel<<<static_cast<unsigned>(args.rows), kThreads, 0, stream>>>(args);
   return cudaGetLastError();
 }
 

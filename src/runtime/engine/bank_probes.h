@@ -15,8 +15,8 @@ namespace tca::runtime {
 class BankProbes {
  public:
   /// Of the bank's values at `position`, in `memory` as queries of dtype. bank and memory must outlive it.
-  BankProbes(const QueryBank& bank, const ModelConfig& config, std::int64_t position, DType dtype, Memory& memory,
-             ThreadPool& pool);
+  BankProbes(const QueryBank& bank, const ModelConfig& config, std::int64_t position, bool long_context, DType dtype,
+             Memory& memory, ThreadPool& pool);
   /// [K, Hq, d] of a layer.
   TensorView queries(std::int32_t layer) const;
   ProbeReduce reduce() const { return reduce_; }

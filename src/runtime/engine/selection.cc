@@ -37,8 +37,8 @@ class ProbedTokens : public SegmentChooser {
   ProbedTokens(const SegmentStart& start, const SelectionRule& rule, const QueryBank* bank)
       : backend_(start.backend), rule_(rule) {
     if (bank == nullptr) return;
-    bank_.emplace(*bank, start.model, start.first_position + start.num_tokens - 1 + bank->distance, start.dtype,
-                  start.memory, start.pool);
+    bank_.emplace(*bank, start.model, start.first_position + start.num_tokens - 1 + bank->distance, start.long_context,
+                  start.dtype, start.memory, start.pool);
   }
 
   KeptSet choose(const SegmentLayer& layer) const override {

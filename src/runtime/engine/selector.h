@@ -37,6 +37,7 @@ struct SegmentStart {
   ThreadPool& pool;
   std::int64_t first_position = 0;
   std::int64_t num_tokens = 0;  // L
+  bool long_context = false;    // of the model's rotary embedding
 };
 
 /// One of its layers, in the memory that the forward pass computes in.

@@ -102,7 +102,8 @@ Session::Impl::Impl(const Impl& other)
 }
 
 SessionState Session::Impl::initial_state() const {
-  SessionState initial{.cache = KvCache(kv_pool(), kv_shape()), .tokens = {}, .probes = {}, .shares = {}};
+  SessionState initial{
+      .cache = KvCache(kv_pool(), kv_shape()), .tokens = {}, .probes = {}, .shares = {}, .long_context = false};
   if (selector == nullptr) return initial;
   const ModelConfig& config = model->config();
   initial.probes = ProbeRings(forward->memory(), config.num_layers, selector->rule().probe_queries, config.num_heads,
@@ -137,6 +138,13 @@ std::int64_t Session::Impl::most_tokens() const {
   return options.max_context > 0 ? options.max_context : model->config().max_position;
 }
 
+/// Whether the rotary embedding is that of long contexts when n tokens are read: one is asked for, or begun with.
+bool Session::Impl::is_long(std::int64_t n) const {
+  if (!state.tokens.empty()) return state.long_context;
+  const std::int64_t context = options.max_context > 0 ? options.max_context : n;
+  return context > model->config().short_context().value_or(context);
+}
+
 // ---- Reading ----
 
 void Session::Impl::check_read(std::span<const std::int32_t> ids, const ReadOptions& read_options) const {
@@ -153,6 +161,10 @@ void Session::Impl::check_read(std::span<const std::int32_t> ids, const ReadOpti
   check_supported(!window || past + n <= *window, "the context would be ", past + n, " tokens, but ",
                   model->config().architecture, " has a sliding window of ", window.value_or(0),
                   " tokens in config.json, and sliding-window attention is not supported; stay within the window");
+  const std::int64_t short_context = model->config().short_context().value_or(past + n);
+  check_supported(is_long(n) || past + n <= short_context, "the context would be ", past + n,
+                  " tokens, but it was begun with the rotary embedding for up to ", short_context,
+                  "; ask for a longer context (--ctx) before the first token");
   check_argument(read_options.num_logits >= 0 && read_options.num_logits <= n, "num_logits is ",
                  read_options.num_logits, ", but ", n, " tokens are read");
   check_argument(read_options.attention.value_or(options.attention) != AttentionMode::kTca || selector != nullptr,
@@ -177,7 +189,7 @@ std::int64_t Session::Impl::attention_units(std::int64_t n, const ReadPlan& read
   const double q_width = static_cast<double>(config.num_heads) * config.head_dim;
   const double kv_width = static_cast<double>(config.num_kv_heads) * config.head_dim;
   const double hidden = config.hidden_size;
-  const double layer = 2 * hidden * (q_width + kv_width) + 3 * hidden * config.intermediate_size;
+  const double layer = 2 * hidden * (q_width + kv_width) + 3 * hidden * config.mean_inner();
   const auto rows = static_cast<double>(n);
   const double keys =
       (read_plan.sparse ? selector->attended_share() : 1.0) * rows / 2 + static_cast<double>(state.cache.length(0, 0));
@@ -201,10 +213,12 @@ std::span<const float> Session::Impl::read(std::span<const std::int32_t> ids, co
                            .first_position = static_cast<std::int64_t>(state.tokens.size()),
                            .num_hidden = num_hidden,
                            .min_queries = min_queries(n, read_options),
+                           .long_context = is_long(n),
                            .cancel = monitor.cancel()};
 
   SessionState forked = state.fork();
   forked.probes.advance(n);
+  forked.long_context = segment.long_context;
   std::unique_ptr<SegmentChooser> chooser;
   if (read_plan.sparse) {
     chooser = selector->begin({.backend = *backend,
@@ -213,7 +227,8 @@ std::span<const float> Session::Impl::read(std::span<const std::int32_t> ids, co
                                .memory = forward->memory(),
                                .pool = *pool,
                                .first_position = segment.first_position,
-                               .num_tokens = n});
+                               .num_tokens = n,
+                               .long_context = segment.long_context});
     if (selector->shares_by_length()) forked.shares = selector->shares(segment.first_position + n);
   }
   SegmentAttention attention({.backend = *backend,

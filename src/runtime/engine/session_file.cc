@@ -221,6 +221,7 @@ void Session::save(const std::string& path, const std::string& user_text) const 
   write_model(object["model"], *impl.model);
   write_numbers(object["tokens"], impl.state.tokens);
   object["user_text"] = user_text;
+  if (impl.state.long_context) object["long_context"] = true;
   json& profile = object["profile"];  // null without one
   if (impl.options.profile != nullptr) {
     write_profile(profile, impl.options);
@@ -256,6 +257,7 @@ Session Session::load(const std::string& path, std::shared_ptr<const Model> mode
     check_argument(static_cast<std::int64_t>(state.tokens.size()) <= impl->most_tokens(), where, ": holds ",
                    state.tokens.size(), " tokens, but the context is at most ", impl->most_tokens());
     saved_text = get_string(object, "user_text", where);
+    state.long_context = get_optional_bool(object, "long_context", where).value_or(false);
     const json* const saved_profile = get_optional_object(object, "profile", where);
     if (impl->options.profile == nullptr || saved_profile == nullptr) return;
     restore_probes(get_object(object, "probes", where), where + ": probes.", impl->selector->rule(), state.probes);

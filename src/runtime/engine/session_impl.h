@@ -28,6 +28,7 @@ struct Session::Impl {
 
   KvShape kv_shape() const;
   std::int64_t most_tokens() const;
+  bool is_long(std::int64_t n) const;
   double kept_share() const;
 
   std::shared_ptr<const Model> model;

@@ -18,8 +18,10 @@ struct SessionState {
   ProbeRings probes;  // none without a selector
   HeadShares shares;  // from the selector, made richer by --tolerance for the rest of the sequence
 
+  bool long_context = false;  // of the rotary embedding, since the first token
+
   /// The list of ids stays behind: it only grows when the read is over.
-  SessionState fork() const { return {cache.fork(), {}, probes.copy(), shares}; }
+  SessionState fork() const { return {cache.fork(), {}, probes.copy(), shares, long_context}; }
 };
 
 }  // namespace tca::runtime

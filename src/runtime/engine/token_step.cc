@@ -29,6 +29,7 @@ void for_session(std::size_t index, std::size_t count, const Action& action) {
 std::span<const float> Session::Impl::read_token(std::int32_t id, const ReadPlan& read_plan, std::int64_t num_logits) {
   const auto vocab = static_cast<std::size_t>(model->config().vocab_size);
   const Token token{this, id, read_plan.thin};
+  state.long_context = is_long(1);
   logits.resize(num_logits > 0 ? vocab : 0);
   read_tokens(std::span(&token, 1), logits);
   return logits;
@@ -49,6 +50,7 @@ std::span<const float> Session::Impl::read_batch(std::span<Impl* const> sessions
     check_argument(same == std::ssize(before), "sessions[", i, "] is sessions[", same,
                    "] too; expected different ones");
     for_session(i, sessions.size(), [&] { session->check_read(ids.subspan(i, 1), {}); });
+    session->state.long_context = session->is_long(1);
     tokens.push_back({session, ids[i], session->plan(1, {}).thin});
   }
   std::vector<float>& logits = sessions[0]->logits;
@@ -71,14 +73,15 @@ void Session::Impl::read_tokens(std::span<const Token> tokens, std::span<float> 
   }
 }
 
-/// How many of the tokens one step takes: `at_once` at most, whose caches have one pool.
+/// How many of the tokens one step takes: `at_once` at most, whose caches have one pool and whose rotary embedding is
+/// the same.
 std::int64_t Session::Impl::tokens_of_step(std::span<const Token> tokens, std::int64_t at_once) {
   const auto pool = [](const Token& token) { return token.session->state.cache.pool().get(); };
   std::int64_t count = 1;
-  while (count < std::min(at_once, std::ssize(tokens)) &&
-         pool(tokens[static_cast<std::size_t>(count)]) == pool(tokens[0])) {
-    ++count;
-  }
+  const auto fits = [&](const Token& token) {
+    return pool(token) == pool(tokens[0]) && token.session->state.long_context == tokens[0].session->state.long_context;
+  };
+  while (count < std::min(at_once, std::ssize(tokens)) && fits(tokens[static_cast<std::size_t>(count)])) ++count;
   return count;
 }
 
@@ -148,7 +151,8 @@ void Session::Impl::decode_tokens(std::span<const Token> tokens, std::span<float
                     .position = std::ssize(state.tokens) - 1,
                     .cache = &state.cache,
                     .probes = state.probes.targets(),
-                    .probe_slot = state.probes.place().next_slot});
+                    .probe_slot = state.probes.place().next_slot,
+                    .long_context = state.long_context});
   }
   tokens[0].session->forward->decode(rows, out);
   for (const Token& token : tokens) token.session->state.probes.advance(1);
@@ -166,9 +170,11 @@ ReadStats Session::Impl::run_token(std::int32_t id, std::span<float> out) {
                               .memory = forward->memory(),
                               .monitor = monitor});
   state.probes.advance(1);
-  forward->run(
-      {.ids = std::span(&id, 1), .first_position = std::ssize(state.tokens) - 1, .num_hidden = out.empty() ? 0 : 1},
-      attention);
+  forward->run({.ids = std::span(&id, 1),
+                .first_position = std::ssize(state.tokens) - 1,
+                .num_hidden = out.empty() ? 0 : 1,
+                .long_context = state.long_context},
+               attention);
   if (!out.empty()) forward->logits(0, 1, out);
   return attention.stats();
 }

@@ -15,12 +15,16 @@ AnswerPass::AnswerPass(const ModelConfig& model_config, const Weights& model_wei
       hidden(model_config.hidden_size),
       q_width(shape.heads * shape.dim),
       kv_width(shape.kv_heads * shape.dim),
-      inner(model_config.intermediate_size),
+      inner(model_config.widest_mlp()),
       eps(static_cast<float>(model_config.rms_norm_eps)),
       attention(shape, thread_pool),
       margins(model_weights.lm_head, thread_pool) {
   check_supported(weights.lm_head.scales.empty(),
                   "gradients of answers need the stored weights, and these are int8; load the model without it");
+  for (const LayerSpec& layer : config.layers) {
+    check_supported(!layer.experts, "gradients of answers are not computed through the experts of ",
+                    config.architecture, "; calibrate with --objective tail-risk");
+  }
 }
 
 void AnswerPass::check_document(std::span<const DocumentLayer> document) const {
@@ -45,18 +49,24 @@ void AnswerPass::prepare(std::span<const DocumentLayer> document, const Question
   for (std::int64_t question = 0; question < rows.num_questions(); ++question) {
     longest = std::max(longest, rows.end(question) - rows.begins[static_cast<std::size_t>(question)]);
   }
-  RopeTable table;
-  table.fill(rope_frequencies(config.rope, config.head_dim), document[0].k.num_tokens, longest, pool);
-  const std::int64_t half = shape.dim / 2;
-  for (std::vector<float>* values : {&cosine, &sine, &back_sine}) values->resize(static_cast<std::size_t>(n * half));
-  for (std::int64_t question = 0; question < rows.num_questions(); ++question) {
-    const std::int64_t begin = rows.begins[static_cast<std::size_t>(question)];
-    const std::int64_t count = (rows.end(question) - begin) * half;
-    std::copy_n(table.cos(0), count, cosine.data() + begin * half);
-    std::copy_n(table.sin(0), count, sine.data() + begin * half);
+  rotations.resize(config.ropes.size());
+  const std::int64_t tokens = document[0].k.num_tokens, half = shape.dim / 2;
+  const std::vector<RopeFrequencies> frequencies =
+      model_frequencies(config, tokens > config.short_context().value_or(tokens));
+  for (std::size_t rope = 0; rope < rotations.size(); ++rope) {
+    RopeTable table;
+    table.fill(frequencies[rope], tokens, longest, pool);
+    auto& [cosine, sine, back_sine] = rotations[rope];
+    for (std::vector<float>* values : {&cosine, &sine, &back_sine}) values->resize(static_cast<std::size_t>(n * half));
+    for (std::int64_t question = 0; question < rows.num_questions(); ++question) {
+      const std::int64_t begin = rows.begins[static_cast<std::size_t>(question)];
+      const std::int64_t count = (rows.end(question) - begin) * half;
+      std::copy_n(table.cos(0), count, cosine.data() + begin * half);
+      std::copy_n(table.sin(0), count, sine.data() + begin * half);
+    }
+    std::transform(sine.begin(), sine.end(), back_sine.begin(), [](float value) { return -value; });
   }
-  std::transform(sine.begin(), sine.end(), back_sine.begin(), [](float value) { return -value; });
-  for (Buffer* buffer : {&x, &d_x, &normed}) buffer->floats(n * hidden);
+  for (Buffer* buffer : {&x, &d_x, &normed, &branch, &d_branch}) buffer->floats(n * hidden);
   for (Buffer* buffer : {&raw_q, &q, &d_out, &d_q}) buffer->floats(n * q_width);
   for (Buffer* buffer : {&raw_k, &k, &v, &d_k, &d_v}) buffer->floats(n * kv_width);
   for (Buffer* buffer : {&gate, &up, &d_inner}) buffer->floats(n * inner);
@@ -70,22 +80,15 @@ std::vector<double> AnswerPass::forth(std::span<const DocumentLayer> document, c
   outputs.floats(layers * n * q_width);
   lses.floats(layers * n * shape.heads);
   float* const now = x.as<float>();
-  embed(weights.embedding, rows.ids, now, pool);
+  embed(weights.embedding, rows.ids, static_cast<float>(config.embedding_scale), now, pool);
   for (std::size_t layer = 0; layer < document.size(); ++layer) {
+    const LayerSpec& spec = config.layers[layer];
     const LayerWeights& w = weights.layers[layer];
     const std::size_t at = keep ? layer : 0;
     std::copy_n(now, n * hidden, input(at));
     project(now, w);
-    if (observer) {
-      const float* queries = raw_q.as<float>();
-      if (!w.q_norm.empty()) {
-        normalise(queries, w.q_norm, shape.dim, n * shape.heads, d_q.as<float>());
-        queries = d_q.as<float>();
-      }
-      observer(static_cast<std::int32_t>(layer),
-               contiguous(queries, DType::kF32, n, config.num_heads, config.head_dim));
-    }
-    rotate_queries_and_keys(w);
+    if (observer) observe_queries(static_cast<std::int32_t>(layer), w, observer);
+    rotate_queries_and_keys(spec, w);
     heads.fill(document[layer], pool);
     attention.forth(heads, rows,
                     {.q = q.as<float>(),
@@ -93,10 +96,10 @@ std::vector<double> AnswerPass::forth(std::span<const DocumentLayer> document, c
                      .v = v.as<float>(),
                      .out = output(at),
                      .lse = lses.as<float>() + static_cast<std::int64_t>(at) * n * shape.heads});
-    multiply(w.o, output(at), now, /*add=*/true);
+    add_branch(w.o, output(at), w.attention_out_norm, now);
     open_mlp(now, w);
-    swiglu(gate.data(), up.data(), DType::kF32, n, inner, pool);
-    multiply(w.down, gate.as<float>(), now, /*add=*/true);
+    activate(spec.activation, gate.data(), up.data(), DType::kF32, n, w.mlp.gate.out, pool);
+    add_branch(w.mlp.down, gate.as<float>(), w.mlp_out_norm, now);
   }
   return end(rows, now, keep);
 }
@@ -145,9 +148,30 @@ void AnswerPass::normalise(const float* from, const std::vector<float>& weight, 
       pool);
 }
 
+void AnswerPass::take(const float* from, const std::vector<float>& weight) {
+  if (weight.empty()) {
+    std::copy_n(from, n * hidden, normed.as<float>());
+  } else {
+    normalise(from, weight, hidden, n, normed.as<float>());
+  }
+}
+
+void AnswerPass::add_branch(const Linear& linear, const float* from, const std::vector<float>& norm, float* to) {
+  if (norm.empty() && config.residual_scale == 1) return multiply(linear, from, to, /*add=*/true);
+  multiply(linear, from, branch.as<float>());
+  runtime::add_branch({.x = to,
+                       .branch = branch.as<float>(),
+                       .weight = norm.empty() ? nullptr : norm.data(),
+                       .rows = n,
+                       .width = hidden,
+                       .eps = eps,
+                       .factor = static_cast<float>(config.residual_scale)},
+                      pool);
+}
+
 /// From a layer's input: q and k before norm and rotation, and v.
 void AnswerPass::project(const float* from, const LayerWeights& w) {
-  normalise(from, w.attention_norm, hidden, n, normed.as<float>());
+  take(from, w.attention_norm);
   const auto product = [&](const Linear& linear, const Buffer& out) {
     return Product{
         .linear = &linear, .x = normed.data(), .x_dtype = DType::kF32, .out = out.data(), .out_dtype = DType::kF32};
@@ -155,32 +179,52 @@ void AnswerPass::project(const float* from, const LayerWeights& w) {
   products.run(n, std::array{product(w.q, raw_q), product(w.k, raw_k), product(w.v, v)}, pool);
 }
 
-void AnswerPass::rotate_queries_and_keys(const LayerWeights& w) {
-  const auto heads_of = [&](const Buffer& from, const Buffer& out, std::int32_t count, const std::vector<float>& norm) {
+void AnswerPass::rotate_queries_and_keys(const LayerSpec& spec, const LayerWeights& w) {
+  const Rotation& turn = rotation(spec);
+  const auto heads_of = [&](const Buffer& from, const Buffer& out, std::int32_t count, const std::vector<float>& norm,
+                            double factor) {
     norm_and_rotate({.x = from.data(),
                      .out = out.data(),
                      .norm = norm.empty() ? nullptr : norm.data(),
-                     .cos = cosine.data(),
-                     .sin = sine.data(),
+                     .cos = turn.cosine.data(),
+                     .sin = turn.sine.data(),
                      .rows = n,
                      .heads = count,
                      .head_dim = config.head_dim,
+                     .as_one = spec.norms_heads_as_one(),
                      .eps = eps,
+                     .factor = static_cast<float>(factor),
                      .dtype = DType::kF32,
                      .out_dtype = DType::kF32},
                     pool);
   };
-  heads_of(raw_q, q, config.num_heads, w.q_norm);
-  heads_of(raw_k, k, config.num_kv_heads, w.k_norm);
+  heads_of(raw_q, q, config.num_heads, w.q_norm, config.query_scale);
+  heads_of(raw_k, k, config.num_kv_heads, w.k_norm, 1);
+}
+
+/// With norm and scale, before the rotation: d_q is free for them.
+void AnswerPass::observe_queries(std::int32_t layer, const LayerWeights& w, const QueryObserver& observer) {
+  float* queries = raw_q.as<float>();
+  if (!w.q_norm.empty()) {
+    const std::int64_t width = std::ssize(w.q_norm);
+    normalise(queries, w.q_norm, width, n * q_width / width, d_q.as<float>());
+    queries = d_q.as<float>();
+  }
+  if (config.query_scale != 1) {
+    const auto scale = static_cast<float>(config.query_scale);
+    std::transform(queries, queries + n * q_width, d_q.as<float>(), [&](float value) { return value * scale; });
+    queries = d_q.as<float>();
+  }
+  observer(layer, contiguous(static_cast<const float*>(queries), DType::kF32, n, config.num_heads, config.head_dim));
 }
 
 void AnswerPass::open_mlp(const float* middle, const LayerWeights& w) {
-  normalise(middle, w.mlp_norm, hidden, n, normed.as<float>());
+  take(middle, w.mlp_norm);
   const auto product = [&](const Linear& linear, const Buffer& out) {
     return Product{
         .linear = &linear, .x = normed.data(), .x_dtype = DType::kF32, .out = out.data(), .out_dtype = DType::kF32};
   };
-  products.run(n, std::array{product(w.gate, gate), product(w.up, up)}, pool);
+  products.run(n, std::array{product(w.mlp.gate, gate), product(w.mlp.up, up)}, pool);
 }
 
 void AnswerPass::multiply(const Linear& linear, const float* from, float* out, bool add) {

@@ -120,17 +120,42 @@ void ProbabilitySumsTarget(const float* scores, const float* values, std::span<c
   }
 }
 
-void SwigluBackTarget(float* gate, float* up, const float* out, std::int64_t n) {
+// An activation is g / (1 + exp(-exponent(g))); slope is the exponent's.
+struct SiluBack {
+  static HWY_INLINE VF exponent(VF g) { return g; }
+  static HWY_INLINE VF slope(VF) { return hn::Set(F32(), 1.0f); }
+};
+/// The constants are those of GeluTanh in kernels.cc.
+struct GeluTanhBack {
+  static constexpr float kLinear = 1.5957691216f, kCubic = 0.0713548162726f;
+  static HWY_INLINE VF exponent(VF g) {
+    return hn::Mul(g, hn::MulAdd(hn::Mul(g, g), hn::Set(F32(), kCubic), hn::Set(F32(), kLinear)));
+  }
+  static HWY_INLINE VF slope(VF g) {
+    return hn::MulAdd(hn::Mul(g, g), hn::Set(F32(), 3 * kCubic), hn::Set(F32(), kLinear));
+  }
+};
+
+template <class Kind>
+void activate_back_of(float* gate, float* up, const float* out, std::int64_t n) {
   const F32 d;
   const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
   // Exp is valid up to 104; at 88 the sigmoid is 1e-38 already.
   const VF most = hn::Set(d, 88.0f), one = hn::Set(d, 1.0f);
   for (std::int64_t i = 0; i < n; i += lanes) {
     const VF g = load(gate + i, n - i), u = load(up + i, n - i), back = load(out + i, n - i);
-    const VF sigmoid = hn::Div(one, hn::Add(one, hn::Exp(d, hn::Min(hn::Neg(g), most))));
-    const VF slope = hn::Mul(sigmoid, hn::MulAdd(g, hn::Sub(one, sigmoid), one));
+    const VF sigmoid = hn::Div(one, hn::Add(one, hn::Exp(d, hn::Min(hn::Neg(Kind::exponent(g)), most))));
+    const VF slope = hn::Mul(sigmoid, hn::MulAdd(hn::Mul(g, Kind::slope(g)), hn::Sub(one, sigmoid), one));
     store(hn::Mul(back, hn::Mul(u, slope)), gate + i, n - i);
     store(hn::Mul(back, hn::Mul(g, sigmoid)), up + i, n - i);
+  }
+}
+void ActivateBackTarget(Activation activation, float* gate, float* up, const float* out, std::int64_t n) {
+  switch (activation) {
+    case Activation::kSilu:
+      return activate_back_of<SiluBack>(gate, up, out, n);
+    case Activation::kGeluTanh:
+      return activate_back_of<GeluTanhBack>(gate, up, out, n);
   }
 }
 
@@ -147,7 +172,7 @@ HWY_EXPORT(MagnitudeSumTarget);
 HWY_EXPORT(ScaleRowTarget);
 HWY_EXPORT(SoftmaxBackTarget);
 HWY_EXPORT(ProbabilitySumsTarget);
-HWY_EXPORT(SwigluBackTarget);
+HWY_EXPORT(ActivateBackTarget);
 
 float largest(const float* x, std::int64_t n) { return HWY_DYNAMIC_DISPATCH(LargestTarget)(x, n); }
 double exponentials(float* x, std::int64_t n, float shift) {
@@ -162,8 +187,8 @@ void probability_sums(const float* scores, const float* values, std::span<const 
                       float* sums, float* value_sums) {
   HWY_DYNAMIC_DISPATCH(ProbabilitySumsTarget)(scores, values, ends, lse, sums, value_sums);
 }
-void swiglu_back(float* gate, float* up, const float* out, std::int64_t n) {
-  HWY_DYNAMIC_DISPATCH(SwigluBackTarget)(gate, up, out, n);
+void activate_back(Activation activation, float* gate, float* up, const float* out, std::int64_t n) {
+  HWY_DYNAMIC_DISPATCH(ActivateBackTarget)(activation, gate, up, out, n);
 }
 
 }  // namespace tca::runtime::kernels

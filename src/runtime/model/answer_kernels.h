@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <span>
 
+#include "runtime/spec/model_spec.h"
+
 namespace tca::runtime::kernels {
 
 /// The largest of n >= 1.
@@ -25,7 +27,7 @@ inline constexpr std::int64_t kReadBeyond = 16;
 void probability_sums(const float* scores, const float* values, std::span<const std::int32_t> ends, float lse,
                       float* sums, float* value_sums);
 
-/// Back through silu(gate) * up: `out` is the gradient of the product; gate and up become their gradients.
-void swiglu_back(float* gate, float* up, const float* out, std::int64_t n);
+/// Back through activation(gate) * up: `out` is the gradient of the product; gate and up become their gradients.
+void activate_back(Activation activation, float* gate, float* up, const float* out, std::int64_t n);
 
 }  // namespace tca::runtime::kernels

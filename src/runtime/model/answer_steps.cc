@@ -41,9 +41,10 @@ void rms_norm_back(const RmsNormBack& p, ThreadPool& pool) {
   });
 }
 
-void swiglu_back(float* gate, float* up, const float* out, std::int64_t rows, std::int64_t width, ThreadPool& pool) {
+void activate_back(Activation activation, float* gate, float* up, const float* out, std::int64_t rows,
+                   std::int64_t width, ThreadPool& pool) {
   for_rows(rows, pool, [&](std::int64_t row) {
-    kernels::swiglu_back(gate + row * width, up + row * width, out + row * width, width);
+    kernels::activate_back(activation, gate + row * width, up + row * width, out + row * width, width);
   });
 }
 

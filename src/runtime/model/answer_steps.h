@@ -8,6 +8,7 @@
 
 #include "runtime/model/buffer.h"
 #include "runtime/model/linear.h"
+#include "runtime/spec/model_spec.h"
 #include "tca/thread_pool.h"
 
 namespace tca::runtime {
@@ -23,8 +24,9 @@ struct RmsNormBack {
   bool add = false;  // d_x += ...
 };
 void rms_norm_back(const RmsNormBack& params, ThreadPool& pool);
-/// As kernels::swiglu_back(), [rows, width].
-void swiglu_back(float* gate, float* up, const float* out, std::int64_t rows, std::int64_t width, ThreadPool& pool);
+/// As kernels::activate_back(), [rows, width].
+void activate_back(Activation activation, float* gate, float* up, const float* out, std::int64_t rows,
+                   std::int64_t width, ThreadPool& pool);
 
 /// Logit margins of rows, some at a time.
 class AnswerMargins {

@@ -25,13 +25,14 @@ CpuForward::CpuForward(const Model& model, ThreadPool& pool, std::int64_t chunk_
       hidden_(model.config().hidden_size),
       q_width_(std::int64_t{model.config().num_heads} * model.config().head_dim),
       kv_width_(std::int64_t{model.config().num_kv_heads} * model.config().head_dim),
-      inner_(model.config().intermediate_size),
-      frequencies_(rope_frequencies(model.config().rope, model.config().head_dim)) {}
+      inner_(model.config().widest_mlp()),
+      frequencies_{model_frequencies(model.config(), false), model_frequencies(model.config(), true)},
+      ropes_(model.config().ropes.size()) {}
 
 void CpuForward::run(const Segment& segment, LayerAttention& attention) {
   prepare(segment);
-  embed(model_->weights().embedding, segment.ids, x_.as<float>(), *pool_);
-  const std::int32_t last = model_->config().num_layers - 1;
+  embed(model_->weights().embedding, segment.ids, static_cast<float>(config().embedding_scale), x_row(0), *pool_);
+  const std::int32_t last = config().num_layers - 1;
   for (std::int32_t index = 0; index <= last; ++index) {
     // Nothing reads the last layer's earlier rows.
     first_output_ = index == last ? n_ - segment.num_hidden : 0;
@@ -41,29 +42,33 @@ void CpuForward::run(const Segment& segment, LayerAttention& attention) {
 }
 
 void CpuForward::layer(std::int32_t index, LayerAttention& attention) {
+  const LayerSpec& spec = config().layers[static_cast<std::size_t>(index)];
   const LayerWeights& w = model_->weights().layers[static_cast<std::size_t>(index)];
   for_chunks(0, n_, [&](Rows rows) {
     normalise(rows, w.attention_norm);
     project(rows, w);
-    rotate(rows, w);
+    rotate(rows, spec, w);
     attention.advanced(rows.count);
   });
   attention.attend(index, queries(), keys(), values());
   for_chunks(first_output_, n_, [&](Rows rows) {
     add_attention(rows, w);
     normalise(rows, w.mlp_norm);
-    add_mlp(rows, w);
+    add_mlp(rows, spec, w);
     attention.advanced(rows.count);
   });
 }
 
 void CpuForward::normalise(Rows rows, const std::vector<float>& weight) {
-  rms_norm({.x = x_.as<float>() + rows.begin * hidden_,
+  if (weight.empty()) {
+    return convert(x_row(rows.begin), normed_.data(), precision_.activations, rows.count, hidden_, *pool_);
+  }
+  rms_norm({.x = x_row(rows.begin),
             .weight = weight.data(),
             .out = normed_.data(),
             .rows = rows.count,
             .width = hidden_,
-            .eps = static_cast<float>(model_->config().rms_norm_eps),
+            .eps = static_cast<float>(config().rms_norm_eps),
             .dtype = precision_.activations},
            *pool_);
 }
@@ -83,52 +88,85 @@ void CpuForward::project(Rows rows, const LayerWeights& w) {
   products_.run(end - begin, std::array{q}, *pool_, cancel_);
 }
 
-void CpuForward::rotate(Rows rows, const LayerWeights& w) {
+void CpuForward::rotate(Rows rows, const LayerSpec& spec, const LayerWeights& w) {
+  const RopeTable& rope = ropes_[static_cast<std::size_t>(spec.rope)];
   const auto heads = [&](const void* x, void* out, std::int64_t begin, std::int32_t count,
-                         const std::vector<float>& norm) {
+                         const std::vector<float>& norm, double factor) {
     norm_and_rotate({.x = x,
                      .out = out,
                      .norm = norm.empty() ? nullptr : norm.data(),
-                     .cos = rope_.cos(begin),
-                     .sin = rope_.sin(begin),
+                     .cos = rope.cos(begin),
+                     .sin = rope.sin(begin),
                      .rows = rows.begin + rows.count - begin,
                      .heads = count,
-                     .head_dim = model_->config().head_dim,
-                     .eps = static_cast<float>(model_->config().rms_norm_eps),
+                     .head_dim = config().head_dim,
+                     .as_one = spec.norms_heads_as_one(),
+                     .eps = static_cast<float>(config().rms_norm_eps),
+                     .factor = static_cast<float>(factor),
                      .dtype = precision_.activations,
                      .out_dtype = precision_.kv},
                     *pool_);
   };
   const std::int64_t begin = std::max(rows.begin, first_query_);
   if (begin < rows.begin + rows.count) {
-    heads(unrotated_q(begin), q_row(begin), begin, model_->config().num_heads, w.q_norm);
+    heads(unrotated_q(begin), q_row(begin), begin, config().num_heads, w.q_norm, config().query_scale);
   }
-  heads(unrotated_k(rows.begin), kv_row(k_, rows.begin), rows.begin, model_->config().num_kv_heads, w.k_norm);
+  heads(unrotated_k(rows.begin), kv_row(k_, rows.begin), rows.begin, config().num_kv_heads, w.k_norm, 1);
 }
 
 void CpuForward::add_attention(Rows rows, const LayerWeights& w) {
-  const Product o{.linear = &w.o,
-                  .x = q_row(rows.begin),
-                  .x_dtype = precision_.kv,
-                  .out = x_.as<float>() + rows.begin * hidden_,
-                  .out_dtype = DType::kF32,
-                  .add = true};
-  products_.run(rows.count, std::array{o}, *pool_, cancel_);
+  add_product(rows, w.o, q_row(rows.begin), precision_.kv, w.attention_out_norm);
 }
 
-void CpuForward::add_mlp(Rows rows, const LayerWeights& w) {
+void CpuForward::add_product(Rows rows, const Linear& linear, const void* from, DType dtype,
+                             const std::vector<float>& norm) {
+  const bool at_once = adds_at_once(norm);
+  const Product product{.linear = &linear,
+                        .x = from,
+                        .x_dtype = dtype,
+                        .out = at_once ? x_row(rows.begin) : branch_.as<float>(),
+                        .out_dtype = DType::kF32,
+                        .add = at_once};
+  products_.run(rows.count, std::array{product}, *pool_, cancel_);
+  if (!at_once) add_branch(rows, norm);
+}
+
+void CpuForward::add_branch(Rows rows, const std::vector<float>& norm) {
+  runtime::add_branch({.x = x_row(rows.begin),
+                       .branch = branch_.as<float>(),
+                       .weight = norm.empty() ? nullptr : norm.data(),
+                       .rows = rows.count,
+                       .width = hidden_,
+                       .eps = static_cast<float>(config().rms_norm_eps),
+                       .factor = static_cast<float>(config().residual_scale)},
+                      *pool_);
+}
+
+void CpuForward::add_mlp(Rows rows, const LayerSpec& spec, const LayerWeights& w) {
   const DType type = precision_.activations;
-  const Product gate{.linear = &w.gate, .x = normed_.data(), .x_dtype = type, .out = gate_.data(), .out_dtype = type};
-  const Product up{.linear = &w.up, .x = normed_.data(), .x_dtype = type, .out = up_.data(), .out_dtype = type};
-  products_.run(rows.count, std::array{gate, up}, *pool_, cancel_);
-  swiglu(gate_.data(), up_.data(), type, rows.count, inner_, *pool_);
-  const Product down{.linear = &w.down,
-                     .x = gate_.data(),
-                     .x_dtype = type,
-                     .out = x_.as<float>() + rows.begin * hidden_,
-                     .out_dtype = DType::kF32,
-                     .add = true};
-  products_.run(rows.count, std::array{down}, *pool_, cancel_);
+  if (spec.experts) return add_experts(rows, spec, w);
+  const auto product = [&](const Linear& linear, const Buffer& out) {
+    return Product{.linear = &linear, .x = normed_.data(), .x_dtype = type, .out = out.data(), .out_dtype = type};
+  };
+  products_.run(rows.count, std::array{product(w.mlp.gate, gate_), product(w.mlp.up, up_)}, *pool_, cancel_);
+  activate(spec.activation, gate_.data(), up_.data(), type, rows.count, spec.mlp.gate.out, *pool_);
+  add_product(rows, w.mlp.down, gate_.data(), type, w.mlp_out_norm);
+}
+
+void CpuForward::add_experts(Rows rows, const LayerSpec& spec, const LayerWeights& w) {
+  const bool normed = !w.mlp_out_norm.empty();
+  if (normed) std::fill_n(branch_.as<float>(), rows.count * hidden_, 0.0f);
+  experts_.run({.spec = &*spec.experts,
+                .weights = &w.experts,
+                .activation = spec.activation,
+                .x = normed_.data(),
+                .dtype = precision_.activations,
+                .rows = rows.count,
+                .out = normed ? branch_.as<float>() : x_row(rows.begin),
+                .factor = normed ? 1 : static_cast<float>(config().residual_scale),
+                .cancel = cancel_},
+               products_, *pool_);
+  if (normed) add_branch(rows, w.mlp_out_norm);
 }
 
 void CpuForward::logits(std::int64_t first, std::int64_t rows, std::span<float> out) {
@@ -139,7 +177,7 @@ void CpuForward::logits(std::int64_t first, std::int64_t rows, std::span<float> 
             .out = logits_normed_.data(),
             .rows = rows,
             .width = hidden_,
-            .eps = static_cast<float>(model_->config().rms_norm_eps),
+            .eps = static_cast<float>(config().rms_norm_eps),
             .dtype = precision_.activations},
            *pool_);
   const Product product{.linear = &weights.lm_head,
@@ -153,7 +191,9 @@ void CpuForward::logits(std::int64_t first, std::int64_t rows, std::span<float> 
 void CpuForward::prepare(const Segment& segment) {
   n_ = static_cast<std::int64_t>(segment.ids.size());
   cancel_ = segment.cancel;
-  rope_.fill(frequencies_, segment.first_position, n_, *pool_);
+  for (std::size_t i = 0; i < ropes_.size(); ++i) {
+    ropes_[i].fill(frequencies_[segment.long_context ? 1 : 0][i], segment.first_position, n_, *pool_);
+  }
   const auto bytes = [](std::int64_t rows, std::int64_t width, DType dtype) {
     return static_cast<std::size_t>(rows * width * size_of(dtype));
   };
@@ -164,14 +204,16 @@ void CpuForward::prepare(const Segment& segment) {
   const std::int64_t rows = std::min(n_, chunk_);
   const std::int64_t apart = rotates_apart() ? q_width_ : 0;
   normed_.reserve(bytes(rows, hidden_, precision_.activations));
+  branch_.reserve(config().has_branches() ? bytes(rows, hidden_, DType::kF32) : 0);
   gate_.reserve(bytes(rows, std::max(inner_, apart), precision_.activations));
   up_.reserve(bytes(rows, std::max(inner_, apart), precision_.activations));
 }
 
 void CpuForward::release() {
   if (n_ <= kKeepRows) return;
-  for (Buffer* buffer : {&x_, &q_, &k_, &v_, &normed_, &gate_, &up_, &logits_normed_}) buffer->release();
-  rope_ = {};
+  for (Buffer* buffer : {&x_, &q_, &k_, &v_, &normed_, &branch_, &gate_, &up_, &logits_normed_}) buffer->release();
+  experts_.release();
+  for (RopeTable& rope : ropes_) rope = {};
 }
 
 template <class Task>
@@ -188,16 +230,13 @@ void* CpuForward::kv_row(const Buffer& buffer, std::int64_t row) const {
 }
 
 MutableTensorView CpuForward::queries() const {
-  return contiguous(q_row(first_query_), precision_.kv, n_ - first_query_, model_->config().num_heads,
-                    model_->config().head_dim);
+  return contiguous(q_row(first_query_), precision_.kv, n_ - first_query_, config().num_heads, config().head_dim);
 }
 TensorView CpuForward::keys() const {
-  return contiguous(static_cast<const void*>(k_.data()), precision_.kv, n_, model_->config().num_kv_heads,
-                    model_->config().head_dim);
+  return contiguous(static_cast<const void*>(k_.data()), precision_.kv, n_, config().num_kv_heads, config().head_dim);
 }
 TensorView CpuForward::values() const {
-  return contiguous(static_cast<const void*>(v_.data()), precision_.kv, n_, model_->config().num_kv_heads,
-                    model_->config().head_dim);
+  return contiguous(static_cast<const void*>(v_.data()), precision_.kv, n_, config().num_kv_heads, config().head_dim);
 }
 
 }  // namespace tca::runtime

@@ -30,6 +30,7 @@ struct Segment {
   std::int64_t first_position = 0;
   std::int64_t num_hidden = 1;   // hidden states wanted, of the last tokens
   std::int64_t min_queries = 1;  // queries that attend() wants to see in the last layer, at least
+  bool long_context = false;     // as of rope_frequencies(); the same for all of a sequence
   /// Optional: once true, products are left out; the caller throws from advanced() or attend() then.
   const std::atomic<bool>* cancel = nullptr;
 };
@@ -47,6 +48,7 @@ struct DecodeRow {
   KvCache* cache = nullptr;                  // has reserved a token; holds it afterwards
   std::span<const ProbeTarget> probes = {};  // [num_layers], or empty
   std::int64_t probe_slot = 0;
+  bool long_context = false;  // as of Segment; the same for all rows of a step
 };
 
 /// Buffers and products for reading segments of one sequence at a time, or single tokens of several. Layer by layer

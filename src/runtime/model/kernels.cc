@@ -168,7 +168,7 @@ void ReadOrderTarget(const void* x, DType dtype, bool pairs, std::int64_t rows, 
   read_order_of(static_cast<const std::uint16_t*>(x), pairs, rows, in, out);
 }
 
-// ---- Norms, rotation, SwiGLU ----
+// ---- Norms, rotation, activations ----
 
 /// 1 / rms of one row.
 template <class T>
@@ -208,29 +208,44 @@ void RmsNormTarget(const RmsNorm& p) {
   rms_norm_of<std::uint16_t>(p);
 }
 
+void AddBranchTarget(const AddBranch& p) {
+  const auto lanes = static_cast<std::int64_t>(hn::Lanes(F32()));
+  for (std::int64_t row = 0; row < p.rows; ++row) {
+    float* const x = p.x + row * p.width;
+    const float* const branch = p.branch + row * p.width;
+    const float factor = p.weight == nullptr ? p.factor : inverse_rms(branch, p.width, p.eps);
+    const VF factors = hn::Set(F32(), factor);
+    std::int64_t i = 0;
+    for (; i + lanes <= p.width; i += lanes) {
+      VF v = hn::Mul(load(F32(), branch + i), factors);
+      if (p.weight != nullptr) v = hn::Mul(v, hn::LoadU(F32(), p.weight + i));
+      store(hn::Add(load(F32(), x + i), v), x + i);
+    }
+    for (; i < p.width; ++i) x[i] += branch[i] * factor * (p.weight == nullptr ? 1.0f : p.weight[i]);
+  }
+}
+
 /// One head: a = x[0, half), b = x[half, 2 half) become a cos - b sin, b cos + a sin, both scaled before by factor *
 /// norm.
 template <class In, class Out>
 HWY_INLINE void rotate_head(const In* x, const float* norm, float factor, const float* cos, const float* sin,
                             std::int64_t half, Out* out) {
   const auto lanes = static_cast<std::int64_t>(hn::Lanes(F32()));
+  const VF factors = hn::Set(F32(), factor);
   std::int64_t i = 0;
   for (; i + lanes <= half; i += lanes) {
-    VF a = load(F32(), x + i), b = load(F32(), x + half + i);
+    VF a = hn::Mul(load(F32(), x + i), factors), b = hn::Mul(load(F32(), x + half + i), factors);
     if (norm != nullptr) {
-      a = hn::Mul(hn::Mul(a, hn::Set(F32(), factor)), hn::LoadU(F32(), norm + i));
-      b = hn::Mul(hn::Mul(b, hn::Set(F32(), factor)), hn::LoadU(F32(), norm + half + i));
+      a = hn::Mul(a, hn::LoadU(F32(), norm + i));
+      b = hn::Mul(b, hn::LoadU(F32(), norm + half + i));
     }
     const VF c = hn::LoadU(F32(), cos + i), s = hn::LoadU(F32(), sin + i);
     store(hn::Sub(hn::Mul(a, c), hn::Mul(b, s)), out + i);
     store(hn::Add(hn::Mul(b, c), hn::Mul(a, s)), out + half + i);
   }
   for (; i < half; ++i) {
-    float a = load_one(x + i), b = load_one(x + half + i);
-    if (norm != nullptr) {
-      a *= factor * norm[i];
-      b *= factor * norm[half + i];
-    }
+    const float a = load_one(x + i) * (norm == nullptr ? factor : factor * norm[i]);
+    const float b = load_one(x + half + i) * (norm == nullptr ? factor : factor * norm[half + i]);
     store_one(a * cos[i] - b * sin[i], out + i);
     store_one(b * cos[i] + a * sin[i], out + half + i);
   }
@@ -238,13 +253,16 @@ HWY_INLINE void rotate_head(const In* x, const float* norm, float factor, const 
 
 template <class In, class Out>
 void norm_and_rotate_of(const NormAndRotate& p) {
-  const std::int64_t half = p.head_dim / 2;
+  const std::int64_t half = p.head_dim / 2, width = std::int64_t{p.heads} * p.head_dim;
   for (std::int64_t row = 0; row < p.rows; ++row) {
-    for (std::int64_t head = 0; head < p.heads; ++head) {
-      const std::int64_t at = (row * p.heads + head) * p.head_dim;
-      const In* const x = static_cast<const In*>(p.x) + at;
-      const float factor = p.norm == nullptr ? 1.0f : inverse_rms(x, p.head_dim, p.eps);
-      rotate_head(x, p.norm, factor, p.cos + row * half, p.sin + row * half, half, static_cast<Out*>(p.out) + at);
+    const In* x = static_cast<const In*>(p.x) + row * width;
+    Out* out = static_cast<Out*>(p.out) + row * width;
+    const float* norm = p.norm;
+    const float together = norm != nullptr && p.as_one ? inverse_rms(x, width, p.eps) : 1.0f;
+    for (std::int64_t head = 0; head < p.heads; ++head, x += p.head_dim, out += p.head_dim) {
+      const float factor = norm != nullptr && !p.as_one ? inverse_rms(x, p.head_dim, p.eps) : together;
+      rotate_head(x, norm, factor * p.factor, p.cos + row * half, p.sin + row * half, half, out);
+      if (norm != nullptr && p.as_one) norm += p.head_dim;
     }
   }
 }
@@ -253,8 +271,22 @@ void NormAndRotateTarget(const NormAndRotate& p) {
   p.out_dtype == DType::kF32 ? norm_and_rotate_of<float, float>(p) : norm_and_rotate_of<float, std::uint16_t>(p);
 }
 
-template <class T>
-void swiglu_of(T* gate, const T* up, std::int64_t n) {
+// An activation divides its argument by 1 + exp(-exponent(argument)).
+struct Silu {
+  static HWY_INLINE VF exponent(VF g) { return g; }
+  static HWY_INLINE float exponent(float g) { return g; }
+};
+/// g (1 + tanh(u)) / 2 = g / (1 + exp(-2 u)), u = sqrt(2 / pi) (g + 0.044715 g^3)
+struct GeluTanh {
+  static constexpr float kLinear = 1.5957691216f, kCubic = 0.0713548162726f;
+  static HWY_INLINE VF exponent(VF g) {
+    return hn::Mul(g, hn::MulAdd(hn::Mul(g, g), hn::Set(F32(), kCubic), hn::Set(F32(), kLinear)));
+  }
+  static HWY_INLINE float exponent(float g) { return g * (g * g * kCubic + kLinear); }
+};
+
+template <class Kind, class T>
+void activate_of(T* gate, const T* up, std::int64_t n) {
   const F32 d;
   const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
   // Exp is valid up to 104; at 88 the quotient is 1e-36 of the gate already.
@@ -262,17 +294,26 @@ void swiglu_of(T* gate, const T* up, std::int64_t n) {
   std::int64_t i = 0;
   for (; i + lanes <= n; i += lanes) {
     const VF g = load(d, gate + i);
-    const VF below = hn::Add(one, hn::Exp(d, hn::Min(hn::Neg(g), most)));
+    const VF below = hn::Add(one, hn::Exp(d, hn::Min(hn::Neg(Kind::exponent(g)), most)));
     store(hn::Mul(hn::Div(g, below), load(d, up + i)), gate + i);
   }
   for (; i < n; ++i) {
     const float g = load_one(gate + i);
-    store_one(g / (1.0f + std::exp(-g)) * load_one(up + i), gate + i);
+    store_one(g / (1.0f + std::exp(-Kind::exponent(g))) * load_one(up + i), gate + i);
   }
 }
-void SwigluTarget(void* gate, const void* up, DType dtype, std::int64_t n) {
-  if (dtype == DType::kF32) return swiglu_of(static_cast<float*>(gate), static_cast<const float*>(up), n);
-  swiglu_of(static_cast<std::uint16_t*>(gate), static_cast<const std::uint16_t*>(up), n);
+template <class T>
+void activate_elements(Activation activation, void* gate, const void* up, std::int64_t n) {
+  switch (activation) {
+    case Activation::kSilu:
+      return activate_of<Silu>(static_cast<T*>(gate), static_cast<const T*>(up), n);
+    case Activation::kGeluTanh:
+      return activate_of<GeluTanh>(static_cast<T*>(gate), static_cast<const T*>(up), n);
+  }
+}
+void ActivateTarget(Activation activation, void* gate, const void* up, DType dtype, std::int64_t n) {
+  if (dtype == DType::kF32) return activate_elements<float>(activation, gate, up, n);
+  activate_elements<std::uint16_t>(activation, gate, up, n);
 }
 
 }  // namespace HWY_NAMESPACE
@@ -287,7 +328,8 @@ HWY_EXPORT(MultiplyRowsTarget);
 HWY_EXPORT(ReadOrderTarget);
 HWY_EXPORT(RmsNormTarget);
 HWY_EXPORT(NormAndRotateTarget);
-HWY_EXPORT(SwigluTarget);
+HWY_EXPORT(ActivateTarget);
+HWY_EXPORT(AddBranchTarget);
 
 const char* target_name() { return HWY_DYNAMIC_DISPATCH(TargetNameTarget)(); }
 void multiply_rows(const MultiplyRows& params) { HWY_DYNAMIC_DISPATCH(MultiplyRowsTarget)(params); }
@@ -296,8 +338,9 @@ void read_order(const void* x, DType dtype, DType weight_dtype, std::int64_t row
 }
 void rms_norm(const RmsNorm& params) { HWY_DYNAMIC_DISPATCH(RmsNormTarget)(params); }
 void norm_and_rotate(const NormAndRotate& params) { HWY_DYNAMIC_DISPATCH(NormAndRotateTarget)(params); }
-void swiglu(void* gate, const void* up, DType dtype, std::int64_t n) {
-  HWY_DYNAMIC_DISPATCH(SwigluTarget)(gate, up, dtype, n);
+void add_branch(const AddBranch& params) { HWY_DYNAMIC_DISPATCH(AddBranchTarget)(params); }
+void activate(Activation activation, void* gate, const void* up, DType dtype, std::int64_t n) {
+  HWY_DYNAMIC_DISPATCH(ActivateTarget)(activation, gate, up, dtype, n);
 }
 
 }  // namespace tca::runtime::kernels

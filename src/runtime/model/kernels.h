@@ -4,6 +4,7 @@
 
 #include <cstdint>
 
+#include "runtime/spec/model_spec.h"
 #include "tca/tensor.h"
 
 namespace tca::runtime::kernels {
@@ -43,22 +44,34 @@ struct RmsNorm {
 };
 void rms_norm(const RmsNorm& params);
 
-/// The norm of every head (when there is one), then the rotation of the pairs (i, i + head_dim / 2).
+/// x += factor * branch, or x += branch / rms(branch) * weight for every row of `width`, all fp32.
+struct AddBranch {
+  float* x = nullptr;             // [rows, width]
+  const float* branch = nullptr;  // [rows, width]
+  const float* weight = nullptr;  // [width], or null: not normalised
+  std::int64_t rows = 0, width = 0;
+  float eps = 0, factor = 1;  // factor: without a weight alone
+};
+void add_branch(const AddBranch& params);
+
+/// The norm (when there is one) of every head, or of all heads of a row as one; then the rotation of the pairs (i, i +
+/// head_dim / 2), and a factor.
 struct NormAndRotate {
   const void* x = nullptr;      // [rows, heads, head_dim] in dtype
   void* out = nullptr;          // the same in out_dtype; may be x when both are one type
-  const float* norm = nullptr;  // [head_dim], or null
+  const float* norm = nullptr;  // [head_dim], [heads, head_dim] for all as one, or null
   const float* cos = nullptr;   // [rows, head_dim / 2]
   const float* sin = nullptr;   // [rows, head_dim / 2]
   std::int64_t rows = 0;
   std::int32_t heads = 0, head_dim = 0;
-  float eps = 0;
+  bool as_one = false;  // norm is of all heads
+  float eps = 0, factor = 1;
   DType dtype = DType::kBF16;
   DType out_dtype = DType::kBF16;  // dtype, or bf16
 };
 void norm_and_rotate(const NormAndRotate& params);
 
-/// gate = gate / (1 + exp(-gate)) * up, n elements.
-void swiglu(void* gate, const void* up, DType dtype, std::int64_t n);
+/// gate = activation(gate) * up, n elements.
+void activate(Activation activation, void* gate, const void* up, DType dtype, std::int64_t n);
 
 }  // namespace tca::runtime::kernels

@@ -7,51 +7,43 @@
 
 #include "core/check.h"
 #include "core/half.h"
-#include "runtime/io/tensor_source.h"
+#include "runtime/io/spec_tensors.h"
 #include "runtime/model/int8.h"
 #include "runtime/model/weights.h"
 
 namespace tca::runtime {
 namespace {
 
-/// Takes tensors out of a source, checked against the shapes that the configuration promises.
+/// Takes tensors out of a source, checked against the shapes that the model's description has.
 class WeightReader {
  public:
   /// activations: the type that products with them have. unpacked: that of weights that are stored in blocks.
   WeightReader(Weights& weights, DType activations, DType unpacked, WeightType type, ThreadPool& pool)
       : weights_(weights), activations_(activations), unpacked_(unpacked), type_(type), pool_(pool) {}
 
-  const StoredTensor& tensor(const std::string& name, const std::vector<std::int64_t>& shape) const {
-    return weights_.source->get(name, shape);
+  std::vector<float> norm(const NormSpec& spec) {
+    if (!spec.exists()) return {};
+    return counted(read_norm(*weights_.source, spec));
   }
 
-  std::vector<float> vector(const std::string& name, std::int64_t size) {
-    const StoredTensor& stored = tensor(name, {size});
-    std::vector<float> values(static_cast<std::size_t>(size));
-    read_vector(stored, values.data());
-    weights_.bytes += values.size() * sizeof(float);
-    return values;
-  }
+  Linear linear(const MatrixSpec& spec) { return linear(spec, type_); }
+  /// As stored, whatever the model's weights are kept as.
+  Linear stored_linear(const MatrixSpec& spec) { return linear(spec, WeightType::kStored); }
 
-  Linear linear(const std::string& name, std::int64_t in, std::int64_t out, bool with_bias) {
-    const std::string weight = name + ".weight";
-    Linear result = from_stored(weight, tensor(weight, {out, in}));
-    weights_.bytes += weight_bytes(result);
-    if (with_bias) result.bias = vector(name + ".bias", out);
-    return result;
-  }
-
-  Linear from_stored(const std::string& name, const StoredTensor& stored) {
-    const DType kept = kept_type(stored);
-    Linear result{.weight = stored.data, .dtype = kept, .in = stored.shape[1], .out = stored.shape[0]};
-    const auto address = reinterpret_cast<std::uintptr_t>(stored.data);
-    if (type_ == WeightType::kInt8) {
-      quantise(name, stored, result);
-    } else if (!stored.is_plain() || stored.dtype != kept || address % dtype_size(kept) != 0) {
+  /// Without the bias, and not counted among the bytes.
+  Linear weight(const MatrixSpec& spec, WeightType type) {
+    const StoredMatrix stored(*weights_.source, spec);
+    const DType kept = kept_type(stored.tensor());
+    Linear result{.weight = stored.row(0), .dtype = kept, .in = stored.width(), .out = stored.rows()};
+    const auto address = reinterpret_cast<std::uintptr_t>(result.weight);
+    if (type == WeightType::kInt8) {
+      quantise(stored, result);
+    } else if (!stored.is_plain() || stored.tensor().dtype != kept || address % dtype_size(kept) != 0) {
       result.weight = convert(stored, kept);
     }
     return result;
   }
+  Linear weight(const MatrixSpec& spec) { return weight(spec, type_); }
 
   static std::size_t weight_bytes(const Linear& linear) {
     if (linear.scales.empty()) return static_cast<std::size_t>(linear.in * linear.out) * dtype_size(linear.dtype);
@@ -59,26 +51,38 @@ class WeightReader {
   }
 
  private:
+  Linear linear(const MatrixSpec& spec, WeightType type) {
+    Linear result = weight(spec, type);
+    weights_.bytes += weight_bytes(result);
+    if (spec.bias) result.bias = counted(read_bias(*weights_.source, spec));
+    return result;
+  }
+
+  std::vector<float> counted(std::vector<float> values) {
+    weights_.bytes += values.size() * sizeof(float);
+    return values;
+  }
+
   // bf16 products want bf16 weights; others widen them on the way.
   DType kept_type(const StoredTensor& stored) const {
     if (stored.blocks != nullptr) return unpacked_;
     return stored.dtype == DType::kBF16 ? stored.dtype : activations_;
   }
 
-  const void* convert(const StoredTensor& stored, DType dtype) {
-    const std::int64_t width = stored.shape[1];
+  const void* convert(const StoredMatrix& stored, DType dtype) {
+    const std::int64_t width = stored.width();
     const std::int64_t out_bytes = width * static_cast<std::int64_t>(dtype_size(dtype));
-    std::byte* out = weights_.converted.emplace_back().reserve(static_cast<std::size_t>(stored.shape[0] * out_bytes));
-    pool_.parallel_for(stored.shape[0], [&](std::int64_t row, int) {
+    std::byte* out = weights_.converted.emplace_back().reserve(static_cast<std::size_t>(stored.rows() * out_bytes));
+    pool_.parallel_for(stored.rows(), [&](std::int64_t row, int) {
       std::vector<float> values(static_cast<std::size_t>(width));
-      read_rows(stored, row, 1, values.data());
+      stored.read_rows(row, 1, values.data());
       convert_row(values.data(), out + row * out_bytes, dtype, width);
     });
-    weights_.source->drop_pages(stored);
+    weights_.source->drop_pages(stored.tensor());
     return out;
   }
 
-  void quantise(const std::string& name, const StoredTensor& stored, Linear& linear) {
+  void quantise(const StoredMatrix& stored, Linear& linear) {
     const std::int64_t padded = int8::padded(linear.out);
     std::byte* out = weights_.converted.emplace_back().reserve(static_cast<std::size_t>(padded * linear.in));
     linear.weight = out;
@@ -90,17 +94,17 @@ class WeightReader {
       float* const scales = linear.scales.data() + first;
       bool fine = false;
       if (stored.is_plain()) {
-        fine = int8::quantise_group(stored.row(first), stored.dtype, count, linear.in, quantised, scales);
+        fine = int8::quantise_group(stored.row(first), stored.tensor().dtype, count, linear.in, quantised, scales);
       } else {
         std::vector<float> values(static_cast<std::size_t>(count * linear.in));
-        read_rows(stored, first, count, values.data());
+        stored.read_rows(first, count, values.data());
         fine = int8::quantise_group(values.data(), DType::kF32, count, linear.in, quantised, scales);
       }
       if (!fine) finite = false;
     });
-    check_supported(finite, "tensor \"", name,
+    check_supported(finite, "tensor \"", stored.name(),
                     "\" holds infinities or NaNs, which int8 has none of; use the stored weights");
-    weights_.source->drop_pages(stored);
+    weights_.source->drop_pages(stored.tensor());
   }
 
   Weights& weights_;
@@ -109,36 +113,37 @@ class WeightReader {
   ThreadPool& pool_;
 };
 
-LayerWeights read_layer(WeightReader& reader, const ModelConfig& config, std::int32_t index) {
-  const std::string layer = text("model.layers.", index, ".");
-  const std::string attention = layer + "self_attn.", mlp = layer + "mlp.";
-  const std::int64_t hidden = config.hidden_size, inner = config.intermediate_size;
-  const std::int64_t q_width = std::int64_t{config.num_heads} * config.head_dim;
-  const std::int64_t kv_width = std::int64_t{config.num_kv_heads} * config.head_dim;
+MlpWeights read_mlp(WeightReader& reader, const MlpSpec& spec) {
+  return {.gate = reader.linear(spec.gate), .up = reader.linear(spec.up), .down = reader.linear(spec.down)};
+}
+
+LayerWeights read_layer(WeightReader& reader, const LayerSpec& spec) {
   LayerWeights w;
-  w.attention_norm = reader.vector(layer + "input_layernorm.weight", hidden);
-  w.q = reader.linear(attention + "q_proj", hidden, q_width, config.qkv_bias);
-  w.k = reader.linear(attention + "k_proj", hidden, kv_width, config.qkv_bias);
-  w.v = reader.linear(attention + "v_proj", hidden, kv_width, config.qkv_bias);
-  if (config.qk_norm) {
-    w.q_norm = reader.vector(attention + "q_norm.weight", config.head_dim);
-    w.k_norm = reader.vector(attention + "k_norm.weight", config.head_dim);
+  w.attention_norm = reader.norm(spec.attention_norm);
+  w.attention_out_norm = reader.norm(spec.attention_out_norm);
+  w.q = reader.linear(spec.q);
+  w.k = reader.linear(spec.k);
+  w.v = reader.linear(spec.v);
+  w.q_norm = reader.norm(spec.q_norm);
+  w.k_norm = reader.norm(spec.k_norm);
+  w.o = reader.linear(spec.o);
+  w.mlp_norm = reader.norm(spec.mlp_norm);
+  w.mlp_out_norm = reader.norm(spec.mlp_out_norm);
+  if (!spec.experts) {
+    w.mlp = read_mlp(reader, spec.mlp);
+    return w;
   }
-  w.o = reader.linear(attention + "o_proj", q_width, hidden, config.out_bias);
-  w.mlp_norm = reader.vector(layer + "post_attention_layernorm.weight", hidden);
-  w.gate = reader.linear(mlp + "gate_proj", hidden, inner, config.mlp_bias);
-  w.up = reader.linear(mlp + "up_proj", hidden, inner, config.mlp_bias);
-  w.down = reader.linear(mlp + "down_proj", inner, hidden, config.mlp_bias);
+  w.experts.router = reader.stored_linear(spec.experts->router);
+  for (const MlpSpec& expert : spec.experts->experts) w.experts.experts.push_back(read_mlp(reader, expert));
   return w;
 }
 
 void read_embeddings(WeightReader& reader, const ModelConfig& config, Weights& weights) {
   const std::int64_t hidden = config.hidden_size, vocab = config.vocab_size;
   const EmbeddingNames names = find_embeddings(*weights.source, config.tie_word_embeddings);
-  weights.embedding = reader.tensor(names.input + ".weight", {vocab, hidden});
+  weights.embedding = weights.source->get(names.input + ".weight", {vocab, hidden});
   weights.bytes += weights.embedding.num_bytes();
-  const std::string output = names.output + ".weight";
-  weights.lm_head = reader.from_stored(output, reader.tensor(output, {vocab, hidden}));
+  weights.lm_head = reader.weight(MatrixSpec{.name = names.output, .in = hidden, .out = vocab});
   if (weights.lm_head.weight != weights.embedding.data) {  // a second copy; rows are looked up as they are stored
     weights.bytes += WeightReader::weight_bytes(weights.lm_head);
   }
@@ -161,10 +166,8 @@ std::shared_ptr<const Model> Model::load(const std::string& path, ThreadPool& po
   const DType unpacked = options.compute == ComputeType::kF32 ? DType::kF32 : DType::kBF16;
   WeightReader reader(weights, model->precision_.activations, unpacked, options.weights, pool);
   read_embeddings(reader, model->config_, weights);
-  for (std::int32_t layer = 0; layer < model->config_.num_layers; ++layer) {
-    weights.layers.push_back(read_layer(reader, model->config_, layer));
-  }
-  weights.final_norm = reader.vector("model.norm.weight", model->config_.hidden_size);
+  for (const LayerSpec& layer : model->config_.layers) weights.layers.push_back(read_layer(reader, layer));
+  weights.final_norm = reader.norm(model->config_.final_norm);
   return model;
 }
 
@@ -186,7 +189,7 @@ ModelFingerprint Model::fingerprint() const {
           .num_heads = config_.num_heads,
           .num_kv_heads = config_.num_kv_heads,
           .head_dim = config_.head_dim,
-          .rope = config_.rope.describe(),
+          .rope = config_.describe_ropes(),
           .vocab_size = config_.vocab_size,
           .weights_sha256 = weights_sha256_};
 }

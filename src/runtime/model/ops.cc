@@ -8,17 +8,6 @@
 namespace tca::runtime {
 namespace {
 
-// A block of rows is 100 KiB and more of activations, some 10 us of work: what handing it to a thread costs is lost in
-// it, and a chunk of 8192 rows still feeds 128 threads.
-constexpr std::int64_t kRows = 64;
-
-template <class Task>
-void for_row_blocks(std::int64_t rows, ThreadPool& pool, const Task& task) {
-  if (rows <= kRows) return task(0, rows);  // a decoded token wakes nobody up
-  pool.parallel_for((rows + kRows - 1) / kRows,
-                    [&](std::int64_t block, int) { task(block * kRows, std::min(kRows, rows - block * kRows)); });
-}
-
 /// p + n elements of dtype.
 void* advance(void* p, DType dtype, std::int64_t n) {
   return static_cast<std::byte*>(p) + n * static_cast<std::int64_t>(dtype_size(dtype));
@@ -29,12 +18,15 @@ const void* advance(const void* p, DType dtype, std::int64_t n) {
 
 }  // namespace
 
-void embed(const StoredTensor& embedding, std::span<const std::int32_t> ids, float* out, ThreadPool& pool) {
+void embed(const StoredTensor& embedding, std::span<const std::int32_t> ids, float scale, float* out,
+           ThreadPool& pool) {
   const std::int64_t width = embedding.shape[1];
   for_row_blocks(static_cast<std::int64_t>(ids.size()), pool, [&](std::int64_t begin, std::int64_t rows) {
     for (std::int64_t row = begin; row < begin + rows; ++row) {
       const std::int64_t id = ids[static_cast<std::size_t>(row)];
-      read_rows(embedding, id, 1, out + row * width);
+      float* const to = out + row * width;
+      read_rows(embedding, id, 1, to);
+      for (std::int64_t i = 0; scale != 1 && i < width; ++i) to[i] *= scale;
     }
   });
 }
@@ -61,9 +53,27 @@ void norm_and_rotate(const kernels::NormAndRotate& params, ThreadPool& pool) {
   });
 }
 
-void swiglu(void* gate, const void* up, DType dtype, std::int64_t rows, std::int64_t width, ThreadPool& pool) {
+void add_branch(const kernels::AddBranch& params, ThreadPool& pool) {
+  for_row_blocks(params.rows, pool, [&](std::int64_t begin, std::int64_t rows) {
+    kernels::AddBranch block = params;
+    block.x += begin * params.width;
+    block.branch += begin * params.width;
+    block.rows = rows;
+    kernels::add_branch(block);
+  });
+}
+
+void activate(Activation activation, void* gate, const void* up, DType dtype, std::int64_t rows, std::int64_t width,
+              ThreadPool& pool) {
   for_row_blocks(rows, pool, [&](std::int64_t begin, std::int64_t count) {
-    kernels::swiglu(advance(gate, dtype, begin * width), advance(up, dtype, begin * width), dtype, count * width);
+    kernels::activate(activation, advance(gate, dtype, begin * width), advance(up, dtype, begin * width), dtype,
+                      count * width);
+  });
+}
+
+void convert(const float* x, void* out, DType dtype, std::int64_t rows, std::int64_t width, ThreadPool& pool) {
+  for_row_blocks(rows, pool, [&](std::int64_t begin, std::int64_t count) {
+    convert_row(x + begin * width, advance(out, dtype, begin * width), dtype, count * width);
   });
 }
 

@@ -49,12 +49,19 @@ double yarn_attention_scaling(const RopeConfig& config) {
   return of_scale != 0 && of_all != 0 ? mscale(of_scale) / mscale(of_all) : mscale(1);
 }
 
+double longrope_attention_scaling(const RopeConfig& config) {
+  if (config.attention_factor) return *config.attention_factor;
+  return config.factor <= 1 ? 1 : std::sqrt(1 + std::log(config.factor) / std::log(config.original_max_position));
+}
+
 }  // namespace
 
-RopeFrequencies rope_frequencies(const RopeConfig& config, std::int32_t head_dim) {
+RopeFrequencies rope_frequencies(const RopeConfig& config, std::int32_t head_dim, bool long_context) {
   RopeFrequencies result;
-  for (std::int32_t i = 0; i < head_dim; i += 2) {
-    result.inverse.push_back(std::pow(config.theta, -static_cast<double>(i) / head_dim));
+  const std::int32_t turned = config.turned(head_dim);
+  result.turned = turned / 2;
+  for (std::int32_t i = 0; i < turned; i += 2) {
+    result.inverse.push_back(std::pow(config.theta, -static_cast<double>(i) / turned));
   }
   switch (config.scaling) {
     case RopeScaling::kNone:
@@ -66,14 +73,27 @@ RopeFrequencies rope_frequencies(const RopeConfig& config, std::int32_t head_dim
       for (double& inverse : result.inverse) inverse = llama3_frequency(config, inverse);
       break;
     case RopeScaling::kYarn:
-      scale_yarn(config, head_dim, result.inverse);
+      scale_yarn(config, turned, result.inverse);
       result.attention_scaling = yarn_attention_scaling(config);
       break;
     case RopeScaling::kFactors:
       for (std::size_t i = 0; i < result.inverse.size(); ++i) result.inverse[i] /= config.factors[i];
       break;
+    case RopeScaling::kLongRope:
+      for (std::size_t i = 0; i < result.inverse.size(); ++i) {
+        result.inverse[i] /= (long_context ? config.long_factors : config.short_factors)[i];
+      }
+      result.attention_scaling = longrope_attention_scaling(config);
+      break;
   }
+  result.inverse.resize(static_cast<std::size_t>(head_dim / 2));
   return result;
+}
+
+std::vector<RopeFrequencies> model_frequencies(const ModelSpec& model, bool long_context) {
+  std::vector<RopeFrequencies> all;
+  for (const RopeConfig& rope : model.ropes) all.push_back(rope_frequencies(rope, model.head_dim, long_context));
+  return all;
 }
 
 void RopeTable::fill(const RopeFrequencies& frequencies, std::int64_t first, std::int64_t n, ThreadPool& pool) {
@@ -86,8 +106,9 @@ void RopeTable::fill(const RopeFrequencies& frequencies, std::int64_t first, std
       for (std::int64_t i = 0; i < half_; ++i) {
         const double angle = static_cast<double>(first + row) * frequencies.inverse[static_cast<std::size_t>(i)];
         const auto at = static_cast<std::size_t>(row * half_ + i);
-        cos_[at] = static_cast<float>(std::cos(angle) * frequencies.attention_scaling);
-        sin_[at] = static_cast<float>(std::sin(angle) * frequencies.attention_scaling);
+        const double scaling = i < frequencies.turned ? frequencies.attention_scaling : 1;  // the others have angle 0
+        cos_[at] = static_cast<float>(std::cos(angle) * scaling);
+        sin_[at] = static_cast<float>(std::sin(angle) * scaling);
       }
     }
   };

@@ -29,14 +29,25 @@ inline Linear transposed(const Linear& linear) {
   return {.weight = linear.weight, .dtype = linear.dtype, .in = linear.out, .out = linear.in, .transposed = true};
 }
 
+struct MlpWeights {
+  Linear gate, up;  // hidden -> inner
+  Linear down;      // inner -> hidden
+};
+
+struct ExpertWeights {
+  Linear router;  // hidden -> experts, as stored whatever the others are
+  std::vector<MlpWeights> experts;
+};
+
+/// Norms that a layer does not have are empty. What LayerSpec says of offsets and factors is in the values.
 struct LayerWeights {
-  std::vector<float> attention_norm;  // [hidden]
-  Linear q, k, v;                     // hidden -> heads * head_dim
-  std::vector<float> q_norm, k_norm;  // [head_dim], or empty
-  Linear o;                           // heads * head_dim -> hidden
-  std::vector<float> mlp_norm;        // [hidden]
-  Linear gate, up;                    // hidden -> intermediate
-  Linear down;                        // intermediate -> hidden
+  std::vector<float> attention_norm, attention_out_norm;  // [hidden]
+  Linear q, k, v;                                         // hidden -> heads * head_dim
+  std::vector<float> q_norm, k_norm;                      // [head_dim], or [heads * head_dim] for all heads as one
+  Linear o;                                               // heads * head_dim -> hidden
+  std::vector<float> mlp_norm, mlp_out_norm;              // [hidden]
+  MlpWeights mlp;                                         // when there are no experts
+  ExpertWeights experts;
 };
 
 struct Weights {

@@ -1,10 +1,11 @@
-#include "runtime/io/rope_config.h"
+#include "runtime/spec/rope_config.h"
 
 #include <algorithm>
 #include <cmath>
 
 #include "core/check.h"
 #include "core/json.h"
+#include "runtime/spec/config_fields.h"
 
 namespace tca::runtime {
 namespace {
@@ -86,16 +87,29 @@ void read_yarn(const json& rope, std::int64_t max_position, const std::string& w
   out.truncate = get_optional_bool(rope, "truncate", where).value_or(true);
 }
 
-// As GGUF files have llama3's scaling.
-void read_factors(const json& rope, const std::string& where, RopeConfig& out) {
-  for (const json& factor : get_array(rope, "factors", where)) {
+std::vector<double> read_factors(const json& rope, const char* field, const std::string& where, std::size_t count) {
+  std::vector<double> factors;
+  const json& listed = get_array(rope, field, where);
+  for (const json& factor : listed) {
     const bool fits = factor.is_number() && factor.get<double>() > 0 && factor.get<double>() <= kMaxFactor;
-    if (!fits) fail_field(where, "factors[...]", factor, text("a number above 0, at most ", kMaxFactor));
-    out.factors.push_back(factor.get<double>());
+    if (!fits) fail_field(where, field, listed, text("an array of numbers above 0, at most ", kMaxFactor));
+    factors.push_back(factor.get<double>());
   }
+  if (factors.size() != count) fail_field(where, field, listed, text("an array of ", count, " numbers"));
+  return factors;
 }
 
-// Of these architectures only those with scaling look at the field.
+void read_longrope(const json& rope, std::int64_t max_position, std::int32_t turned, const std::string& where,
+                   RopeConfig& out) {
+  const auto count = static_cast<std::size_t>(turned / 2);
+  out.short_factors = read_factors(rope, "short_factor", where, count);
+  out.long_factors = read_factors(rope, "long_factor", where, count);
+  out.factor = get_optional_number(rope, "factor", where, 0, kMaxFactor)
+                   .value_or(static_cast<double>(max_position) / out.original_max_position);
+  out.attention_factor = get_optional_above(rope, "attention_factor", where, 0, kMaxFactor);
+}
+
+// Of the other architectures only those with scaling look at the field.
 void refuse_partial_rotation(const json& rope, const std::string& where, const json& config, const std::string& file) {
   const char* const field = "partial_rotary_factor";
   const bool inside = rope.contains(field);
@@ -103,9 +117,18 @@ void refuse_partial_rotation(const json& rope, const std::string& where, const j
   check_supported(share == 1, inside ? where : file + ": ", field, " is ", share, "; supported: 1");
 }
 
+/// Tells lists of factors apart: their sum, weighted by place.
+double checksum_of(const std::vector<double>& factors) {
+  double sum = 0;
+  for (std::size_t i = 0; i < factors.size(); ++i) sum += static_cast<double>(i + 1) * factors[i];
+  return sum;
+}
+
 }  // namespace
 
-RopeConfig read_rope(const json& config, std::int64_t max_position, const std::string& file) {
+RopeConfig read_rope(const ConfigFields& source, const RopeDefaults& defaults, std::int64_t max_position,
+                     std::int32_t head_dim) {
+  const auto& [config, file] = source;
   const json none = json::object();
   const auto [parameters, where] = find_parameters(config, file);
   const json& rope = parameters != nullptr ? *parameters : none;
@@ -113,18 +136,29 @@ RopeConfig read_rope(const json& config, std::int64_t max_position, const std::s
     check_supported(!value.is_object(), where, key.substr(0, 40),
                     " is an object: one rotary embedding for each layer type is not supported");
   }
-  RopeConfig out;
+  RopeConfig out{.theta = defaults.theta, .interleaved = defaults.interleaved};
   out.theta = get_optional_above(rope, "rope_theta", where, 1, kMaxTheta)
                   .value_or(get_optional_above(config, "rope_theta", file, 1, kMaxTheta).value_or(out.theta));
   const auto named = get_optional_string(rope, "rope_type", where);
-  const std::string type = named ? *named : get_optional_string(rope, "type", where).value_or("default");
-  if (type == "llama3" || type == "yarn") {
+  std::string type = named ? *named : get_optional_string(rope, "type", where).value_or("default");
+  if (defaults.longrope && (type == "su" || type == "yarn")) type = "longrope";  // earlier names of it
+  if (type == "llama3" || type == "yarn" || type == "longrope") {
     const double own = get_optional_above(rope, "original_max_position_embeddings", where, 0, kMaxPosition)
                            .value_or(static_cast<double>(max_position));
     out.original_max_position =
         get_optional_above(config, "original_max_position_embeddings", file, 0, kMaxPosition).value_or(own);
   }
-  if (type != "default") refuse_partial_rotation(rope, where, config, file);
+  if (defaults.takes_share) {
+    const char* const field = "partial_rotary_factor";
+    const bool inside = rope.contains(field);
+    out.share =
+        get_optional_number(inside ? rope : config, field, inside ? where : file, 0, 1).value_or(defaults.share);
+    check_supported(out.turned(head_dim) % 2 == 0, inside ? where : file + ": ", field, " is ", out.share,
+                    ": of a head's ", head_dim, " dimensions ", out.turned(head_dim),
+                    " would turn; supported: an even number");
+  } else if (type != "default") {
+    refuse_partial_rotation(rope, where, config, file);
+  }
   if (type == "linear") {
     out.scaling = RopeScaling::kLinear;
     out.factor = get_number(rope, "factor", where, 1, kMaxFactor);
@@ -134,12 +168,15 @@ RopeConfig read_rope(const json& config, std::int64_t max_position, const std::s
   } else if (type == "yarn") {
     out.scaling = RopeScaling::kYarn;
     read_yarn(rope, max_position, where, out);
-  } else if (type == "factors") {
+  } else if (type == "factors") {  // as GGUF files have llama3's scaling
     out.scaling = RopeScaling::kFactors;
-    read_factors(rope, where, out);
+    out.factors = read_factors(rope, "factors", where, static_cast<std::size_t>(out.turned(head_dim) / 2));
+  } else if (type == "longrope" && defaults.longrope) {
+    out.scaling = RopeScaling::kLongRope;
+    read_longrope(rope, max_position, out.turned(head_dim), where, out);
   } else {
     check_supported(type == "default", where, named ? "rope_type" : "type", " is \"", type.substr(0, 40),
-                    "\"; supported: default, linear, llama3, yarn");
+                    "\"; supported: default, linear, llama3, yarn", defaults.longrope ? ", longrope" : "");
   }
   return out;
 }
@@ -149,7 +186,32 @@ std::optional<std::int64_t> RopeConfig::reach() const {
   return static_cast<std::int64_t>(std::max(1.0, std::round(original_max_position * factor)));
 }
 
+RopeConfig RopeConfig::none() {
+  RopeConfig rope;
+  rope.share = 0;
+  return rope;
+}
+
+std::int32_t RopeConfig::turned(std::int32_t head_dim) const { return static_cast<std::int32_t>(head_dim * share); }
+
+std::vector<std::int32_t> RopeConfig::head_order(std::int32_t head_dim) const {
+  const std::int32_t turn = turned(head_dim), half = head_dim / 2;
+  if (turn == 0 || (turn == head_dim && !interleaved)) return {};
+  std::vector<std::int32_t> order(static_cast<std::size_t>(head_dim));
+  const auto at = [&](std::int32_t i) -> std::int32_t& { return order[static_cast<std::size_t>(i)]; };
+  for (std::int32_t i = 0; i < turn / 2; ++i) {
+    at(i) = interleaved ? 2 * i : i;
+    at(half + i) = interleaved ? 2 * i + 1 : i + turn / 2;
+  }
+  std::int32_t rest = turn;
+  for (std::int32_t begin : {turn / 2, half + turn / 2}) {
+    for (std::int32_t i = begin; i < (begin < half ? half : head_dim); ++i) at(i) = rest++;
+  }
+  return order;
+}
+
 std::string RopeConfig::describe() const {
+  if (share == 0) return "none";
   const auto field = [](const char* name, double value) { return text(" ", name, "=", number(value)); };
   const auto optional = [&](const char* name, const std::optional<double>& value) {
     return value ? field(name, *value) : std::string();
@@ -175,7 +237,14 @@ std::string RopeConfig::describe() const {
     case RopeScaling::kFactors:
       scaled = text("factors=", describe_factors(factors));
       break;
+    case RopeScaling::kLongRope:
+      scaled = "longrope" + field("factor", factor) + field("original_max_position", original_max_position) +
+               optional("attention_factor", attention_factor) + field("short_factors", checksum_of(short_factors)) +
+               field("long_factors", checksum_of(long_factors));
+      break;
   }
+  if (share != 1) scaled += field("partial_rotary_factor", share);
+  if (interleaved) scaled += " interleaved";
   return scaled + field("theta", theta);
 }
 
