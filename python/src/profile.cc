@@ -8,6 +8,7 @@
 
 #include "arrays.h"
 #include "bindings.h"
+#include "core/check.h"
 
 namespace tca::python {
 namespace nb = nanobind;
@@ -40,6 +41,20 @@ Choice choose(const Profile& profile, double keep, std::int64_t num_tokens, cons
     for (const HeadProfile& head : heads) layer.push_back(head.keep);
   }
   return choice;
+}
+
+/// float32 [K, Hq, d] of a layer; None without a bank.
+nb::object bank_of(const Profile& profile, std::int32_t layer) {
+  if (!profile.answer_risk || profile.answer_risk->bank.queries == 0) return nb::none();
+  const ModelFingerprint& model = profile.model;
+  check_argument(layer >= 0 && layer < model.num_layers, "layer is ", layer, "; expected less than ", model.num_layers);
+  const QueryBank& bank = profile.answer_risk->bank;
+  const auto queries = static_cast<std::size_t>(bank.queries), heads = static_cast<std::size_t>(model.num_heads),
+             dim = static_cast<std::size_t>(model.head_dim);
+  const auto begin =
+      bank.values.begin() + static_cast<std::ptrdiff_t>(static_cast<std::size_t>(layer) * queries * heads * dim);
+  std::vector<float> values(begin, begin + static_cast<std::ptrdiff_t>(queries * heads * dim));
+  return nb::cast(to_numpy(std::move(values), {queries, heads, dim}));
 }
 
 nb::ndarray<nb::numpy, double> kept_shares(const Choice& choice) {
@@ -143,6 +158,15 @@ void add_profile(nb::module_& module) {
                    })
       .def_prop_ro("usual_objective", &Profile::usual_objective, "\"answer-risk\" where the profile has it.")
       .def("usual_keep", &Profile::usual_keep, "objective"_a, "What to keep where nobody asks.")
+      .def("bank", &bank_of, "layer"_a,
+           "float32 [queries, num_heads, head_dim]: calibration's queries before RoPE, probes for what may be asked\n"
+           "bank_distance tokens behind a segment; None where the profile has none.")
+      .def_prop_ro("bank_distance",
+                   [](const Profile& profile) { return profile.answer_risk ? profile.answer_risk->bank.distance : 0; })
+      .def_prop_ro("bank_reduce",
+                   [](const Profile& profile) {
+                     return profile.answer_risk ? profile.answer_risk->bank.reduce : ProbeReduce::kMean;
+                   })
       .def("choose", &choose, "keep"_a, "num_tokens"_a, "objective"_a = "",
            "max_risk"_a = std::numeric_limits<double>::infinity(),
            "What every KV head keeps of a segment of num_tokens tokens: HeadShares. keep: share in [0, 1], sinks and\n"
