@@ -10,5 +10,6 @@ void add_profile(nanobind::module_& module);
 void add_kv_cache(nanobind::module_& module);
 void add_operations(nanobind::module_& module);
 void add_engine(nanobind::module_& module);
+void add_calibration(nanobind::module_& module);
 
 }  // namespace tca::python

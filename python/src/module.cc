@@ -11,4 +11,5 @@ NB_MODULE(_tca, module) {
   tca::python::add_kv_cache(module);
   tca::python::add_operations(module);
   tca::python::add_engine(module);
+  tca::python::add_calibration(module);
 }

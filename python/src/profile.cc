@@ -131,6 +131,17 @@ void add_profile(nb::module_& module) {
   add_rule(module);
   add_choice(module);
   nb::class_<ModelFingerprint>(module, "ModelFingerprint", "What a profile belongs to.")
+      .def(
+          "__init__",
+          [](ModelFingerprint* self, std::string architecture, std::int32_t num_layers, std::int32_t num_heads,
+             std::int32_t num_kv_heads, std::int32_t head_dim, std::string rope, std::int32_t vocab_size,
+             std::string weights_sha256) {
+            new (self) ModelFingerprint{
+                std::move(architecture),  num_layers, num_heads, num_kv_heads, head_dim, std::move(rope), vocab_size,
+                std::move(weights_sha256)};
+          },
+          nb::kw_only(), "architecture"_a, "num_layers"_a, "num_heads"_a, "num_kv_heads"_a, "head_dim"_a, "rope"_a,
+          "vocab_size"_a, "weights_sha256"_a)
       .def_ro("architecture", &ModelFingerprint::architecture)
       .def_ro("num_layers", &ModelFingerprint::num_layers)
       .def_ro("num_heads", &ModelFingerprint::num_heads)

@@ -12,7 +12,7 @@ per KV head and free memory, and the runtime behind the program `tca`:
 from tca._engine import Engine, stream
 from tca._operations import (backend_of, certify, decode_attention, dense_attention, prefill_attention, probe_scores,
                              select)
-from tca._tca import (Backend, BadFile, BlockOrder, BlockShares, Cancelled, Chat, Error, Generated, HeadCertificate,
+from tca._tca import (Backend, BadFile, BlockOrder, BlockShares, Calibration, Cancelled, Chat, Error, Generated, HeadCertificate,
                       HeadShares, InvalidArgument, IoError, KeptSet, KvCache, KvPool, ModelFingerprint, OutOfBudget,
                       ProbeReduce, Profile, SelectionRule, Session, Turn, Unsupported, __version__, available_backends)
 

@@ -8,6 +8,7 @@ Layers with full causal attention keep what the profile says; layers with a slid
 else are computed as Transformers does. Batches may be padded on the left. Beams and assisted decoding are refused.
 """
 import functools
+import hashlib
 import importlib
 
 import torch
@@ -260,6 +261,8 @@ def attention(module, query, key, value, attention_mask, scaling=None, dropout=0
               s_aux=None, **kwargs):
     """The attention function behind attn_implementation="tca": query [B, Hq, n, d] -> ([B, n, Hq, d], None)."""
     layer = getattr(key, "tca_layer", None)
+    if _capture is not None and sliding_window is None and (attention_mask is None or attention_mask.dim() == 2):
+        _capture(module, query, key)
     if layer is None:  # no cache of ours: a sliding layer, training, a forward pass without a cache
         mask = attention_mask if attention_mask is None or attention_mask.dim() == 4 else _expanded(attention_mask, query, key)
         return sdpa(module, query, key, value, mask, scaling=scaling, dropout=dropout, **kwargs)
@@ -333,3 +336,61 @@ def use(model, profile=None, *, keep=None, objective="", max_risk=None, attentio
     with_cache.tca = True
     model.generate = with_cache
     return model
+
+
+# ---- calibration
+
+
+class _Capture:
+    """While a model is calibrated: every full-attention layer's queries and keys go to the measurement."""
+
+    def __init__(self, calibration):
+        self.calibration, self.layers = calibration, set()
+
+    def __call__(self, module, query, key):
+        index = getattr(module, "layer_idx", None)
+        if index is None:
+            raise tca.Unsupported(f"{type(module).__name__} has no layer_idx, so its layer cannot be told")
+        q, k = (t[0].transpose(0, 1).detach().float().cpu() for t in (query, key))
+        self.calibration.add(index, q, k)
+        self.layers.add(index)
+
+
+_capture = None  # of the calibration that is running, on this process' one model
+
+
+def _fingerprint(model):
+    config = model.config.get_text_config()
+    heads = config.num_attention_heads
+    names = hashlib.sha256()
+    for name, tensor in sorted(model.state_dict().items()):
+        names.update(f"{name} {tuple(tensor.shape)}\n".encode())
+    return tca.ModelFingerprint(
+        architecture=(config.architectures or [type(model).__name__])[0], num_layers=config.num_hidden_layers, num_heads=heads,
+        num_kv_heads=getattr(config, "num_key_value_heads", None) or heads,
+        head_dim=getattr(config, "head_dim", None) or config.hidden_size // heads, rope="transformers",
+        vocab_size=config.vocab_size, weights_sha256=names.hexdigest())
+
+
+def calibrate(model, sequences, *, budgets=(0.05, 0.1, 0.15, 0.2, 0.3, 0.39), objectives=("tail-risk",), rows=192, seed=0):
+    """A Profile by dropped attention mass (docs/algorithm.md) of any causal model with AttentionInterface.
+
+    sequences: token ids of texts, a list of ids each, of at least 512 tokens; the longer, the more a profile tells. Layers with
+    sliding windows or linear attention are not measured, and keep what Transformers keeps. Weights may be in whatever format
+    Transformers loads. The model reads every sequence once, in full attention; measuring runs on the CPU.
+    """
+    global _capture
+    measured = tca.Calibration(_fingerprint(model), budgets=list(budgets), objectives=list(objectives), rows=rows, seed=seed)
+    if model.config.get_text_config()._attn_implementation != "tca":
+        model.set_attn_implementation("tca")
+    _capture = _Capture(measured)
+    try:
+        for ids in sequences:
+            measured.begin(len(ids), len(ids))
+            with torch.no_grad():
+                model(torch.tensor([list(ids)], device=model.device), use_cache=False, logits_to_keep=1)
+    finally:
+        layers, _capture = _capture.layers, None
+    if not layers:
+        raise tca.Unsupported(f"{type(model).__name__} has no layer of full attention that calls AttentionInterface")
+    return measured.profile()

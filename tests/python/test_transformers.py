@@ -6,7 +6,7 @@ import pytest
 import torch
 import transformers
 
-from cli_program import MODEL, NOVEL, PROGRAM
+from cli_program import MODEL, NOVEL, PROGRAM, tca as program
 
 sys.path.insert(0, str(pathlib.Path(PROGRAM).parent / "python"))
 import tca  # noqa: E402
@@ -104,6 +104,39 @@ def gemma3(fields):
                                            num_key_value_heads=2, vocab_size=200, head_dim=16, pad_token_id=0, eos_token_id=None,
                                            **fields)
     return transformers.Gemma3ForCausalLM(config).eval()
+
+
+def test_calibration_gives_the_programs_profile(tmp_path, engine):
+    """The same sequences, without questions, through Transformers and through the runtime."""
+    model = transformers.AutoModelForCausalLM.from_pretrained(MODEL, attn_implementation="tca", dtype=torch.float32).eval()
+    text = tmp_path / "text.txt"
+    text.write_text(NOVEL.read_text()[:40000])
+    done = program("calibrate", "-t", text, "--objective", "tail-risk", "--tokens", "2048", "--sequences", "2", "--no-facts",
+                   "--budgets", "0.2,0.39", "--compute", "fp32", "-o", tmp_path / "p.json", "-m", MODEL)
+    assert done.returncode == 0, done.stderr.decode()
+    expected = tca.Profile.load(str(tmp_path / "p.json"))
+    ids = engine.tokenize(text.read_text())
+    found = tca.transformers.calibrate(model, [ids[:2048], ids[2048:4096]], budgets=[0.2, 0.39])
+    for keep in (0.2, 0.39):
+        a, b = found.choose(keep, 8192), expected.choose(keep, 8192)
+        assert abs(a.held_share - b.held_share) < 0.02
+    tca.transformers.use(model, found, keep=0.2, attention="tca")
+    cache = tca.transformers.Cache(model)
+    greedy(model, torch.tensor([ids[:2000]]), 3, past_key_values=cache)
+    assert cache.kept_share < 0.45
+
+
+@pytest.mark.parametrize("name, fields, layers", [("Phi3", {}, 2), ("Olmo2", {}, 2), ("Glm4", {}, 2), ("Qwen3", {}, 2)])
+def test_any_model_of_transformers_can_be_calibrated(name, fields, layers):
+    model = tiny(name, **fields)
+    torch.manual_seed(1)
+    ids = torch.randint(3, 200, (1200,)).tolist()
+    profile = tca.transformers.calibrate(model, [ids], budgets=[0.3])
+    assert profile.model.num_layers == layers and profile.objectives == ["tail-risk"]
+    tca.transformers.use(model, profile, keep=0.3, attention="tca")
+    cache = tca.transformers.Cache(model)
+    greedy(model, torch.tensor([ids]), 2, past_key_values=cache)
+    assert cache.kept_share < 0.6
 
 
 def test_gradients_are_not_silently_nothing():
