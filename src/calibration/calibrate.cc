@@ -33,69 +33,14 @@ std::vector<std::int32_t> sample(evaluation::Random& random, std::int64_t begin,
 // Half of the rows look things up, if the sequence has such rows; the others are from the document's last 7/8: earlier
 // ones have little that could be dropped. A tail over both kinds is what finds the retrieval heads: over lookup rows
 // alone it is flat until such a head keeps everything, over ordinary rows it hardly sees lookups.
-std::vector<std::int32_t> sample_rows(const CalibrationSequence& sequence, std::int64_t count, std::uint64_t seed) {
+std::vector<std::int32_t> sample_rows(std::int64_t tokens, std::int64_t document, std::int64_t count,
+                                      std::uint64_t seed) {
   evaluation::Random random(seed);
-  const std::int64_t document = sequence.document_tokens;
-  auto lookups = sample(random, document, std::ssize(sequence.ids), count / 2);
+  auto lookups = sample(random, document, tokens, count / 2);
   auto rows = sample(random, document / 8, document, count - std::ssize(lookups));
   rows.insert(rows.end(), lookups.begin(), lookups.end());
   return rows;
 }
-
-// Adds the statistics of the sequence that is being read.
-class Measurement : public runtime::LayerObserver {
- public:
-  Measurement(const Backend& backend, ThreadPool& pool, Memory& memory, const CalibrationOptions& options,
-              std::span<const BlockShares> candidates, std::vector<RuleTable>& tables)
-      : backend_(backend),
-        pool_(pool),
-        memory_(memory),
-        tail_(options.tail),
-        candidates_(candidates),
-        tables_(tables) {}
-
-  void begin(const CalibrationSequence& sequence, std::vector<std::int32_t> rows) {
-    document_tokens_ = sequence.document_tokens;
-    rows_ = std::move(rows);
-  }
-
-  void on_layer(std::int32_t layer, const TensorView& q, const TensorView& k, const TensorView&) override {
-    for (RuleTable& table : tables_) {
-      const std::vector<float> masses = dropped_masses(backend_, pool_,
-                                                       {.q = q,
-                                                        .k = k,
-                                                        .document_tokens = document_tokens_,
-                                                        .rows = rows_,
-                                                        .rule = table.rule,
-                                                        .candidates = candidates_,
-                                                        .memory = &memory_});
-      add(masses, layer, k.num_heads, table);
-    }
-  }
-
- private:
-  void add(std::span<const float> masses, std::int32_t layer, std::int32_t num_kv_heads, RuleTable& table) {
-    const std::size_t count = masses.size() / candidates_.size() / static_cast<std::size_t>(num_kv_heads);
-    for (std::size_t i = 0; i * count < masses.size(); ++i) {
-      const std::size_t head =
-          static_cast<std::size_t>(layer) * static_cast<std::size_t>(num_kv_heads) + i / candidates_.size();
-      const std::size_t candidate = i % candidates_.size();
-      const MassStatistics statistics = mass_statistics(masses.subspan(i * count, count), tail_);
-      table.tail[head][candidate] += statistics.tail;
-      table.p95[head][candidate] += statistics.p95;
-      table.mean[head][candidate] += statistics.mean;
-    }
-  }
-
-  const Backend& backend_;
-  ThreadPool& pool_;
-  Memory& memory_;  // of the layers' tensors
-  double tail_;
-  std::span<const BlockShares> candidates_;
-  std::vector<RuleTable>& tables_;
-  std::int64_t document_tokens_ = 0;
-  std::vector<std::int32_t> rows_;
-};
 
 void check_options(const CalibrationOptions& options) {
   check_argument(options.rows >= 2, "rows is ", options.rows, "; expected 2 or more");
@@ -113,16 +58,12 @@ void check_options(const CalibrationOptions& options) {
                  " in one rule and ", options.paper_rule.block_size, " in the other; expected the same");
 }
 
-void check_sequences(std::span<const CalibrationSequence> sequences, const CalibrationOptions& options) {
-  check_argument(!sequences.empty(), "there are no sequences to calibrate on");
+void check_sequence(std::int64_t tokens, std::int64_t document, const CalibrationOptions& options) {
   const std::int64_t window = std::max(options.rule.window, options.paper_rule.window);
-  for (const CalibrationSequence& sequence : sequences) {
-    check_argument(sequence.document_tokens <= std::ssize(sequence.ids), "a calibration sequence has ",
-                   sequence.document_tokens, " document tokens of ", sequence.ids.size());
-    check_argument(sequence.document_tokens >= 2 * window, "a calibration sequence has ", sequence.document_tokens,
-                   " document tokens; expected at least twice the window of ", window,
-                   ", or there is next to nothing to drop: give longer sequences");
-  }
+  check_argument(document <= tokens, "a calibration sequence has ", document, " document tokens of ", tokens);
+  check_argument(document >= 2 * window, "a calibration sequence has ", document,
+                 " document tokens; expected at least twice the window of ", window,
+                 ", or there is next to nothing to drop: give longer sequences");
 }
 
 void divide(CandidateTable& table, double by) {
@@ -157,11 +98,7 @@ std::string today() {
 
 // Shares of a document that heads hold: what is chosen, and sinks and window, which every head holds besides.
 std::vector<double> held_shares(std::span<const BlockShares> candidates, const SelectionRule& rule,
-                                std::span<const CalibrationSequence> sequences) {
-  double document_tokens = 0;
-  for (const CalibrationSequence& sequence : sequences) {
-    document_tokens += static_cast<double>(sequence.document_tokens) / static_cast<double>(sequences.size());
-  }
+                                double document_tokens) {
   const double always = std::min(1.0, (static_cast<double>(rule.window) + rule.sinks) / document_tokens);
   std::vector<double> shares;
   for (const BlockShares& candidate : candidates) {
@@ -190,9 +127,9 @@ void add_budgets(const CalibrationOptions& options, const std::string& objective
 
 }  // namespace
 
-Profile empty_profile(const runtime::Model& model, const SelectionRule& rule, std::uint64_t seed) {
+Profile empty_profile(const ModelFingerprint& model, const SelectionRule& rule, std::uint64_t seed) {
   Profile profile;
-  profile.model = model.fingerprint();
+  profile.model = model;
   profile.rule = rule;
   profile.seed = seed;
   profile.version = TCA_VERSION;
@@ -200,26 +137,106 @@ Profile empty_profile(const runtime::Model& model, const SelectionRule& rule, st
   return profile;
 }
 
+struct MassCalibration::Impl {
+  const Backend& backend;
+  ThreadPool& pool;
+  Memory& memory;
+  CalibrationOptions options;
+  Profile empty;
+  std::vector<BlockShares> candidates;
+  std::vector<RuleTable> tables = {};  // of options.objectives
+  // Of the sequence that is being read, and of all of them.
+  std::int64_t document_tokens = 0;
+  std::vector<std::int32_t> rows = {};
+  std::int64_t sequences = 0, all_tokens = 0, all_document_tokens = 0;
+
+  void add(std::span<const float> masses, std::int32_t layer, std::int32_t num_kv_heads, RuleTable& table) const {
+    const std::size_t count = masses.size() / candidates.size() / static_cast<std::size_t>(num_kv_heads);
+    for (std::size_t i = 0; i * count < masses.size(); ++i) {
+      const std::size_t head =
+          static_cast<std::size_t>(layer) * static_cast<std::size_t>(num_kv_heads) + i / candidates.size();
+      const std::size_t candidate = i % candidates.size();
+      const MassStatistics statistics = mass_statistics(masses.subspan(i * count, count), options.tail);
+      table.tail[head][candidate] += statistics.tail;
+      table.p95[head][candidate] += statistics.p95;
+      table.mean[head][candidate] += statistics.mean;
+    }
+  }
+};
+
+MassCalibration::MassCalibration(ModelFingerprint model, const Backend& backend, ThreadPool& pool, Memory& memory,
+                                 CalibrationOptions options) {
+  check_options(options);
+  std::sort(options.objectives.begin(), options.objectives.end());
+  options.objectives.erase(std::unique(options.objectives.begin(), options.objectives.end()), options.objectives.end());
+  Profile empty = empty_profile(model, options.rule, options.seed);
+  std::vector<BlockShares> candidates = candidate_configurations(options.rule.block_size);
+  impl_ =
+      std::make_unique<Impl>(Impl{backend, pool, memory, std::move(options), std::move(empty), std::move(candidates)});
+  const auto heads = static_cast<std::size_t>(model.num_layers) * static_cast<std::size_t>(model.num_kv_heads);
+  const CandidateTable zeros(heads, std::vector<double>(impl_->candidates.size(), 0.0));
+  for (const std::string& objective : impl_->options.objectives) {
+    impl_->tables.push_back(
+        {objective == kPaper ? impl_->options.paper_rule : impl_->options.rule, zeros, zeros, zeros});
+  }
+}
+
+MassCalibration::~MassCalibration() = default;
+
+void MassCalibration::begin(std::int64_t num_tokens, std::int64_t document_tokens) {
+  check_sequence(num_tokens, document_tokens, impl_->options);
+  impl_->rows = sample_rows(num_tokens, document_tokens, impl_->options.rows,
+                            impl_->options.seed + static_cast<std::uint64_t>(impl_->sequences));
+  impl_->document_tokens = document_tokens;
+  ++impl_->sequences;
+  impl_->all_tokens += num_tokens;
+  impl_->all_document_tokens += document_tokens;
+}
+
+void MassCalibration::on_layer(std::int32_t layer, const TensorView& q, const TensorView& k, const TensorView&) {
+  const ModelFingerprint& model = impl_->empty.model;
+  check_argument(impl_->sequences > 0, "no sequence was begun");
+  check_argument(layer >= 0 && layer < model.num_layers, "layer is ", layer, "; expected less than ", model.num_layers);
+  check_argument(q.num_heads == model.num_heads && k.num_heads == model.num_kv_heads, "layer ", layer, " has ",
+                 q.num_heads, " heads and ", k.num_heads, " KV heads; expected ", model.num_heads, " and ",
+                 model.num_kv_heads);
+  for (RuleTable& table : impl_->tables) {
+    const std::vector<float> masses = dropped_masses(impl_->backend, impl_->pool,
+                                                     {.q = q,
+                                                      .k = k,
+                                                      .document_tokens = impl_->document_tokens,
+                                                      .rows = impl_->rows,
+                                                      .rule = table.rule,
+                                                      .candidates = impl_->candidates,
+                                                      .memory = &impl_->memory});
+    impl_->add(masses, layer, k.num_heads, table);
+  }
+}
+
+Profile MassCalibration::profile() const {
+  check_argument(impl_->sequences > 0, "there are no sequences to calibrate on");
+  Profile profile = impl_->empty;
+  profile.calibration_tokens = impl_->all_tokens;
+  const auto count = static_cast<double>(impl_->sequences);
+  const double document_tokens = static_cast<double>(impl_->all_document_tokens) / count;
+  for (std::size_t i = 0; i < impl_->tables.size(); ++i) {
+    RuleTable means = impl_->tables[i];
+    for (CandidateTable* table : {&means.tail, &means.p95, &means.mean}) divide(*table, count);
+    add_budgets(impl_->options, impl_->options.objectives[i], means, impl_->candidates,
+                held_shares(impl_->candidates, means.rule, document_tokens), profile);
+  }
+  return profile;
+}
+
 Profile calibrate(std::shared_ptr<const runtime::Model> model, const Backend& backend, ThreadPool& pool,
                   std::span<const CalibrationSequence> sequences, const CalibrationOptions& options,
                   const runtime::Progress& progress) {
   check_options(options);
-  check_sequences(sequences, options);
-  std::vector<std::string> objectives = options.objectives;
-  std::sort(objectives.begin(), objectives.end());
-  objectives.erase(std::unique(objectives.begin(), objectives.end()), objectives.end());
-
-  Profile profile = empty_profile(*model, options.rule, options.seed);
-  const std::vector<BlockShares> candidates = candidate_configurations(options.rule.block_size);
-  const auto num_heads =
-      static_cast<std::size_t>(profile.model.num_layers) * static_cast<std::size_t>(profile.model.num_kv_heads);
-  const CandidateTable zeros(num_heads, std::vector<double>(candidates.size(), 0.0));
-  std::vector<RuleTable> tables;
-  for (const std::string& objective : objectives) {
-    tables.push_back({objective == kPaper ? options.paper_rule : options.rule, zeros, zeros, zeros});
+  check_argument(!sequences.empty(), "there are no sequences to calibrate on");
+  for (const CalibrationSequence& sequence : sequences) {
+    check_sequence(std::ssize(sequence.ids), sequence.document_tokens, options);
   }
-
-  Measurement measurement(backend, pool, model->device_memory(), options, candidates, tables);
+  MassCalibration calibration(model->fingerprint(), backend, pool, model->device_memory(), options);
   constexpr std::int64_t kUnits = 1000;  // of progress, for each sequence
   for (std::size_t i = 0; i < sequences.size(); ++i) {
     const auto before = static_cast<std::int64_t>(i) * kUnits;
@@ -228,25 +245,16 @@ Profile calibrate(std::shared_ptr<const runtime::Model> model, const Backend& ba
     dense.attention = runtime::AttentionMode::kFull;
     dense.max_context = std::ssize(sequences[i].ids);
     runtime::Session session(model, backend, pool, dense);
-    measurement.begin(sequences[i], sample_rows(sequences[i], options.rows, options.seed + i));
-    runtime::ReadOptions read{.observer = &measurement};
+    calibration.begin(std::ssize(sequences[i].ids), sequences[i].document_tokens);
+    runtime::ReadOptions read{.observer = &calibration};
     if (progress) {
       read.progress = [&](std::int64_t done, std::int64_t all) {
         return progress(before + kUnits * done / all, total);
       };
     }
     session.read(sequences[i].ids, read);
-    profile.calibration_tokens += std::ssize(sequences[i].ids);
   }
-
-  for (std::size_t i = 0; i < tables.size(); ++i) {
-    for (CandidateTable* table : {&tables[i].tail, &tables[i].p95, &tables[i].mean}) {
-      divide(*table, static_cast<double>(sequences.size()));
-    }
-    add_budgets(options, objectives[i], tables[i], candidates, held_shares(candidates, tables[i].rule, sequences),
-                profile);
-  }
-  return profile;
+  return calibration.profile();
 }
 
 }  // namespace tca::calibration

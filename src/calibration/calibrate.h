@@ -30,7 +30,27 @@ struct CalibrationOptions {
 std::vector<BlockShares> candidate_configurations(std::int32_t block_size);
 
 /// Of this model and day, without configurations.
-Profile empty_profile(const runtime::Model& model, const SelectionRule& rule, std::uint64_t seed);
+Profile empty_profile(const ModelFingerprint& model, const SelectionRule& rule, std::uint64_t seed);
+
+/// What calibrate() measures, for whoever runs the model: begin() a sequence, on_layer() for each of its layers, and at
+/// last profile().
+class MassCalibration : public runtime::LayerObserver {
+ public:
+  /// memory: of the layers' tensors. References outlive it. Throws kInvalidArgument.
+  MassCalibration(ModelFingerprint model, const Backend& backend, ThreadPool& pool, Memory& memory,
+                  CalibrationOptions options);
+  ~MassCalibration() override;
+
+  /// The next sequence: as of CalibrationSequence.
+  void begin(std::int64_t num_tokens, std::int64_t document_tokens);
+  void on_layer(std::int32_t layer, const TensorView& q, const TensorView& k, const TensorView& v) override;
+  /// One configuration per objective and budget. Throws kInvalidArgument when nothing was read.
+  Profile profile() const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
 
 /// One dense forward pass over each sequence; the profile holds one configuration per objective and budget.
 Profile calibrate(std::shared_ptr<const runtime::Model> model, const Backend& backend, ThreadPool& pool,

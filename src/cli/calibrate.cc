@@ -234,8 +234,9 @@ int run(const CalibrateArgs& args) {
   const LoadedModel loaded = load_model(args.model);
   const Stopwatch watch;
   const bool budgets = has_objective(args, "tail-risk") || has_objective(args, "paper");
-  Profile profile = budgets ? calibrate_budgets(args, loaded, text)
-                            : calibration::empty_profile(*loaded.model, args.answers.rule, args.options.seed);
+  Profile profile = budgets
+                        ? calibrate_budgets(args, loaded, text)
+                        : calibration::empty_profile(loaded.model->fingerprint(), args.answers.rule, args.options.seed);
   profile.text_sha256 = sha256_hex(text);
   if (has_objective(args, kAnswerRisk)) add_answer_risk(args, loaded, text, profile);
   if (stop_requested()) throw Error(ErrorCategory::kCancelled, "interrupted");
