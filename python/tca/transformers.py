@@ -12,6 +12,7 @@ import hashlib
 import importlib
 
 import torch
+import transformers
 from transformers import AttentionInterface, DynamicCache
 from transformers.cache_utils import Cache as _Cache
 from transformers.cache_utils import CacheLayerMixin
@@ -23,6 +24,8 @@ masking_utils = importlib.import_module("transformers.masking_utils")
 sdpa = importlib.import_module("transformers.integrations.sdpa_attention").sdpa_attention_forward
 
 _GIB = 1 << 30
+# What generate() calls the cache: renamed in 5.24.
+_CACHE = "cache" if tuple(int(part) for part in transformers.__version__.split(".")[:2]) >= (5, 24) else "past_key_values"
 
 
 class _Settings:
@@ -329,8 +332,8 @@ def use(model, profile=None, *, keep=None, objective="", max_risk=None, attentio
             raise tca.Unsupported("beam search reorders caches, which tca's do not; use num_beams=1")
         if kwargs.get("assistant_model") is not None or kwargs.get("prompt_lookup_num_tokens") is not None:
             raise tca.Unsupported("assisted decoding takes tokens back, which a cache that dropped some cannot; leave it out")
-        if kwargs.get("use_cache", True) and kwargs.get("past_key_values") is None:
-            kwargs["past_key_values"] = Cache(model)
+        if kwargs.get("use_cache", True) and kwargs.get("past_key_values") is None and kwargs.get("cache") is None:
+            kwargs[_CACHE] = Cache(model)
         return generate(*args, **kwargs)
 
     with_cache.tca = True
