@@ -1,7 +1,9 @@
 // The metadata of a GGUF file as the config.json that the same model has as a Hugging Face checkpoint.
 #pragma once
 
+#include <cstdint>
 #include <string>
+#include <vector>
 
 #include "core/json.h"
 #include "runtime/gguf/gguf_file.h"
