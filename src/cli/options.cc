@@ -83,7 +83,7 @@ void add_seed_option(CLI::App& app, std::uint64_t& seed, const std::string& help
 }
 
 void add_model_options(CLI::App& app, ModelArgs& args) {
-  app.add_option("-m,--model", args.model, "Directory or name of a model")
+  app.add_option("-m,--model", args.model, "Directory, GGUF file or name of a model")
       ->type_name("DIR")
       ->capture_default_str()
       ->group("Model");

@@ -32,7 +32,9 @@ struct TokenizeArgs {
 };
 
 void add_options(CLI::App& app, TokenizeArgs& args) {
-  app.add_option("-m,--model", args.model, "Directory or name of a model")->type_name("DIR")->capture_default_str();
+  app.add_option("-m,--model", args.model, "Directory, GGUF file or name of a model")
+      ->type_name("DIR")
+      ->capture_default_str();
   auto* text =
       app.add_option("--text", args.text, "A text, as `tca run` without a question reads it")->type_name("TEXT");
   auto* messages = app.add_option("--messages", args.messages, "JSON list of messages with role and content")

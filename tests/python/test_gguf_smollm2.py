@@ -151,5 +151,7 @@ def test_the_program_takes_it_like_any_model(path, tmp_path):
     tokens = tca_json("tokenize", "-m", path, "--messages", messages)
     assert tokens["text"].startswith("<|im_start|>system\nYou are a helpful AI assistant named SmolLM")
     assert tokens["ids"][0] == 1 and 2 in tokens["stop_ids"]
-    done = tca("run", "-m", path, "-p", "Paris is the capital of France.", "-q", QUESTIONS[0], "--max-tokens", "12")
-    assert done.returncode == 0 and b"Paris" in done.stdout, done.stderr.decode()
+    for weights in ("stored", "int8"):
+        done = tca("run", "-m", path, "--weights", weights, "-p", "Paris is the capital of France.",
+                   "-q", QUESTIONS[0], "--max-tokens", "12")
+        assert done.returncode == 0 and b"Paris" in done.stdout, done.stderr.decode()

@@ -56,7 +56,7 @@ class TensorSource {
   /// in a type that is not read (has and tensors leave those out).
   const StoredTensor& get(const std::string& name, const std::vector<std::int64_t>& shape) const;
   const std::map<std::string, StoredTensor>& tensors() const { return tensors_; }
-  /// SHA-256 (hex) of the names, shapes and types of the tensors, as the files have them.
+  /// SHA-256 (hex) of the index file, of the single file's header (the JSON text), or of GGUF files' lists of tensors.
   const std::string& fingerprint() const { return fingerprint_; }
   /// 16 hex digits that tell weights from others of the same shape, however they are sharded and ordered: a checksum of
   /// every tensor's name, type, shape and values; of large tensors, of samples spread over them.

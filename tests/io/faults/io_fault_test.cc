@@ -4,6 +4,8 @@
 #include <functional>
 
 #include "core/faults/failing_new.h"
+#include "core/temporary_folder.h"
+#include "gguf/gguf_builder.h"
 #include "io/write_file.h"
 #include "model/tiny_model.h"
 #include "runtime/io/model_config.h"
@@ -41,6 +43,19 @@ TEST(IoFaults, TokenizersAreReadOrNot) {
   write_file(files.file("tokenizer_config.json"), R"({"eos_token": {"content": "<tool>"}})");
   write_file(files.file("added_tokens.json"), R"({"<tool>": 270})");
   check([&] { Tokenizer::load(dir); });
+}
+
+TEST(IoFaults, GgufFilesAreReadOrNot) {
+  const testing::TemporaryFolder folder;
+  testing::GgufBuilder file = testing::tiny_llama();
+  testing::add_scored_tokenizer(file, {{"a", -1}, {"b", -2}, {"ab", -3}, {"▁", -4}});
+  file.tensor("token_embd.weight", {8, 3}, 0, std::string(96, '\0'));
+  file.tensor("rope_freqs.weight", {2}, 0, testing::floats({1, 2}));
+  const std::string path = folder.file("m.gguf");
+  write_file(path, file.bytes());
+  check([&] { ModelConfig::load(path); });
+  check([&] { TensorSource::open(path); });
+  check([&] { Tokenizer::load(path); });
 }
 
 }  // namespace
