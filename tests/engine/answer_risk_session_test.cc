@@ -75,7 +75,7 @@ TEST(AnswerRiskSession, KeepsWhatTheBankLooksAt) {
     Choose(const Engine& engine, const Profile& profile, std::int64_t n)
         : backend_(engine.backend),
           allocation_(allocate(profile.answer_risk->keep, token_rule(), .2, n)),
-          probes_(profile.answer_risk->bank, engine.model->config(), n - 1 + 9, DType::kF32, host_memory(),
+          probes_(profile.answer_risk->bank, engine.model->config(), n - 1 + 9, false, DType::kF32, host_memory(),
                   engine.pool) {}
     void on_layer(std::int32_t layer, const TensorView&, const TensorView& k, const TensorView&) override {
       const auto at = static_cast<std::size_t>(layer);
