@@ -34,9 +34,6 @@ std::int64_t choose_length(const std::string& option, std::optional<std::int64_t
   return length;
 }
 
-std::int64_t most_session_tokens(const LoadedModel& loaded) {
-  const runtime::ModelConfig& config = loaded.model->config();
-  return std::min(config.max_position, config.sliding_window.value_or(config.max_position));
-}
+std::int64_t most_session_tokens(const LoadedModel& loaded) { return loaded.model->longest_context(); }
 
 }  // namespace tca::cli

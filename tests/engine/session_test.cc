@@ -417,15 +417,42 @@ TEST(Session, BadOptionsAreRefusedByName) {
   refused({.profile = other.ragged_profile()}, "layers");
 }
 
-TEST(Session, ASlidingWindowModelIsRefusedBeyondItsWindow) {
+TEST(Session, ASlidingWindowSlidesHoweverATextIsRead) {
   const Engine engine(TinyModelOptions{.architecture = "MistralForCausalLM", .sliding_window = 80});
-  Session session = engine.session();
-  read(session, engine.prompt(79));
-  read(session, {4});
-  std::string message;
-  EXPECT_EQ(category_of([&] { read(session, {5}); }, &message), ErrorCategory::kUnsupported);
-  EXPECT_NE(message.find("sliding window of 80"), std::string::npos) << message;
-  EXPECT_EQ(session.num_tokens(), 80);
+  const std::vector<std::int32_t> ids = engine.prompt(300);
+  Session whole = engine.session(), parts = engine.session();
+  const std::vector<float> expected = read(whole, ids);
+  const auto part = [&](Session& session, std::ptrdiff_t begin, std::ptrdiff_t end) {
+    return read(session, {ids.begin() + begin, ids.begin() + end});
+  };
+  // Shorter than the window, over its edge, one by one, longer than it, and a few on.
+  const std::vector<std::ptrdiff_t> ends = {50, 70, 100, 101, 102, 103, 230, 240, 298, 299};
+  std::ptrdiff_t begin = 0;
+  for (const std::ptrdiff_t end : ends) {
+    part(parts, begin, end);
+    begin = end;
+    for (std::int32_t layer = 0; layer < 2; ++layer) EXPECT_LE(parts.cache().length(layer, 0), 80) << end;
+  }
+  Session fork = parts.fork();
+  EXPECT_LE(largest_difference(part(parts, 299, 300), expected), kLogitBound);
+  EXPECT_LE(largest_difference(part(fork, 299, 300), expected), kLogitBound);
+  EXPECT_EQ(parts.context_limit(), 4096);
+  EXPECT_LT(parts.kept_share(), 0.3);
+
+  // Two layers of windows reach 158 tokens back and no further.
+  const auto with_other = [&](std::size_t token) {
+    std::vector<std::int32_t> other = ids;
+    other[token] = (other[token] + 1) % 97;
+    Session session = engine.session();
+    return largest_difference(read(session, other), expected);
+  };
+  EXPECT_EQ(with_other(300 - 1 - 159), 0);
+  EXPECT_GT(with_other(300 - 1 - 79), 0);
+}
+
+TEST(Session, CertificatesOfWindowsAreRefused) {
+  const Engine engine(TinyModelOptions{.architecture = "MistralForCausalLM", .sliding_window = 80});
+  EXPECT_EQ(category_of([&] { engine.session({.certify = true}); }), ErrorCategory::kUnsupported);
 }
 
 }  // namespace

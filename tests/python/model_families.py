@@ -2,6 +2,8 @@
 
 import torch
 from transformers import (
+    Gemma3ForCausalLM,
+    Gemma3TextConfig,
     Glm4Config,
     Glm4ForCausalLM,
     GlmConfig,
@@ -95,6 +97,21 @@ def phi3(**options):
     return Phi3ForCausalLM, Phi3Config(**(COMMON | defaults | options))
 
 
+def gemma3(**options):
+    defaults = dict(
+        hidden_size=128,
+        intermediate_size=176,
+        num_hidden_layers=4,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        head_dim=64,
+        query_pre_attn_scalar=40,
+        sliding_window=50,
+        layer_types=["sliding_attention", "full_attention", "sliding_attention", "full_attention"],
+    )
+    return Gemma3ForCausalLM, Gemma3TextConfig(**(COMMON | defaults | options))
+
+
 def mixtral(**options):
     defaults = dict(
         hidden_size=128,
@@ -143,6 +160,7 @@ FAMILIES = {
     "llama-fp16": (llama(), torch.float16, "5GB"),
     "mistral": (mistral(sliding_window=None), torch.float32, "5GB"),
     "mistral-window": (mistral(sliding_window=400), torch.float32, "5GB"),
+    "mistral-slides": (mistral(sliding_window=60), torch.float32, "5GB"),
     "qwen2": (qwen2(), torch.float32, "5GB"),
     "qwen2-yarn": (
         qwen2(rope_parameters=scaled("yarn", factor=8.0, original_max_position_embeddings=64)),
@@ -199,14 +217,28 @@ FAMILIES = {
         torch.float32,
         "5GB",
     ),
+    "gemma3": (gemma3(), torch.float32, "5GB"),
+    "gemma3-scaled": (
+        gemma3(
+            head_dim=256,
+            rope_parameters={
+                "full_attention": dict(rope_type="linear", factor=8.0, rope_theta=1000000.0),
+                "sliding_attention": dict(rope_type="default", rope_theta=10000.0),
+            },
+        ),
+        torch.bfloat16,
+        "5GB",
+    ),
     "mixtral": (mixtral(), torch.float32, "5GB"),
     "qwen3-moe": (qwen3_moe(norm_topk_prob=True), torch.float32, "5GB"),
     "qwen3-moe-mixed": (qwen3_moe(num_hidden_layers=3, mlp_only_layers=[1]), torch.bfloat16, "5GB"),
 }
 
 
-# Whose layers have experts, through which answers have no gradient.
-WITH_EXPERTS = [name for name in FAMILIES if name.startswith(("mixtral", "qwen3-moe"))]
+# Through whose layers, experts and sliding windows, answers have no gradient.
+WITHOUT_GRADIENTS = [
+    name for name in FAMILIES if name.startswith(("mixtral", "qwen3-moe", "gemma3", "mistral-"))
+]
 
 
 def head_order(config):
@@ -230,7 +262,8 @@ def make(name, path):
         for parameter_name, parameter in model.named_parameters():
             # Strong enough for peaked attention and logits well apart; norms around 1.
             if "norm" in parameter_name:
-                parameter.copy_(1 + 0.2 * torch.randn_like(parameter))
+                stored_less_one = config.model_type.startswith("gemma")
+                parameter.copy_((0 if stored_less_one else 1) + 0.2 * torch.randn_like(parameter))
             else:
                 parameter.copy_((0.3 if "bias" in parameter_name else 0.08) * torch.randn_like(parameter))
     model.to(dtype).save_pretrained(path, max_shard_size=shard)

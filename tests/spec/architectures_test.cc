@@ -124,6 +124,33 @@ TEST(Architectures, AWholeHeadOfHalvesKeepsItsOrder) {
             (std::vector<std::int32_t>{0, 1, 2, 3, 4, 5, 12, 13, 6, 7, 8, 9, 10, 11, 14, 15}));
 }
 
+TEST(Architectures, Gemma3HasWindowsWithARopeOfTheirOwn) {
+  const json small = {{"sliding_window", 12}, {"query_pre_attn_scalar", 64}, {"sliding_window_pattern", 3}};
+  const ModelSpec model = describe("Gemma3ForCausalLM", small);
+  EXPECT_EQ(ropes_of(model), (std::vector<std::int32_t>{1, 1, 0, 1}));
+  EXPECT_EQ(model.layers[0].window, 12);
+  EXPECT_FALSE(model.layers[2].window);
+  EXPECT_EQ(model.sliding_window, 12);
+  EXPECT_EQ(model.describe_ropes(), "default theta=10000; default theta=10000");
+  EXPECT_EQ(model.embedding_scale, 8);
+  EXPECT_EQ(model.query_scale, 0.5);
+  EXPECT_EQ(model.layers[1].activation, Activation::kGeluTanh);
+  EXPECT_EQ(model.layers[1].mlp_norm.name, "model.layers.1.pre_feedforward_layernorm.weight");
+  EXPECT_EQ(model.layers[1].k_norm.offset, 1);
+  EXPECT_EQ(model.final_norm.offset, 1);
+
+  json by_kind = small;
+  by_kind["rope_parameters"] = {{"full_attention", {{"rope_type", "linear"}, {"factor", 8}, {"rope_theta", 1e6}}},
+                                {"sliding_attention", {{"rope_type", "default"}}}};
+  EXPECT_EQ(describe("Gemma3ForCausalLM", by_kind).describe_ropes(),
+            "linear factor=8 theta=1000000; default theta=10000");
+  json capped = small;
+  capped["final_logit_softcapping"] = 30;
+  expect_refused(ErrorCategory::kUnsupported, "final_logit_softcapping is given", "Gemma3ForCausalLM", capped);
+  expect_refused(ErrorCategory::kUnsupported, "\"Gemma2ForCausalLM\", which has attention with soft caps",
+                 "Gemma2ForCausalLM", json::object());
+}
+
 TEST(Architectures, ExpertsOfMixtralAndQwen3) {
   const ModelSpec mixtral = describe("MixtralForCausalLM", {{"num_local_experts", 5}, {"num_experts_per_tok", 3}});
   ASSERT_TRUE(mixtral.layers[3].experts);

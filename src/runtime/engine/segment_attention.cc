@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "runtime/engine/thinning.h"
+#include "runtime/engine/window_layers.h"
 #include "tca/error.h"
 
 namespace tca::runtime {
@@ -42,6 +43,9 @@ void SegmentAttention::attend(std::int32_t layer, const MutableTensorView& q, co
   wait_for(q);
   if (read_.observer != nullptr) read_.observer->on_layer(layer, q, k, v);
   put_probes(layer, q);
+  const auto window = read_.model.layers[static_cast<std::size_t>(layer)].window;
+  // A GPU's contexts end where a window would begin to slide.
+  if (window && &read_.memory == &host_memory()) return attend_window(layer, *window, q, k, v);
   if (k.num_tokens == 1) {
     attend_token(layer, q, k, v);
     put_probe_lse(layer, 1);
@@ -53,6 +57,32 @@ void SegmentAttention::attend(std::int32_t layer, const MutableTensorView& q, co
   // On a GPU this is counted while attention runs.
   add_density(layer, k.num_tokens, choice.attended());
   store(layer, k, v, choice);
+  read_.monitor.add(read_.attention_units);
+  read_.monitor.check();
+}
+
+void SegmentAttention::attend_window(std::int32_t layer, std::int64_t window, const MutableTensorView& q,
+                                     const TensorView& k, const TensorView& v) {
+  const std::int64_t n = k.num_tokens, before = read_.state.cache.num_tokens(layer);
+  const Stopwatch watch(stats_.attention_seconds);
+  try {
+    runtime::attend_window({.backend = read_.backend,
+                            .cache = read_.state.cache,
+                            .layer = layer,
+                            .window = window,
+                            .q = q,
+                            .k = k,
+                            .v = v,
+                            .lse = lse_,
+                            .cancel = read_.monitor.cancel()});
+  } catch (const Error&) {
+    read_.monitor.check();  // what made it stop, in the caller's words
+    throw;
+  }
+  put_probe_lse(layer, q.num_tokens);
+  if (n == 1) return;
+  const auto rows = static_cast<double>(n);
+  count_density(window_pairs(before, n, window) / (0.5 * rows * (rows + 1) + rows * static_cast<double>(before)));
   read_.monitor.add(read_.attention_units);
   read_.monitor.check();
 }
@@ -244,9 +274,13 @@ void SegmentAttention::add_density(std::int32_t layer, std::int64_t n, const Kep
   const double causal = 0.5 * rows * (rows + 1) + rows * static_cast<double>(cache.num_tokens(layer));
   for (std::int32_t h = 0; h < cache.shape().num_kv_heads; ++h) {
     const double own = kept == nullptr ? 0.5 * rows * (rows + 1) : visible_pairs(n, kept->head(h), rule_.window);
-    density_sum_ += (own + rows * static_cast<double>(cache.length(layer, h))) / causal;
-    ++density_count_;
+    count_density((own + rows * static_cast<double>(cache.length(layer, h))) / causal);
   }
+}
+
+void SegmentAttention::count_density(double share) {
+  density_sum_ += share;
+  ++density_count_;
   stats_.density = density_sum_ / static_cast<double>(density_count_);
 }
 

@@ -25,6 +25,7 @@ struct ReadPlan {
 /// Lives as long as the read. References outlive it.
 struct ReadContext {
   const Backend& backend;
+  const ModelConfig& model;
   const SessionOptions& options;
   const Selector* selector;  // null: everything is kept
   ReadPlan plan;
@@ -83,11 +84,15 @@ class SegmentAttention : public LayerAttention {
   void attend_prompt(std::int32_t layer, const MutableTensorView& q, const TensorView& k, const TensorView& v,
                      const KeptSet* kept);
   void attend_token(std::int32_t layer, const MutableTensorView& q, const TensorView& k, const TensorView& v);
+  /// A layer whose queries see so many tokens.
+  void attend_window(std::int32_t layer, std::int64_t window, const MutableTensorView& q, const TensorView& k,
+                     const TensorView& v);
   void store(std::int32_t layer, const TensorView& k, const TensorView& v, const Choice& choice);
   void thin(std::int32_t layer, bool whole_tail);
   void put_probes(std::int32_t layer, const TensorView& q);
   void put_probe_lse(std::int32_t layer, std::int64_t rows);
   void add_density(std::int32_t layer, std::int64_t n, const KeptSet* kept);
+  void count_density(double share);
   Past past(std::int32_t layer) const;
 
   ReadContext read_;

@@ -54,6 +54,10 @@ SessionOptions checked(SessionOptions options, const Model& model, const Backend
   check_argument(!options.tolerance || (std::isfinite(*options.tolerance) && *options.tolerance >= 0), "tolerance is ",
                  options.tolerance.value_or(0),
                  "; expected 0 or more: nats of an answer's margin, or a dropped attention mass");
+  check_supported(!(options.certify || options.tolerance) || !config.sliding_window || model.device() != nullptr,
+                  config.architecture,
+                  " has layers with a sliding window, for which there are no certificates yet; "
+                  "leave --certify and --tolerance out");
   check_argument(options.certify_rows >= 1, "certify_rows is ", options.certify_rows, "; expected 1 or more");
   check_argument(options.chunk_tokens >= 1, "chunk_tokens is ", options.chunk_tokens, "; expected 1 or more");
   if (options.profile != nullptr) options.profile->validate(model.fingerprint());
@@ -133,7 +137,7 @@ std::shared_ptr<KvPool> Session::Impl::kv_pool() const {
   return backend->create_kv_pool(bytes, shape.head_dim, shape.dtype);
 }
 
-/// Of options and model; a sliding window may end the context before.
+/// Of options and model; on a GPU a sliding window may end the context before.
 std::int64_t Session::Impl::most_tokens() const {
   return options.max_context > 0 ? options.max_context : model->config().max_position;
 }
@@ -158,9 +162,9 @@ void Session::Impl::check_read(std::span<const std::int32_t> ids, const ReadOpti
   check_argument(past + n <= most_tokens(), "the context would be ", past + n, " tokens (", past, " read before and ",
                  n, " now), but at most ", most_tokens(), " are allowed");
   const std::optional<std::int64_t> window = model->config().sliding_window;
-  check_supported(!window || past + n <= *window, "the context would be ", past + n, " tokens, but ",
-                  model->config().architecture, " has a sliding window of ", window.value_or(0),
-                  " tokens in config.json, and sliding-window attention is not supported; stay within the window");
+  check_supported(!window || model->device() == nullptr || past + n <= *window, "the context would be ", past + n,
+                  " tokens, but ", model->config().architecture, " has a sliding window of ", window.value_or(0),
+                  " tokens, which slides on the CPU alone: --device cpu, or stay within the window");
   const std::int64_t short_context = model->config().short_context().value_or(past + n);
   check_supported(is_long(n) || past + n <= short_context, "the context would be ", past + n,
                   " tokens, but it was begun with the rotary embedding for up to ", short_context,
@@ -232,6 +236,7 @@ std::span<const float> Session::Impl::read(std::span<const std::int32_t> ids, co
     if (selector->shares_by_length()) forked.shares = selector->shares(segment.first_position + n);
   }
   SegmentAttention attention({.backend = *backend,
+                              .model = model->config(),
                               .options = options,
                               .selector = selector.get(),
                               .plan = read_plan,
@@ -351,10 +356,7 @@ std::int64_t Session::truncation_limit() const { return impl_->state.cache.trunc
 Session Session::fork() const { return Session(std::make_unique<Impl>(*impl_)); }
 
 std::int64_t Session::num_tokens() const { return static_cast<std::int64_t>(impl_->state.tokens.size()); }
-std::int64_t Session::context_limit() const {
-  const std::int64_t most = impl_->most_tokens();
-  return std::min(most, impl_->model->config().sliding_window.value_or(most));
-}
+std::int64_t Session::context_limit() const { return std::min(impl_->most_tokens(), impl_->model->longest_context()); }
 const std::vector<std::int32_t>& Session::tokens() const { return impl_->state.tokens; }
 const KvCache& Session::cache() const { return impl_->state.cache; }
 const ReadStats& Session::last_read() const { return impl_->last_read; }

@@ -9,6 +9,7 @@
 #include "core/kv_savepoint.h"
 #include "runtime/engine/session_impl.h"
 #include "runtime/engine/thinning.h"
+#include "runtime/engine/window_layers.h"
 
 namespace tca::runtime {
 namespace {
@@ -119,6 +120,12 @@ ReadStats Session::Impl::run_tokens(std::span<const Token> tokens, std::span<flo
   const std::int64_t at_once = tokens[0].session->forward->max_decode_rows();
   const std::size_t vocab = out.size() / tokens.size();
   ReadStats stats{.tokens = 1};
+  // What no query sees any more goes before there is something to take back.
+  for (std::size_t i = 0; i < tokens.size(); ++i) {
+    Impl& session = *tokens[i].session;
+    if (session.model->device() != nullptr) continue;
+    for_session(i, tokens.size(), [&] { trim_windows(session.state.cache, session.model->config()); });
+  }
   std::vector<Trial> trials;
   trials.reserve(tokens.size());
   // The budget first: what it lacks is known before anything is computed.
@@ -163,6 +170,7 @@ ReadStats Session::Impl::run_token(std::int32_t id, std::span<float> out) {
   const Progress no_progress;
   ReadMonitor monitor(no_progress, 0);
   SegmentAttention attention({.backend = *backend,
+                              .model = model->config(),
                               .options = options,
                               .selector = selector.get(),
                               .plan = {},
@@ -186,7 +194,9 @@ void Session::Impl::thin_sessions(std::span<const Token> tokens) {
     for (const Token& token : tokens) {
       if (!token.thin) continue;
       Impl& session = *token.session;
-      for (std::int32_t layer = 0; layer < session.model->config().num_layers; ++layer) {
+      const ModelConfig& config = session.model->config();
+      for (std::int32_t layer = 0; layer < config.num_layers; ++layer) {
+        if (session.model->device() == nullptr && config.layers[static_cast<std::size_t>(layer)].window) continue;
         layers.push_back({.cache = &session.state.cache,
                           .layer = layer,
                           .shares = session.state.shares.keep[static_cast<std::size_t>(layer)],

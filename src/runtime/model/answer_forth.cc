@@ -49,6 +49,12 @@ void AnswerPass::prepare(std::span<const DocumentLayer> document, const Question
   for (std::int64_t question = 0; question < rows.num_questions(); ++question) {
     longest = std::max(longest, rows.end(question) - rows.begins[static_cast<std::size_t>(question)]);
   }
+  const std::int64_t context = document[0].k.num_tokens + longest;
+  check_supported(context <= config.sliding_window.value_or(context),
+                  "gradients of answers are not computed through a "
+                  "sliding window: ",
+                  config.architecture, " has one of ", config.sliding_window.value_or(0),
+                  " tokens, and document and questions have ", context, "; calibrate with --objective tail-risk");
   rotations.resize(config.ropes.size());
   const std::int64_t tokens = document[0].k.num_tokens, half = shape.dim / 2;
   const std::vector<RopeFrequencies> frequencies =

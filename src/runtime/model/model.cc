@@ -1,5 +1,6 @@
 #include "runtime/model/model.h"
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <utility>
@@ -182,6 +183,11 @@ std::shared_ptr<const Model> Model::create(ModelConfig config, std::string weigh
 }
 
 Model::~Model() = default;
+
+std::int64_t Model::longest_context() const {
+  const std::int64_t longest = config_.max_position;
+  return device_ == nullptr ? longest : std::min(longest, config_.sliding_window.value_or(longest));
+}
 
 ModelFingerprint Model::fingerprint() const {
   return {.architecture = config_.architecture,

@@ -54,6 +54,8 @@ class Model {
   const ModelConfig& config() const { return config_; }
   const Weights& weights() const { return *weights_; }  // the CPU's; there are none when device() is not null
   const DeviceModel* device() const { return device_.get(); }
+  /// Tokens of the longest context that is computed right: on a GPU no longer than a sliding window.
+  std::int64_t longest_context() const;
   ModelFingerprint fingerprint() const;
   const Precision& precision() const { return precision_; }
   /// TensorSource::content_hash() of its weights, by which a saved session knows them again; empty for random ones.

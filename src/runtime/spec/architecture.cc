@@ -32,6 +32,10 @@ constexpr struct {
   const char* begins_with;
   const char* reason;
 } kRefused[] = {
+    {"Gemma2", "attention with soft caps"},
+    {"gemma2", "attention with soft caps"},
+    {"GptOss", "learned attention sinks"},
+    {"gpt_oss", "learned attention sinks"},
     {"DeepseekV2", "multi-head latent attention"},
     {"DeepseekV3", "multi-head latent attention"},
     {"deepseek_v2", "multi-head latent attention"},
@@ -98,6 +102,9 @@ void refuse_quantised(const json& config, const std::string& where) {
 /// added take its factor along.
 void complete(ModelSpec& model) {
   for (LayerSpec& layer : model.layers) {
+    if (layer.window) {
+      model.sliding_window = std::min(*layer.window, model.sliding_window.value_or(*layer.window));
+    }
     layer.attention_out_norm.factor *= model.residual_scale;
     layer.mlp_out_norm.factor *= model.residual_scale;
     const auto order = model.ropes[static_cast<std::size_t>(layer.rope)].head_order(model.head_dim);

@@ -66,10 +66,10 @@ void read_model_rope(const ConfigFields& config, const RopeDefaults& defaults, M
   model.max_position = std::min(model.ropes[0].reach().value_or(model.max_position), kMaxPositions);
 }
 
-Activation read_activation(const ConfigFields& config) {
-  const std::string name = get_optional_string(config.json, "hidden_act", config.where).value_or("silu");
+Activation read_activation(const ConfigFields& config, const char* field, const char* usual) {
+  const std::string name = get_optional_string(config.json, field, config.where).value_or(usual);
   if (name == "gelu_pytorch_tanh") return Activation::kGeluTanh;
-  check_supported(name == "silu" || name == "swish", config.where, ": hidden_act is \"", name.substr(0, 40),
+  check_supported(name == "silu" || name == "swish", config.where, ": ", field, " is \"", name.substr(0, 40),
                   "\"; supported: silu, gelu_pytorch_tanh");
   return Activation::kSilu;
 }
@@ -89,25 +89,44 @@ std::optional<std::int64_t> read_window(const ConfigFields& config, std::optiona
   return window || is_null(config, "sliding_window") ? window : usual;
 }
 
-std::optional<bool> layers_slide(const ConfigFields& config, const ModelSpec& model) {
+std::optional<std::vector<bool>> sliding_layers(const ConfigFields& config, const ModelSpec& model) {
   const auto& [fields, where] = config;
   const auto types = fields.find("layer_types");
   if (types == fields.end() || types->is_null()) return std::nullopt;
   if (!types->is_array() || types->size() != static_cast<std::size_t>(model.num_layers)) {
     fail_field(where, "layer_types", *types, text("an array with one name for each of ", model.num_layers, " layers"));
   }
-  bool slide = false;
+  std::vector<bool> slide;
   for (const json& type : *types) {
     const std::string name = type.is_string() ? type.get<std::string>() : type.dump();
     check_supported(name == "full_attention" || name == "sliding_attention", where, ": layer_types has \"",
                     name.substr(0, 40), "\"; supported: full_attention, sliding_attention");
-    slide |= name == "sliding_attention";
+    slide.push_back(name == "sliding_attention");
   }
   return slide;
 }
 
+void set_window(const ConfigFields& config, std::optional<std::int64_t> window,
+                const std::function<bool(std::int32_t)>& slides, ModelSpec& model) {
+  const auto listed = sliding_layers(config, model);
+  for (std::int32_t layer = 0; layer < model.num_layers; ++layer) {
+    const auto at = static_cast<std::size_t>(layer);
+    if (listed ? (*listed)[at] : slides(layer)) model.layers[at].window = window;
+  }
+}
+
+void offset_norms(ModelSpec& model) {
+  model.final_norm.offset = 1;
+  for (LayerSpec& layer : model.layers) {
+    for (NormSpec* norm : {&layer.attention_norm, &layer.attention_out_norm, &layer.q_norm, &layer.k_norm,
+                           &layer.mlp_norm, &layer.mlp_out_norm}) {
+      norm->offset = 1;
+    }
+  }
+}
+
 void add_plain_layers(const ConfigFields& config, const PlainBiases& biases, ModelSpec& model) {
-  const Activation activation = read_activation(config);
+  const Activation activation = read_activation(config, "hidden_act", "silu");
   const std::int64_t hidden = model.hidden_size, inner = model.intermediate_size;
   const auto matrix = [](std::string name, std::int64_t in, std::int64_t out, bool bias) {
     return MatrixSpec{.name = std::move(name), .in = in, .out = out, .bias = bias};

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
@@ -42,8 +43,7 @@ RopeConfig read_rope(const ConfigFields& config, const RopeDefaults& defaults, s
 /// The model's one rotary embedding, and how far it reaches.
 void read_model_rope(const ConfigFields& config, const RopeDefaults& defaults, ModelSpec& model);
 
-/// hidden_act.
-Activation read_activation(const ConfigFields& config);
+Activation read_activation(const ConfigFields& config, const char* field, const char* usual);
 
 /// false when it is missing or null.
 bool read_flag(const ConfigFields& config, const char* field);
@@ -53,15 +53,20 @@ double read_positive(const ConfigFields& config, const char* field, double usual
 /// sliding_window, which may be null; `usual` when it is missing.
 std::optional<std::int64_t> read_window(const ConfigFields& config, std::optional<std::int64_t> usual);
 
-/// Whether layer_types has layers with a sliding window; nothing when it is not there.
-std::optional<bool> layers_slide(const ConfigFields& config, const ModelSpec& model);
+/// Which layers slide by layer_types; nothing when it is not there.
+std::optional<std::vector<bool>> sliding_layers(const ConfigFields& config, const ModelSpec& model);
+/// Layers that slide by layer_types, or else by `slides`, see so many tokens.
+void set_window(const ConfigFields& config, std::optional<std::int64_t> window,
+                const std::function<bool(std::int32_t)>& slides, ModelSpec& model);
 
 struct PlainBiases {
   bool qkv = false, out = false, mlp = false;
 };
-/// Layers as Llama's, with its names: norms before, separate projections, a gated MLP. Architectures change what is
-/// theirs. Sets final_norm, too.
+/// Layers as Llama's, with its names: norms before, separate projections, an MLP by hidden_act. Architectures change
+/// what is theirs. Sets final_norm, too.
 void add_plain_layers(const ConfigFields& config, const PlainBiases& biases, ModelSpec& model);
+/// Norm weights are stored less 1.
+void offset_norms(ModelSpec& model);
 /// Norms of every head of q and k.
 void add_head_norms(ModelSpec& model);
 /// gate and up are rows of one tensor, gate_up_proj.

@@ -51,8 +51,9 @@ struct ExpertsSpec {
 struct LayerSpec {
   NormSpec attention_norm, attention_out_norm;  // before and after attention
   MatrixSpec q, k, v, o;
-  NormSpec q_norm, k_norm;  // of every head (size head_dim) or of all heads as one (heads * head_dim)
-  std::int32_t rope = 0;    // which of the model's
+  std::optional<std::int64_t> window = {};  // tokens that a query sees, itself included; nothing: all
+  NormSpec q_norm, k_norm;                  // of every head (size head_dim) or of all heads as one (heads * head_dim)
+  std::int32_t rope = 0;                    // which of the model's
   bool norms_heads_as_one() const { return q_norm.size > 0 && q_norm.size == q.out; }
   NormSpec mlp_norm, mlp_out_norm;
   Activation activation = Activation::kSilu;
@@ -67,7 +68,7 @@ struct ModelSpec {
   std::int64_t max_position = 0;  // longest context: max_position_embeddings, or what the rope's scaling reaches
   double rms_norm_eps = 1e-6;
   bool tie_word_embeddings = false;            // what the file says; what is stored decides (find_embeddings)
-  std::optional<std::int64_t> sliding_window;  // contexts longer than this are refused by name
+  std::optional<std::int64_t> sliding_window;  // the shortest of the layers'
   std::vector<RopeConfig> ropes = std::vector<RopeConfig>(1);
 
   double embedding_scale = 1;  // of rows of the embedding

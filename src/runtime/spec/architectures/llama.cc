@@ -14,8 +14,8 @@ void describe_mistral(const ConfigFields& config, ModelSpec& model) {
   constexpr std::int64_t kUsualWindow = 4096;
   read_shape(config, {.kv_heads = 8, .max_position = 131072}, model);
   add_plain_layers(config, {}, model);
-  const auto window = read_window(config, kUsualWindow);
-  if (layers_slide(config, model).value_or(true)) model.sliding_window = window;
+  set_window(
+      config, read_window(config, kUsualWindow), [](std::int32_t) { return true; }, model);
   read_model_rope(config, {}, model);
 }
 

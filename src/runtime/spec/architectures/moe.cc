@@ -57,7 +57,7 @@ void describe_mixtral(const ConfigFields& config, ModelSpec& model) {
     add_experts(kNames, number, model.intermediate_size, common, index, model.layers[static_cast<std::size_t>(index)]);
   }
   read_model_rope(config, {.theta = 1e6}, model);
-  model.sliding_window = read_window(config, std::nullopt);
+  for (LayerSpec& layer : model.layers) layer.window = read_window(config, std::nullopt);
 }
 
 void describe_qwen3_moe(const ConfigFields& config, ModelSpec& model) {
@@ -81,7 +81,8 @@ void describe_qwen3_moe(const ConfigFields& config, ModelSpec& model) {
     add_experts(kNames, number, width, common, index, model.layers[static_cast<std::size_t>(index)]);
   }
   read_model_rope(config, {}, model);
-  if (read_flag(config, "use_sliding_window")) model.sliding_window = read_window(config, 4096);
+  if (!read_flag(config, "use_sliding_window")) return;
+  for (LayerSpec& layer : model.layers) layer.window = read_window(config, 4096);
 }
 
 }  // namespace tca::runtime

@@ -20,7 +20,7 @@ void describe_phi3(const ConfigFields& config, ModelSpec& model) {
     }
   }
   read_model_rope(config, {.takes_share = true, .longrope = true}, model);
-  model.sliding_window = read_window(config, std::nullopt);
+  for (LayerSpec& layer : model.layers) layer.window = read_window(config, std::nullopt);
 }
 
 }  // namespace tca::runtime

@@ -10,13 +10,11 @@ constexpr std::int64_t kUsualContext = 32768;
 void read_sliding_window(const ConfigFields& config, ModelSpec& model) {
   constexpr std::int64_t kUsualWindow = 4096, kUsualFirst = 28;
   if (!read_flag(config, "use_sliding_window")) return;
-  const auto window = read_window(config, kUsualWindow);
-  const auto by_type = layers_slide(config, model);
   // Without layer_types, layers from this one on slide.
-  const auto first = [&] {
-    return get_optional_int(config.json, "max_window_layers", config.where, 0, 1 << 20).value_or(kUsualFirst);
+  const auto slides = [&](std::int32_t layer) {
+    return layer >= get_optional_int(config.json, "max_window_layers", config.where, 0, 1 << 20).value_or(kUsualFirst);
   };
-  if (by_type ? *by_type : first() < model.num_layers) model.sliding_window = window;
+  set_window(config, read_window(config, kUsualWindow), slides, model);
 }
 
 }  // namespace

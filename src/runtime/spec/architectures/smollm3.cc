@@ -1,6 +1,4 @@
 // SmolLM3: Llama, whose every fourth layer has no rotary embedding.
-#include <algorithm>
-
 #include "core/check.h"
 #include "core/json.h"
 #include "runtime/spec/config_fields.h"
@@ -35,11 +33,9 @@ void describe_smollm3(const ConfigFields& config, ModelSpec& model) {
   read_model_rope(config, {.theta = 2e6}, model);
   model.ropes.push_back(RopeConfig::none());
   choose_ropes(config, model);
-  const auto window = read_window(config, std::nullopt);
-  if (!read_flag(config, "use_sliding_window") || !window) return;
-  const bool plain_slide = std::any_of(model.layers.begin(), model.layers.end(),
-                                       [](const LayerSpec& layer) { return layer.rope == kPlain; });
-  if (layers_slide(config, model).value_or(plain_slide)) model.sliding_window = window;
+  if (!read_flag(config, "use_sliding_window")) return;
+  const auto slides = [&](std::int32_t layer) { return model.layers[static_cast<std::size_t>(layer)].rope == kPlain; };
+  set_window(config, read_window(config, std::nullopt), slides, model);
 }
 
 }  // namespace tca::runtime
