@@ -52,6 +52,13 @@ View make_view(const AnyArray& array, const char* name) {
 
 }  // namespace
 
+DType dtype_named(const std::string& name) {
+  if (name == "float32") return DType::kF32;
+  if (name == "bfloat16") return DType::kBF16;
+  check_argument(name == "float16", "dtype is \"", name, "\"; expected float32, bfloat16 or float16");
+  return DType::kF16;
+}
+
 TensorView view_of(const ConstArray& array, const char* name) { return make_view<TensorView>(array, name); }
 MutableTensorView mutable_view_of(const Array& array, const char* name) {
   return make_view<MutableTensorView>(array, name);

@@ -21,6 +21,9 @@ using Array = nanobind::ndarray<>;
 TensorView view_of(const ConstArray& array, const char* name);
 MutableTensorView mutable_view_of(const Array& array, const char* name);
 
+/// "float32", "bfloat16" or "float16". Throws kInvalidArgument.
+DType dtype_named(const std::string& name);
+
 /// A contiguous fp32 array of `size` values; host memory unless a GPU's is allowed.
 std::span<float> floats_of(const Array& array, std::int64_t size, bool host_only, const char* name);
 

@@ -21,13 +21,6 @@ namespace {
 
 using Released = nb::call_guard<nb::gil_scoped_release>;
 
-DType dtype_named(const std::string& name) {
-  if (name == "float32") return DType::kF32;
-  if (name == "bfloat16") return DType::kBF16;
-  check_argument(name == "float16", "dtype is \"", name, "\"; expected float32, bfloat16 or float16");
-  return DType::kF16;
-}
-
 const char* name_of(DType dtype) {
   return dtype == DType::kF32 ? "float32" : dtype == DType::kBF16 ? "bfloat16" : "float16";
 }

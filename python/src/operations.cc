@@ -133,13 +133,6 @@ void add_certificate(nb::module_& module) {
       .def_ro("bound", &HeadCertificate::bound, "of the error of every sampled row with delta <= p95_delta");
 }
 
-DType pool_dtype(const std::string& name) {
-  if (name == "float32") return DType::kF32;
-  if (name == "bfloat16") return DType::kBF16;
-  check_argument(name == "float16", "dtype is \"", name, "\"; expected float32, bfloat16 or float16");
-  return DType::kF16;
-}
-
 }  // namespace
 
 void add_operations(nb::module_& module) {
@@ -168,7 +161,7 @@ void add_operations(nb::module_& module) {
       .def(
           "create_kv_pool",
           [](const BoundBackend& self, std::size_t budget, std::int32_t head_dim, const std::string& dtype) {
-            return self.backend->create_kv_pool(budget, head_dim, pool_dtype(dtype));
+            return self.backend->create_kv_pool(budget, head_dim, dtype_named(dtype));
           },
           "budget_bytes"_a, "head_dim"_a, "dtype"_a = "bfloat16", "Whose pages this backend's kernels read.")
       .def(

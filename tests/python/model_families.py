@@ -192,7 +192,7 @@ FAMILIES = {
         torch.bfloat16,
         "5GB",
     ),
-    # The tests read 201 tokens first, so that these are the short factors and the long ones.
+    # The tests read 201 tokens, or 270 and questions of up to 262: the short factors, and the long ones.
     "phi3.5-longrope": (
         phi3(
             rope_parameters=scaled(
@@ -200,7 +200,7 @@ FAMILIES = {
                 short_factor=[1 + 0.02 * i for i in range(16)],
                 long_factor=[1.5 + 0.3 * i for i in range(16)],
             ),
-            original_max_position_embeddings=300,
+            original_max_position_embeddings=600,
         ),
         torch.float32,
         "5GB",
