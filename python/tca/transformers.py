@@ -234,9 +234,6 @@ def _attend_row(layer, cache, q, k, v, scale):
     """One row's segment: q [n, Hq, d], k and v [n, Hk, d], without padding. Returns [n, Hq, d]."""
     settings, index, n = layer.owner.settings, layer.index, k.shape[0]
     seen = cache.num_tokens(index)
-    if n == 1 and seen > 0:
-        cache.store(index, k, v)
-        return tca.decode_attention(q, cache, index, scale=scale)
     past = (cache, index) if seen else None
     backend = _operations.backend_of(k)
     sparse = not settings.full and (settings.always or n >= backend.break_even_tokens(settings.keep, k.shape[-1]))
@@ -253,11 +250,20 @@ def _attend_row(layer, cache, q, k, v, scale):
     return out
 
 
+def _decode(layer, query, key, value, scale, out):
+    """The next token of every row at once."""
+    rows = layer.owner.rows
+    q, k, v = (list(t.transpose(1, 2)) for t in (query, key, value))  # [1, heads, d] each
+    for cache, new_k, new_v in zip(rows, k, v):
+        cache.store(layer.index, new_k, new_v)
+    tca.decode_attention(q, rows, layer.index, scale=scale, out=list(out))
+
+
 def _refuse(module, dropout, sliding_window, softcap, sinks):
     for name, value in (("dropout", dropout), ("sliding_window", sliding_window), ("softcap", softcap), ("sinks (s_aux)", sinks)):
         if value is not None and not (isinstance(value, (int, float)) and value == 0):
-            raise tca.Unsupported(f"{type(module).__name__} asks for {name}, which tca does not compute in a full-attention layer; "
-                                  "load the model with attn_implementation=\"sdpa\"")
+            raise tca.Unsupported(f"{type(module).__name__} asks for {name}, which tca does not compute; "
+                                  "load the model with another attn_implementation")
 
 
 def attention(module, query, key, value, attention_mask, scaling=None, dropout=0.0, sliding_window=None, softcap=None,
@@ -267,6 +273,7 @@ def attention(module, query, key, value, attention_mask, scaling=None, dropout=0
     if _capture is not None and sliding_window is None and (attention_mask is None or attention_mask.dim() == 2):
         _capture(module, query, key)
     if layer is None:  # no cache of ours: a sliding layer, training, a forward pass without a cache
+        _refuse(module, None, None, softcap, s_aux)  # which SDPA leaves out in silence
         mask = attention_mask if attention_mask is None or attention_mask.dim() == 4 else _expanded(attention_mask, query, key)
         return sdpa(module, query, key, value, mask, scaling=scaling, dropout=dropout, **kwargs)
     _refuse(module, dropout, sliding_window, softcap, s_aux)
@@ -277,13 +284,18 @@ def attention(module, query, key, value, attention_mask, scaling=None, dropout=0
     if owner.padding is None:
         owner.padding = _padding_of(attention_mask, rows, layer.seen)
     out = torch.zeros(rows, new, query.shape[1], query.shape[3], dtype=query.dtype, device=query.device)
-    for row in range(rows):
+    scale = 0.0 if scaling is None else scaling
+    decodes = new == 1 and all(cache.num_tokens(layer.index) > 0 for cache in owner.rows)
+    if decodes:
+        with torch.no_grad():
+            _decode(layer, query, key, value, scale, out)
+    for row in range(0 if decodes else rows):
         skip = max(0, owner.padding[row] - (layer.seen - new))
         if skip >= new:
             raise tca.InvalidArgument(f"row {row} of the batch is all padding")
         q, k, v = (t[row, :, skip:].transpose(0, 1) for t in (query, key, value))
         with torch.no_grad():
-            out[row, skip:] = _attend_row(layer, owner.rows[row], q, k, v, 0.0 if scaling is None else scaling)
+            out[row, skip:] = _attend_row(layer, owner.rows[row], q, k, v, scale)
     return (_NoGradient.apply(out, query) if query.requires_grad else out), None
 
 

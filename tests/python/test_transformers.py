@@ -160,6 +160,14 @@ def test_what_is_not_served_is_refused(options, message):
         greedy(model, torch.tensor([[3, 4, 5, 6]]), 3, **options)
 
 
+@pytest.mark.parametrize("name, what", [("Gemma2", "softcap"), ("GptOss", "sinks")])
+def test_what_sdpa_would_leave_out_in_silence_is_refused(name, what):
+    fields = {"num_local_experts": 4} if name == "GptOss" else {"query_pre_attn_scalar": 16}
+    model = tiny(name, **fields)
+    with pytest.raises(tca.Unsupported, match=what):
+        greedy(tca.transformers.use(model), torch.tensor([[3, 4, 5, 6]]), 2)
+
+
 def test_a_profile_of_another_shape_is_refused():
     with pytest.raises(tca.InvalidArgument, match="num_layers is 2 here"):
         tca.transformers.use(tiny(), MODEL / "profile.json")
