@@ -15,7 +15,8 @@ def _cpu():
 
 
 @functools.lru_cache(maxsize=64)  # programs that make streams without end would keep as many backends
-def _cuda(device, stream):
+def _cuda(device, stream=None):
+    """On a stream of the caller's, or the library's own of that GPU."""
     return Backend(f"cuda:{device}", stream=stream, device=device)
 
 
@@ -29,13 +30,8 @@ def backend_of(tensor):
     if hasattr(tensor, "__dlpack_device__"):
         kind, device = tensor.__dlpack_device__()
         if kind == 2:  # kDLCUDA; of other frameworks the library's own stream
-            return _gpu(device)
+            return _cuda(device)
     return _cpu()
-
-
-@functools.lru_cache(maxsize=None)
-def _gpu(device):
-    return Backend(f"cuda:{device}")
 
 
 def _empty_like(q):

@@ -51,19 +51,23 @@ class _Settings:
         self.max_risk = float("inf") if max_risk is None else max_risk
         self.kv_budget = kv_budget
         self.rotary = _rotary_of(model)
+        self.choice = functools.lru_cache(maxsize=64)(self._choose)  # by length: all layers ask for the same
 
-    @functools.lru_cache(maxsize=64)
-    def choice(self, num_tokens):
+    def _choose(self, num_tokens):
         return self.profile.choose(self.keep, num_tokens, self.objective, self.max_risk)
+
+
+def _shape_of(config):
+    """As a ModelFingerprint names it."""
+    heads = config.num_attention_heads
+    return {"num_layers": config.num_hidden_layers, "num_heads": heads,
+            "num_kv_heads": getattr(config, "num_key_value_heads", None) or heads,
+            "head_dim": getattr(config, "head_dim", None) or config.hidden_size // heads}
 
 
 def _check_profile(profile, config):
     """The shape, which a profile is bound to: weights of fine-tunes differ."""
-    heads = config.num_attention_heads
-    actual = {"num_layers": config.num_hidden_layers, "num_heads": heads,
-              "num_kv_heads": getattr(config, "num_key_value_heads", None) or heads,
-              "head_dim": getattr(config, "head_dim", None) or config.hidden_size // heads}
-    for name, value in actual.items():
+    for name, value in _shape_of(config).items():
         if getattr(profile, name) != value:
             raise tca.InvalidArgument(f"the profile is of another model ({profile}): {name} is {value} here; calibrate this one")
 
@@ -376,15 +380,11 @@ _capture = None  # of the calibration that is running, on this process' one mode
 
 def _fingerprint(model):
     config = model.config.get_text_config()
-    heads = config.num_attention_heads
     names = hashlib.sha256()
     for name, tensor in sorted(model.state_dict().items()):
         names.update(f"{name} {tuple(tensor.shape)}\n".encode())
-    return tca.ModelFingerprint(
-        architecture=(config.architectures or [type(model).__name__])[0], num_layers=config.num_hidden_layers, num_heads=heads,
-        num_kv_heads=getattr(config, "num_key_value_heads", None) or heads,
-        head_dim=getattr(config, "head_dim", None) or config.hidden_size // heads, rope="transformers",
-        vocab_size=config.vocab_size, weights_sha256=names.hexdigest())
+    return tca.ModelFingerprint(architecture=(config.architectures or [type(model).__name__])[0], rope="transformers",
+                                vocab_size=config.vocab_size, weights_sha256=names.hexdigest(), **_shape_of(config))
 
 
 def calibrate(model, sequences, *, budgets=(0.05, 0.1, 0.15, 0.2, 0.3, 0.39), objectives=("tail-risk",), rows=192, seed=0):

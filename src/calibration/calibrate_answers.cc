@@ -187,7 +187,7 @@ class Calibration {
     Memory& memory = setup_.model->device_memory();
     std::optional<runtime::BankProbes> probes;
     if (bank_.queries > 0) {
-      probes.emplace(bank_, config_, tokens - 1 + bank_.distance, tokens > config_.short_context().value_or(tokens),
+      probes.emplace(bank_, config_, tokens - 1 + bank_.distance, config_.is_long_context(tokens),
                      setup_.model->precision().kv, memory, setup_.pool);
     }
     ReadDocument read{

@@ -15,6 +15,7 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PROGRAM = os.environ.get("TCA_PROGRAM", str(ROOT / "build" / "release" / "tca"))
+PACKAGE = str(pathlib.Path(PROGRAM).parent / "python")  # the folder that `import tca` needs
 MODEL = ROOT / "models" / "lookback-28m"
 NOVEL = ROOT / "examples" / "data" / "michael-armstrong.txt"
 TIMEOUT = 120

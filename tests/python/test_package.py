@@ -1,6 +1,5 @@
 """The Python package: operations against PyTorch, the engine against the program, misuse."""
 import json
-import pathlib
 import random
 import subprocess
 import sys
@@ -10,9 +9,8 @@ import numpy
 import pytest
 import torch
 
-from cli_program import MODEL, PROGRAM, tca as program
+from cli_program import MODEL, PACKAGE, tca as program
 
-PACKAGE = str(pathlib.Path(PROGRAM).parent / "python")
 sys.path.insert(0, PACKAGE)
 import tca  # noqa: E402
 

@@ -1,14 +1,13 @@
 """Models of Transformers with tca's attention and caches."""
-import pathlib
 import sys
 
 import pytest
 import torch
 import transformers
 
-from cli_program import MODEL, NOVEL, PROGRAM, tca as program
+from cli_program import MODEL, NOVEL, PACKAGE, tca as program
 
-sys.path.insert(0, str(pathlib.Path(PROGRAM).parent / "python"))
+sys.path.insert(0, PACKAGE)
 import tca  # noqa: E402
 import tca.transformers  # noqa: E402
 

@@ -31,8 +31,8 @@ CudaForward::CudaForward(std::shared_ptr<cuda::Device> device, const ModelConfig
       pool_(&pool),
       chunk_(chunk_tokens),
       hidden_(config.hidden_size),
-      q_width_(std::int64_t{config.num_heads} * config.head_dim),
-      kv_width_(std::int64_t{config.num_kv_heads} * config.head_dim),
+      q_width_(config.q_width()),
+      kv_width_(config.kv_width()),
       inner_(config.widest_mlp()),
       eps_(static_cast<float>(config.rms_norm_eps)),
       experts_(*device_),
@@ -107,25 +107,12 @@ void CudaForward::project(Rows rows, const LayerSpec& spec, const GpuLayer& w) {
                  .output = Output::kBf16},
                 stream());
   const std::int64_t first_q = std::max(rows.begin, first_query_);
-  const SegmentHeads args = {
-      .heads = {.qkv = wide_.data(),
-                .bias = w.qkv.bias,
-                .q_norm = w.q_norm,
-                .k_norm = w.k_norm,
-                .row_scales = spec.norms_heads_as_one() ? static_cast<float*>(scales_.data()) : nullptr,
-                .cos = rope_->cosines(spec.rope),
-                .sin = rope_->sines(spec.rope),
-                .rows = rows.count,
-                .num_heads = config_->num_heads,
-                .num_kv_heads = config_->num_kv_heads,
-                .head_dim = config_->head_dim,
-                .eps = eps_,
-                .q_factor = static_cast<float>(config_->query_scale)},
-      .first_position = first_position_ + rows.begin,
-      .skip_q = first_q - rows.begin,
-      .q = bf16_row(q_, first_q - first_query_, q_width_),
-      .k = bf16_row(k_, rows.begin, kv_width_),
-      .v = bf16_row(v_, rows.begin, kv_width_)};
+  const SegmentHeads args = {.heads = head_args(*config_, spec, w, *rope_, {wide_, scales_, rows.count}),
+                             .first_position = first_position_ + rows.begin,
+                             .skip_q = first_q - rows.begin,
+                             .q = bf16_row(q_, first_q - first_query_, q_width_),
+                             .k = bf16_row(k_, rows.begin, kv_width_),
+                             .v = bf16_row(v_, rows.begin, kv_width_)};
   if (spec.norms_heads_as_one()) cuda::check(scale_rows(args.heads, stream()), "normalising");
   cuda::check(split_segment(args, stream()), "rotating heads");
 }

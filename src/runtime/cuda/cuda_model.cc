@@ -13,6 +13,23 @@
 namespace tca::runtime {
 namespace gpu {
 
+HeadArgs head_args(const ModelSpec& model, const LayerSpec& layer, const GpuLayer& weights, const RopeTables& rope,
+                   const HeadRows& rows) {
+  return {.qkv = rows.qkv.data(),
+          .bias = weights.qkv.bias,
+          .q_norm = weights.q_norm,
+          .k_norm = weights.k_norm,
+          .row_scales = layer.norms_heads_as_one() ? static_cast<float*>(rows.scales.data()) : nullptr,
+          .cos = rope.cosines(layer.rope),
+          .sin = rope.sines(layer.rope),
+          .rows = rows.rows,
+          .num_heads = model.num_heads,
+          .num_kv_heads = model.num_kv_heads,
+          .head_dim = model.head_dim,
+          .eps = static_cast<float>(model.rms_norm_eps),
+          .q_factor = static_cast<float>(model.query_scale)};
+}
+
 CudaModel::CudaModel(std::shared_ptr<cuda::Device> device, const ModelConfig& config, GpuWeights weights,
                      std::int64_t skinny_rows)
     : device_(std::move(device)),

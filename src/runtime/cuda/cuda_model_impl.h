@@ -11,6 +11,7 @@
 #include "cuda/device.h"
 #include "runtime/cuda/cuda_model.h"
 #include "runtime/cuda/gpu_weights.h"
+#include "runtime/cuda/kernels.h"
 #include "runtime/cuda/products.h"
 #include "runtime/model/rope.h"
 
@@ -27,6 +28,15 @@ struct RopeTables {
   const float* sines(std::int32_t rope) const { return floats(tables[static_cast<std::size_t>(rope)].sin); }
   static const float* floats(const MemoryBlock& block) { return static_cast<const float*>(block.data()); }
 };
+
+/// Rows of a layer's qkv product, and where their scales go.
+struct HeadRows {
+  const MemoryBlock& qkv;     // [rows, (Hq + 2 Hk) d] bf16
+  const MemoryBlock& scales;  // [rows, 2] fp32, for norms of all heads as one
+  std::int64_t rows;
+};
+HeadArgs head_args(const ModelSpec& model, const LayerSpec& layer, const GpuLayer& weights, const RopeTables& rope,
+                   const HeadRows& rows);
 
 class CudaModel final : public DeviceModel {
  public:

@@ -59,7 +59,7 @@ DecodeSteps::DecodeSteps(cuda::Device& device, const ModelConfig& config, const 
       products_(&products),
       pool_(&pool),
       hidden_(config.hidden_size),
-      q_width_(std::int64_t{config.num_heads} * config.head_dim),
+      q_width_(config.q_width()),
       eps_(static_cast<float>(config.rms_norm_eps)),
       experts_(device) {
   for (MemoryBlock* block : {&control_block_, &x_, &normed_, &wide_, &branch_, &scales_, &q_, &attended_, &lse_,
@@ -87,7 +87,7 @@ void DecodeSteps::reserve(std::int64_t rows) {
   }
   x_.reserve(bytes(hidden_, 4));
   normed_.reserve(bytes(hidden_, 2));
-  const std::int64_t qkv_width = q_width_ + 2 * std::int64_t{config_->num_kv_heads} * config_->head_dim;
+  const std::int64_t qkv_width = q_width_ + 2 * config_->kv_width();
   wide_.reserve(bytes(std::max(qkv_width, 2 * config_->widest_mlp()), 2));
   branch_.reserve(config_->has_branches() ? bytes(hidden_, 4) : 0);
   scales_.reserve(bytes(2, 4));
@@ -309,25 +309,12 @@ void DecodeSteps::attend(std::int32_t index, Kind kind, cudaStream_t stream) {
                                .num_sequences = static_cast<std::int32_t>(rows),
                                .num_kv_heads = config_->num_kv_heads,
                                .head_dim = config_->head_dim};
-  const TokenHeads heads = {
-      .heads = {.qkv = wide_.data(),
-                .bias = w.qkv.bias,
-                .q_norm = w.q_norm,
-                .k_norm = w.k_norm,
-                .row_scales = spec.norms_heads_as_one() ? static_cast<float*>(scales_.data()) : nullptr,
-                .cos = rope_->cosines(spec.rope),
-                .sin = rope_->sines(spec.rope),
-                .rows = rows,
-                .num_heads = config_->num_heads,
-                .num_kv_heads = config_->num_kv_heads,
-                .head_dim = config_->head_dim,
-                .eps = eps_,
-                .q_factor = static_cast<float>(config_->query_scale)},
-      .positions = gpu_control_.positions(),
-      .slots = gpu_control_.slots(),
-      .probes = gpu_control_.probes(index),
-      .kv = kv,
-      .q = q_.data()};
+  const TokenHeads heads = {.heads = head_args(*config_, spec, w, *rope_, {wide_, scales_, rows}),
+                            .positions = gpu_control_.positions(),
+                            .slots = gpu_control_.slots(),
+                            .probes = gpu_control_.probes(index),
+                            .kv = kv,
+                            .q = q_.data()};
   if (spec.norms_heads_as_one()) cuda::check(scale_rows(heads.heads, stream), "normalising");
   cuda::check(split_tokens(heads, stream), "rotating heads");
   const cuda::DecodeArgs args = {.q = q_.data(),

@@ -60,6 +60,22 @@ void ExpertMlp::route(const Params& p, const StreamProducts& products, cudaStrea
               "choosing experts");
 }
 
+/// From down_: slots [rows, chosen], or null where a row's lie side by side.
+void ExpertMlp::add_up(const Params& p, const std::int32_t* slots, cudaStream_t stream) const {
+  const ExpertsSpec& spec = *p.spec->experts;
+  cuda::check(combine({.values = static_cast<const float*>(down_.data()),
+                       .slots = slots,
+                       .shares = static_cast<const float*>(shares_.data()),
+                       .out = p.out,
+                       .rows = p.rows,
+                       .width = static_cast<std::int32_t>(spec.router.in),
+                       .count = spec.chosen,
+                       .factor = p.factor,
+                       .add = p.add},
+                      stream),
+              "adding experts up");
+}
+
 void ExpertMlp::run_few(const Params& p, const StreamProducts& products, cudaStream_t stream) {
   const ExpertsSpec& spec = *p.spec->experts;
   const std::int64_t hidden = spec.router.in, inner = inner_of(*p.spec), slots = p.rows * spec.chosen;
@@ -91,17 +107,7 @@ void ExpertMlp::run_few(const Params& p, const StreamProducts& products, cudaStr
                               .out_fp32 = true},
                              stream),
               "multiplying by experts");
-  cuda::check(combine({.values = static_cast<const float*>(down_.data()),
-                       .slots = nullptr,
-                       .shares = static_cast<const float*>(shares_.data()),
-                       .out = p.out,
-                       .rows = p.rows,
-                       .width = static_cast<std::int32_t>(hidden),
-                       .count = spec.chosen,
-                       .factor = p.factor,
-                       .add = p.add},
-                      stream),
-              "adding experts up");
+  add_up(p, nullptr, stream);
 }
 
 void ExpertMlp::run(const Params& params, const StreamProducts& products) {
@@ -193,17 +199,7 @@ void ExpertMlp::multiply(const Params& p, const StreamProducts& products, const 
                    .out_stride = hidden,
                    .output = Output::kF32};
   });
-  cuda::check(combine({.values = static_cast<const float*>(down_.data()),
-                       .slots = static_cast<const std::int32_t*>(slots_of_rows_.data()),
-                       .shares = static_cast<const float*>(shares_.data()),
-                       .out = p.out,
-                       .rows = p.rows,
-                       .width = static_cast<std::int32_t>(hidden),
-                       .count = spec.chosen,
-                       .factor = p.factor,
-                       .add = p.add},
-                      stream),
-              "adding experts up");
+  add_up(p, static_cast<const std::int32_t*>(slots_of_rows_.data()), stream);
 }
 
 }  // namespace tca::runtime::gpu

@@ -31,6 +31,7 @@ class ExpertMlp {
 
  private:
   void route(const Params& p, const StreamProducts& products, cudaStream_t stream);
+  void add_up(const Params& p, const std::int32_t* slots, cudaStream_t stream) const;
   void multiply(const Params& p, const StreamProducts& products, const std::vector<std::int64_t>& counts);
   std::vector<std::int64_t> sort_rows(const Params& p);
 

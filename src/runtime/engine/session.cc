@@ -146,7 +146,7 @@ std::int64_t Session::Impl::most_tokens() const {
 bool Session::Impl::is_long(std::int64_t n) const {
   if (!state.tokens.empty()) return state.long_context;
   const std::int64_t context = options.max_context > 0 ? options.max_context : n;
-  return context > model->config().short_context().value_or(context);
+  return model->config().is_long_context(context);
 }
 
 // ---- Reading ----

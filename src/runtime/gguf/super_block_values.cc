@@ -17,6 +17,23 @@ SixBits six_bits(const std::uint8_t* packed, int group) {
   return {(low & 15) | (packed[group - 4] >> 6) << 4, low >> 4 | (packed[group] >> 6) << 4};
 }
 
+// Both begin with scale, minimum and what six_bits() reads. fifth(group, i): the fifth bit of a value.
+template <class Fifth>
+void read_q4_or_q5_k(const std::uint8_t* block, const std::uint8_t* nibbles, const Fifth& fifth, float* out) {
+  const float scale = read_half(block), least = read_half(block + 2);
+  for (int group = 0; group < 8; ++group) {
+    const SixBits packed = six_bits(block + 4, group);
+    const float group_scale = scale * static_cast<float>(packed.scale);
+    const float group_least = least * static_cast<float>(packed.least);
+    const std::uint8_t* from = nibbles + group / 2 * 32;
+    const int shift = group % 2 * 4;
+    for (int i = 0; i < 32; ++i) {
+      const int value = (from[i] >> shift & 15) | fifth(group, i) << 4;
+      out[group * 32 + i] = group_scale * static_cast<float>(value) - group_least;
+    }
+  }
+}
+
 // Scales of Q3_K: sixteen of six bits, less 32. Low halves in the nibbles of eight bytes, the low nibbles first, high
 // bits two by two in four more.
 int scale_of_q3(const std::uint8_t* packed, int group) {
@@ -61,34 +78,15 @@ void read_q3_k(const std::uint8_t* block, float* out) {
 
 // [128] nibbles: of 64 values the first 32 are the low ones.
 void read_q4_k(const std::uint8_t* block, float* out) {
-  const float scale = read_half(block), least = read_half(block + 2);
-  for (int group = 0; group < 8; ++group) {
-    const SixBits packed = six_bits(block + 4, group);
-    const float group_scale = scale * static_cast<float>(packed.scale);
-    const float group_least = least * static_cast<float>(packed.least);
-    const std::uint8_t* from = block + 16 + group / 2 * 32;
-    const int shift = group % 2 * 4;
-    for (int i = 0; i < 32; ++i) {
-      out[group * 32 + i] = group_scale * static_cast<float>(from[i] >> shift & 15) - group_least;
-    }
-  }
+  read_q4_or_q5_k(
+      block, block + 16, [](int /*group*/, int /*i*/) { return 0; }, out);
 }
 
 // As Q4_K, with [32] fifth bits: bit g of byte i belongs to value i of group g.
 void read_q5_k(const std::uint8_t* block, float* out) {
-  const float scale = read_half(block), least = read_half(block + 2);
-  const std::uint8_t* fifth = block + 16;
-  for (int group = 0; group < 8; ++group) {
-    const SixBits packed = six_bits(block + 4, group);
-    const float group_scale = scale * static_cast<float>(packed.scale);
-    const float group_least = least * static_cast<float>(packed.least);
-    const std::uint8_t* from = block + 48 + group / 2 * 32;
-    const int shift = group % 2 * 4;
-    for (int i = 0; i < 32; ++i) {
-      const int value = (from[i] >> shift & 15) | (fifth[i] >> group & 1) << 4;
-      out[group * 32 + i] = group_scale * static_cast<float>(value) - group_least;
-    }
-  }
+  const std::uint8_t* const fifth = block + 16;
+  read_q4_or_q5_k(
+      block, block + 48, [fifth](int group, int i) { return fifth[i] >> group & 1; }, out);
 }
 
 // [128] low nibbles: of 128 values the first 64 are the low ones of 64 bytes. [64] high pairs of bits: of 128 values

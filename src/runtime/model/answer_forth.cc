@@ -57,8 +57,7 @@ void AnswerPass::prepare(std::span<const DocumentLayer> document, const Question
                   " tokens, and document and questions have ", context, "; calibrate with --objective tail-risk");
   rotations.resize(config.ropes.size());
   const std::int64_t tokens = document[0].k.num_tokens, half = shape.dim / 2;
-  const std::vector<RopeFrequencies> frequencies =
-      model_frequencies(config, tokens > config.short_context().value_or(tokens));
+  const std::vector<RopeFrequencies> frequencies = model_frequencies(config, config.is_long_context(tokens));
   for (std::size_t rope = 0; rope < rotations.size(); ++rope) {
     RopeTable table;
     table.fill(frequencies[rope], tokens, longest, pool);

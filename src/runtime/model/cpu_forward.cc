@@ -13,8 +13,6 @@ constexpr std::int64_t kChunkStep = 256;
 // A segment up to this long keeps its buffers for the next read: 64 rows of an 8B model are some 10 MiB.
 constexpr std::int64_t kKeepRows = 64;
 
-std::int64_t size_of(DType dtype) { return static_cast<std::int64_t>(dtype_size(dtype)); }
-
 }  // namespace
 
 CpuForward::CpuForward(const Model& model, ThreadPool& pool, std::int64_t chunk_tokens)
@@ -23,8 +21,8 @@ CpuForward::CpuForward(const Model& model, ThreadPool& pool, std::int64_t chunk_
       chunk_((chunk_tokens + kChunkStep - 1) / kChunkStep * kChunkStep),
       precision_(model.precision()),
       hidden_(model.config().hidden_size),
-      q_width_(std::int64_t{model.config().num_heads} * model.config().head_dim),
-      kv_width_(std::int64_t{model.config().num_kv_heads} * model.config().head_dim),
+      q_width_(model.config().q_width()),
+      kv_width_(model.config().kv_width()),
       inner_(model.config().widest_mlp()),
       frequencies_{model_frequencies(model.config(), false), model_frequencies(model.config(), true)},
       ropes_(model.config().ropes.size()) {}

@@ -14,8 +14,6 @@ namespace {
 // Rows that experts with equally many of them take together: decoding is one step, a long chunk one expert at a time.
 constexpr std::int64_t kRowsTogether = 1024;
 
-std::int64_t size_of(DType dtype) { return static_cast<std::int64_t>(dtype_size(dtype)); }
-
 /// The experts with the largest logits, ties to the lower, in ascending order; and their shares.
 void choose(const ExpertsSpec& spec, std::span<const float> logits, std::int32_t* chosen, float* shares) {
   std::vector<std::int32_t> order(logits.size());

@@ -9,11 +9,9 @@ namespace tca::runtime {
 namespace {
 
 /// p + n elements of dtype.
-void* advance(void* p, DType dtype, std::int64_t n) {
-  return static_cast<std::byte*>(p) + n * static_cast<std::int64_t>(dtype_size(dtype));
-}
+void* advance(void* p, DType dtype, std::int64_t n) { return static_cast<std::byte*>(p) + n * size_of(dtype); }
 const void* advance(const void* p, DType dtype, std::int64_t n) {
-  return static_cast<const std::byte*>(p) + n * static_cast<std::int64_t>(dtype_size(dtype));
+  return static_cast<const std::byte*>(p) + n * size_of(dtype);
 }
 
 }  // namespace

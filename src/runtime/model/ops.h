@@ -11,6 +11,9 @@
 
 namespace tca::runtime {
 
+/// dtype_size() for sums of extents, which are signed.
+inline std::int64_t size_of(DType dtype) { return static_cast<std::int64_t>(dtype_size(dtype)); }
+
 /// A block of rows is 100 KiB and more of activations, some 10 us of work: what handing it to a thread costs is lost in
 /// it, and a chunk of 8192 rows still feeds 128 threads.
 inline constexpr std::int64_t kRowsOfABlock = 64;

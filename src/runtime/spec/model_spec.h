@@ -87,6 +87,8 @@ struct ModelSpec {
   double mean_inner() const;
   /// Longest context of the rotary embedding's short factors; nothing where they do not depend on the context.
   std::optional<std::int64_t> short_context() const;
+  /// Whether a context of so many tokens takes the long factors.
+  bool is_long_context(std::int64_t tokens) const { return tokens > short_context().value_or(tokens); }
   /// Of the rotary embeddings, for fingerprints.
   std::string describe_ropes() const;
 };
